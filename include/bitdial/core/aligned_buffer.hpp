@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// Owned memory that starts on a 64-byte boundary, whatever the compiler flags.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <new>
+#include <span>
+#include <type_traits>
+#include <utility>
+
+#include <bitdial/core/config.hpp>
+
+namespace bitdial::inline BITDIAL_ABI {
+
+/// `size` zero-initialised elements of a trivially copyable type, aligned to a cache line.
+template <class T>
+class AlignedBuffer {
+  static_assert(std::is_trivially_copyable_v<T>,
+                "bitdial: AlignedBuffer<T>: T must be trivially copyable.");
+
+ public:
+  static constexpr std::size_t alignment = 64;
+
+  AlignedBuffer() = default;
+  explicit AlignedBuffer(std::size_t size) : data_{allocate(size)}, size_{size} {
+    std::fill_n(data_, size, T{});
+  }
+  AlignedBuffer(const AlignedBuffer& other) : data_{allocate(other.size_)}, size_{other.size_} {
+    std::copy_n(other.data_, size_, data_);
+  }
+  AlignedBuffer(AlignedBuffer&& other) noexcept
+      : data_{std::exchange(other.data_, nullptr)}, size_{std::exchange(other.size_, 0)} {}
+  AlignedBuffer& operator=(AlignedBuffer other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    return *this;
+  }
+  ~AlignedBuffer() {
+    if (data_ != nullptr) ::operator delete (data_, std::align_val_t{alignment});
+  }
+
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] T* data() noexcept { return data_; }
+  [[nodiscard]] const T* data() const noexcept { return data_; }
+  [[nodiscard]] T& operator[](std::size_t i) noexcept { return data_[i]; }
+  [[nodiscard]] const T& operator[](std::size_t i) const noexcept { return data_[i]; }
+  [[nodiscard]] std::span<T> span() noexcept { return {data_, size_}; }
+  [[nodiscard]] std::span<const T> span() const noexcept { return {data_, size_}; }
+
+ private:
+  [[nodiscard]] static T* allocate(std::size_t size) {
+    if (size == 0) return nullptr;
+    return static_cast<T*>(::operator new (size * sizeof(T), std::align_val_t{alignment}));
+  }
+
+  T* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+}  // namespace bitdial::inline BITDIAL_ABI

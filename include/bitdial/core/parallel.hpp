@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// Loops over threads: OpenMP where it is compiled in, serial otherwise; same results either way.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#if defined(__cpp_exceptions)
+#  include <exception>
+#endif
+#if defined(_OPENMP)
+#  include <omp.h>
+#endif
+
+#include <bitdial/core/assert.hpp>
+
+namespace bitdial::inline BITDIAL_ABI {
+
+/// The number of threads that the machine offers to this build: 1 without OpenMP.
+[[nodiscard]] inline int available_threads() noexcept {
+#if defined(_OPENMP)
+  return std::max(1, omp_get_max_threads());
+#else
+  return 1;
+#endif
+}
+
+namespace detail {
+
+inline std::atomic<int>& requested_threads() noexcept {
+  static std::atomic<int> count{0};
+  return count;
+}
+
+}  // namespace detail
+
+/// The threads that `parallel_for` uses when the call names none.
+[[nodiscard]] inline int thread_count() noexcept {
+  const int requested = detail::requested_threads().load(std::memory_order_relaxed);
+  return requested > 0 ? requested : available_threads();
+}
+
+/// Sets the default of `parallel_for`; 0 returns to `available_threads()`.
+inline void set_thread_count(int count) noexcept {
+  detail::requested_threads().store(std::max(0, count), std::memory_order_relaxed);
+}
+
+/// Splits `0 .. count` into chunks of `grain` (the last one may be shorter) and calls
+/// `body(begin, end)` for each. Chunks do not depend on the number of threads: give each chunk
+/// (`begin / grain`) its own slot for partial sums, add the slots in order, and the result is the
+/// same on any machine. Each thread takes one contiguous run of chunks. One thread starts nothing.
+/// An exception of the body is rethrown to the caller.
+template <class Body>
+void parallel_for(int threads, std::int64_t count, std::int64_t grain, Body&& body) {
+  BITDIAL_ASSERT(grain > 0);
+  if (count <= 0) return;
+  const std::int64_t chunks = (count + grain - 1) / grain;
+  const auto run_chunks = [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t chunk = first; chunk < last; ++chunk) {
+      body(chunk * grain, std::min(count, (chunk + 1) * grain));
+    }
+  };
+#if defined(_OPENMP)
+  const int team =
+      static_cast<int>(std::min<std::int64_t>(chunks, static_cast<std::int64_t>(threads)));
+  if (team > 1 && omp_in_parallel() == 0) {
+#  if defined(__cpp_exceptions)
+    std::exception_ptr failure;
+#  endif
+#  pragma omp parallel num_threads(team)
+    {
+      const std::int64_t size = omp_get_num_threads();
+      const std::int64_t rank = omp_get_thread_num();
+#  if defined(__cpp_exceptions)
+      try {
+        run_chunks(chunks * rank / size, chunks * (rank + 1) / size);
+      } catch (...) {
+#    pragma omp critical(bitdial_parallel_for_failure)
+        if (!failure) failure = std::current_exception();
+      }
+#  else
+      run_chunks(chunks * rank / size, chunks * (rank + 1) / size);
+#  endif
+    }
+#  if defined(__cpp_exceptions)
+    if (failure) std::rethrow_exception(failure);
+#  endif
+    return;
+  }
+#else
+  static_cast<void>(threads);
+#endif
+  run_chunks(0, chunks);
+}
+
+/// The same with `thread_count()` threads.
+template <class Body>
+void parallel_for(std::int64_t count, std::int64_t grain, Body&& body) {
+  parallel_for(thread_count(), count, grain, body);
+}
+
+}  // namespace bitdial::inline BITDIAL_ABI
