@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reverse-mode differentiation: an append-only list of tensor operations in creation order, and
+// the handle that names one of its results.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <initializer_list>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include <bitdial/core/assert.hpp>
+#include <bitdial/core/error.hpp>
+#include <bitdial/core/tensor.hpp>
+#include <bitdial/core/text.hpp>
+
+namespace bitdial::inline BITDIAL_ABI {
+
+template <class T>
+class BasicTape;
+
+/// One result on a tape: a 16-byte handle, copied freely, valid until the tape is cleared.
+template <class T>
+class BasicVar {
+ public:
+  BasicVar() = default;
+
+  [[nodiscard]] BasicTape<T>& tape() const noexcept {
+    BITDIAL_ASSERT(tape_ != nullptr);
+    return *tape_;
+  }
+  [[nodiscard]] std::int32_t index() const noexcept { return index_; }
+
+  /// The value; throws `Error` when it has been released.
+  [[nodiscard]] const Tensor<T>& value() const { return tape().value(*this); }
+  /// The gradient of a leaf after `backward`; zeros when the loss does not depend on it.
+  [[nodiscard]] const Tensor<T>& grad() const { return tape().grad(*this); }
+  /// The shape, also after the value has been released.
+  [[nodiscard]] const Shape& shape() const noexcept { return tape().shape(*this); }
+  [[nodiscard]] bool needs_grad() const noexcept { return tape().needs_grad(*this); }
+
+ private:
+  friend class BasicTape<T>;
+  BasicVar(BasicTape<T>* tape, std::int32_t index) noexcept : tape_{tape}, index_{index} {}
+
+  BasicTape<T>* tape_ = nullptr;
+  std::int32_t index_ = -1;
+};
+
+/// Records operations and runs their derivatives in reverse order of creation.
+///
+/// Every node is visited once, however often its result is used: a shared subexpression costs
+/// nothing extra. One recording serves one `backward`; `clear` starts the next one.
+///
+/// Lifetime of a value: until `backward` has passed its node, or until `discard`, whichever comes
+/// first. Values of leaves and values of one element (losses) stay until `clear`.
+/// Lifetime of a gradient: from its first contribution until the node's own derivative has run.
+/// Gradients of leaves stay until `clear`; gradients of parameters live outside the tape.
+template <class T>
+class BasicTape {
+  static_assert(std::is_floating_point_v<T>, "bitdial: BasicTape<T>: T must be float or double.");
+
+ public:
+  using Var = BasicVar<T>;
+  /// Adds to the inputs' gradients (`accumulate`), given the gradient of the result.
+  using Backward = std::function<void(TensorView<const T> dy)>;
+
+  BasicTape() = default;
+  BasicTape(const BasicTape&) = delete;
+  BasicTape& operator=(const BasicTape&) = delete;
+
+  /// An input without gradient.
+  Var constant(Tensor<T> value) { return append({.op = "constant", .value = std::move(value)}); }
+
+  /// An input whose gradient the tape owns: read it with `Var::grad` after `backward`.
+  Var leaf(Tensor<T> value) {
+    return append({.op = "leaf", .value = std::move(value), .needs_grad = true});
+  }
+
+  /// A trainable tensor that lives outside: its value is read in place, and `backward` adds to
+  /// `grad`. Both must outlive the recording. Throws `ShapeError` when the shapes differ.
+  Var parameter(const Tensor<T>& value, Tensor<T>& grad) {
+    if (value.shape() != grad.shape()) {
+      throw ShapeError(
+          concat("parameter: value is ", value.shape(), ", gradient is ", grad.shape()));
+    }
+    Node node{.op = "parameter", .needs_grad = true};
+    node.outside_value = &value;
+    node.outside_grad = &grad;
+    return append(std::move(node));
+  }
+
+  /// A tensor that lives outside and has no gradient: read in place, must outlive the recording.
+  Var borrow(const Tensor<T>& value) {
+    Node node{.op = "borrowed tensor"};
+    node.outside_value = &value;
+    return append(std::move(node));
+  }
+
+  /// Appends the result of an operation. It needs a gradient when one of `inputs` does; otherwise
+  /// `backward` is dropped at once. `op` must be a string literal.
+  Var record(std::string_view op, Tensor<T> value, std::initializer_list<Var> inputs,
+             Backward backward) {
+    Node node{.op = op, .value = std::move(value), .is_leaf = false};
+    for (const Var& input : inputs) {
+      BITDIAL_ASSERT(input.tape_ == this);
+      node.needs_grad = node.needs_grad || needs_grad(input);
+    }
+    if (node.needs_grad) node.backward = std::move(backward);
+    return append(std::move(node));
+  }
+
+  /// The handle that the next recorded node will get: for a derivative that reads its own result.
+  [[nodiscard]] Var next() noexcept { return {this, static_cast<std::int32_t>(nodes_.size())}; }
+
+  /// Declares that a recorded derivative will read the value of x, so `discard` keeps it.
+  void keep(Var x) noexcept { node(x).is_kept = true; }
+
+  /// The caller will not read x again: frees its value unless a derivative needs it.
+  void discard(Var x) noexcept {
+    Node& n = node(x);
+    if (!n.is_kept && !n.is_leaf) n.value = Tensor<T>{};
+  }
+
+  /// Where a derivative adds its contribution to the gradient of x: zeros at first use.
+  [[nodiscard]] TensorView<T> accumulate(Var x) {
+    Node& n = node(x);
+    BITDIAL_ASSERT(n.needs_grad);
+    if (n.outside_grad != nullptr) return n.outside_grad->view();
+    if (!n.has_grad) n.grad = Tensor<T>(n.shape);
+    n.has_grad = true;
+    return n.grad.view();
+  }
+
+  /// Adds d loss / d leaf to the gradient of every leaf and parameter. `loss` has one element.
+  ///
+  /// Throws `ShapeError` for another size, `Error` for a second call before `clear` and for a loss
+  /// that depends on no leaf or parameter.
+  void backward(Var loss) {
+    BITDIAL_ASSERT(loss.tape_ == this);
+    if (consumed_) {
+      throw Error("backward: this recording was already consumed; clear() the tape and record "
+                  "the forward pass again, or sum the losses before one backward()");
+    }
+    if (shape(loss).size() != 1) {
+      throw ShapeError(concat("backward: the loss must have 1 element, it is ", shape(loss)));
+    }
+    if (!needs_grad(loss)) throw Error("backward: the loss depends on no leaf and no parameter");
+    consumed_ = true;
+    accumulate(loss).data()[0] += T{1};
+    for (std::int32_t i = static_cast<std::int32_t>(nodes_.size()) - 1; i >= 0; --i) {
+      run_derivative(nodes_[static_cast<std::size_t>(i)]);
+    }
+  }
+
+  /// Forgets every node; all `Var`s of this tape become invalid.
+  void clear() noexcept {
+    nodes_.clear();
+    consumed_ = false;
+  }
+
+  [[nodiscard]] std::size_t size() const noexcept { return nodes_.size(); }
+
+  [[nodiscard]] const Tensor<T>& value(Var x) const {
+    const Node& n = node(x);
+    if (n.outside_value != nullptr) return *n.outside_value;
+    if (n.value.shape() != n.shape) {
+      throw Error(concat("tape: the value of node ", x.index_, " (", n.op, ", ", n.shape,
+                         ") was released; read it before backward() or discard()"));
+    }
+    return n.value;
+  }
+
+  [[nodiscard]] const Tensor<T>& grad(Var x) const {
+    const Node& n = node(x);
+    if (n.outside_grad != nullptr) return *n.outside_grad;
+    if (!n.is_leaf || !n.needs_grad) {
+      throw Error(concat("tape: node ", x.index_, " (", n.op,
+                         ") keeps no gradient; only leaf() and parameter() do"));
+    }
+    if (!n.has_grad) n.grad = Tensor<T>(n.shape);
+    n.has_grad = true;
+    return n.grad;
+  }
+
+  [[nodiscard]] const Shape& shape(Var x) const noexcept { return node(x).shape; }
+  [[nodiscard]] bool needs_grad(Var x) const noexcept { return node(x).needs_grad; }
+
+  /// The elements of values and gradients that the tape owns now: its memory, less the saved
+  /// intermediates inside the derivatives.
+  [[nodiscard]] std::int64_t live_elements() const noexcept {
+    std::int64_t count = 0;
+    for (const Node& n : nodes_) count += n.value.size() + n.grad.size();
+    return count;
+  }
+
+ private:
+  struct Node {
+    std::string_view op;
+    Tensor<T> value{};
+    bool needs_grad = false;
+    bool is_leaf = true;
+    bool is_kept = false;
+    mutable bool has_grad = false;
+    Shape shape{};
+    mutable Tensor<T> grad{};
+    const Tensor<T>* outside_value = nullptr;
+    Tensor<T>* outside_grad = nullptr;
+    Backward backward{};
+  };
+
+  Var append(Node node) {
+    if (consumed_) throw Error("tape: clear() it before recording after backward()");
+    node.shape = node.outside_value != nullptr ? node.outside_value->shape() : node.value.shape();
+    nodes_.push_back(std::move(node));
+    return {this, static_cast<std::int32_t>(nodes_.size()) - 1};
+  }
+
+  // Later nodes have run, so this gradient is complete and nobody else will read this value.
+  void run_derivative(Node& n) {
+    if (n.is_leaf) return;
+    if (n.has_grad && n.backward) n.backward(n.grad.cview());
+    n.backward = nullptr;
+    n.grad = Tensor<T>{};
+    if (n.shape.size() != 1) n.value = Tensor<T>{};
+  }
+
+  [[nodiscard]] Node& node(Var x) noexcept {
+    BITDIAL_ASSERT(x.tape_ == this && static_cast<std::size_t>(x.index_) < nodes_.size());
+    return nodes_[static_cast<std::size_t>(x.index_)];
+  }
+  [[nodiscard]] const Node& node(Var x) const noexcept {
+    BITDIAL_ASSERT(x.tape_ == this && static_cast<std::size_t>(x.index_) < nodes_.size());
+    return nodes_[static_cast<std::size_t>(x.index_)];
+  }
+
+  std::deque<Node> nodes_;
+  bool consumed_ = false;
+};
+
+/// The tape of training; `BasicTape<double>` serves gradient checks.
+using Tape = BasicTape<float>;
+using Var = BasicVar<float>;
+
+}  // namespace bitdial::inline BITDIAL_ABI

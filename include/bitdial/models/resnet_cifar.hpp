@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// The small residual networks of He et al. (CIFAR-10 section), switchable.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include <bitdial/nn/activation.hpp>
+#include <bitdial/nn/conv2d.hpp>
+#include <bitdial/nn/init.hpp>
+#include <bitdial/nn/linear.hpp>
+#include <bitdial/nn/pooling.hpp>
+#include <bitdial/nn/residual.hpp>
+#include <bitdial/nn/sequential.hpp>
+#include <bitdial/switchable/switchable_layer.hpp>
+
+namespace bitdial::inline BITDIAL_ABI::models {
+
+/// Depth, width and interface of `resnet_cifar`.
+struct ResNetCifarOptions {
+  int depth = 20;           ///< 6 n + 2: 8, 14, 20, 32, 44, 56, 110
+  std::int64_t width = 16;  ///< channels of the first stage; the others have 2 and 4 times as many
+  std::int64_t in_channels = 3;  ///< any image size works: the head averages over it
+  std::int64_t classes = 10;
+  std::int64_t stem_stride = 1;              ///< 2 quarters the work of every layer after the stem
+  Precision first_and_last{.w = 8, .a = 8};  ///< of the stem and of the classifier, under any plan
+};
+
+namespace detail {
+
+/// How the parts of a residual network are built from one bit list and one pair of policies.
+template <class Bits, class WeightPolicy, class ActivationPolicy>
+struct ResNetParts {
+  template <class Layer, class Widths>
+  using Switchable = SwitchableLayer<Layer, Widths, WeightPolicy, ActivationPolicy>;
+  using Conv = Switchable<nn::Conv2d, Bits>;
+  using EdgeConv = Switchable<nn::Conv2d, BitList<8>>;
+  using EdgeLinear = Switchable<nn::Linear, BitList<8>>;
+
+  /// conv-BN-ReLU-conv-BN plus the shortcut, then ReLU; a 1x1 convolution where the shape changes.
+  static void add_block(nn::Sequential& net, const std::string& name, std::int64_t in,
+                        std::int64_t out, std::int64_t stride) {
+    nn::Sequential body;
+    body.add<Conv>("conv1", nn::Conv2dOptions{
+                                .in = in, .out = out, .kernel = 3, .stride = stride, .padding = 1});
+    body.add<nn::Relu>("relu");
+    body.add<Conv>("conv2", nn::Conv2dOptions{.in = out, .out = out, .kernel = 3, .padding = 1});
+    nn::Sequential shortcut;
+    if (stride != 1 || in != out) {
+      shortcut.add<Conv>("conv",
+                         nn::Conv2dOptions{.in = in, .out = out, .kernel = 1, .stride = stride});
+    }
+    net.add<nn::Residual>(name, std::move(body), std::move(shortcut));
+    net.add<nn::Relu>(name + ".relu");
+  }
+};
+
+}  // namespace detail
+
+/// ResNet-(6n+2) with per-switch batch normalisation: a 3x3 stem, three stages of n basic blocks
+/// with w, 2w and 4w channels, global average pooling, a classifier.
+///
+/// Input `[N, H, W, in_channels]` in [0, 1], output logits `[N, classes]`. ResNet-20 at 32x32x3 has
+/// about 0.27 million parameters and 41 million multiply-accumulates. Layers are numbered; weights
+/// are still zero: call `nn::initialize`, then `add_plans`.
+/// Throws `ConfigError` for a depth that is not 6n + 2 and for sizes below 1.
+/// Sources: He et al., 1512.03385; SP-Nets, 2002.02815 (quantized 1x1 shortcuts, order of layers).
+template <class Bits, class WeightPolicy = DoReFaWeights,
+          class ActivationPolicy = DoReFaActivations>
+[[nodiscard]] std::unique_ptr<nn::Sequential> resnet_cifar(const ResNetCifarOptions& options) {
+  using Parts = detail::ResNetParts<Bits, WeightPolicy, ActivationPolicy>;
+  if (options.depth < 8 || (options.depth - 2) % 6 != 0) {
+    throw ConfigError(
+        concat("resnet_cifar: depth must be 6n + 2 (8, 14, 20, ...), got ", options.depth));
+  }
+  if (options.width < 1 || options.classes < 1) {
+    throw ConfigError(concat("resnet_cifar: width and classes must be at least 1, got width ",
+                             options.width, ", classes ", options.classes));
+  }
+  auto net = std::make_unique<nn::Sequential>();
+  const typename Parts::EdgeConv::Switching pinned{.pinned = options.first_and_last};
+  net->add<typename Parts::EdgeConv>("stem",
+                                     nn::Conv2dOptions{.in = options.in_channels,
+                                                       .out = options.width,
+                                                       .kernel = 3,
+                                                       .stride = options.stem_stride,
+                                                       .padding = 1},
+                                     pinned);
+  net->add<nn::Relu>("stem.relu");
+  std::int64_t in = options.width;
+  for (int stage = 0; stage < 3; ++stage) {
+    const std::int64_t out = options.width << stage;
+    for (int block = 0; block < (options.depth - 2) / 6; ++block) {
+      const std::int64_t stride = stage > 0 && block == 0 ? 2 : 1;
+      Parts::add_block(*net, concat("stage", stage + 1, ".block", block + 1), in, out, stride);
+      in = out;
+    }
+  }
+  net->add<nn::GlobalAveragePool>("pool");
+  net->add<typename Parts::EdgeLinear>(
+      "classifier", nn::LinearOptions{.in = in, .out = options.classes},
+      typename Parts::EdgeLinear::Switching{.pinned = options.first_and_last});
+  nn::number_layers(*net);
+  return net;
+}
+
+}  // namespace bitdial::inline BITDIAL_ABI::models

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// A real-valued convolution layer; as `SwitchableLayer<Conv2d, ...>` it becomes switchable.
+#pragma once
+
+#include <cstdint>
+
+#include <bitdial/autodiff/functions.hpp>
+#include <bitdial/nn/module.hpp>
+
+namespace bitdial::inline BITDIAL_ABI::nn {
+
+/// Channels and square window of a `Conv2d`.
+struct Conv2dOptions {
+  std::int64_t in = 1;
+  std::int64_t out = 1;
+  std::int64_t kernel = 3;
+  std::int64_t stride = 1;
+  std::int64_t padding = 0;
+};
+
+/// y = x * weight, without bias (a batch normalisation follows): x `[N, H, W, in]`,
+/// weight `[out, kernel, kernel, in]`.
+///
+/// Throws `ConfigError` for options out of range and `ShapeError` when x has other channels.
+class Conv2d final : public Module {
+ public:
+  using Options = Conv2dOptions;
+  static constexpr bool has_bias = false;
+
+  explicit Conv2d(const Options& options)
+      : options_{checked(options)},
+        weight_{Tensor<float>({options.out, options.kernel, options.kernel, options.in}),
+                ParameterRole::weight} {}
+
+  [[nodiscard]] Var forward(Var x, const Pass&) override {
+    return apply(x, x.tape().parameter(weight_.value, weight_.grad));
+  }
+
+  void visit(ModuleVisitor& visitor, const std::string& name) override {
+    visitor.parameter(child_name(name, "weight"), weight_);
+  }
+
+  /// Throws `ConfigError`: a packed network has quantized layers only.
+  [[nodiscard]] std::int32_t describe(Description&, std::int32_t) const override {
+    throw ConfigError(
+        "conv2d: a real-valued layer does not pack; use SwitchableLayer<Conv2d, ...>");
+  }
+
+  /// The linear map of this layer with other weights in place of its own.
+  template <class T>
+  [[nodiscard]] BasicVar<T> apply(BasicVar<T> x, BasicVar<T> weight) const {
+    return ad::conv2d(x, weight, window());
+  }
+
+  [[nodiscard]] Parameter& weight() noexcept { return weight_; }
+  [[nodiscard]] const Parameter& weight() const noexcept { return weight_; }
+  [[nodiscard]] LayerGeometry geometry() const noexcept {
+    return {ops::NodeKind::conv2d, options_.out, options_.in, window()};
+  }
+  [[nodiscard]] ops::Window window() const noexcept {
+    return ops::Window::square(options_.kernel,
+                               {.stride = options_.stride, .padding = options_.padding});
+  }
+
+ private:
+  [[nodiscard]] static const Options& checked(const Options& o) {
+    if (o.in < 1 || o.out < 1 || o.kernel < 1 || o.stride < 1 || o.padding < 0) {
+      throw ConfigError(
+          concat("conv2d: channels, kernel and stride must be at least 1 and padding ",
+                 "at least 0, got in ", o.in, ", out ", o.out, ", kernel ", o.kernel, ", stride ",
+                 o.stride, ", padding ", o.padding));
+    }
+    return o;
+  }
+
+  Options options_;
+  Parameter weight_;
+};
+
+}  // namespace bitdial::inline BITDIAL_ABI::nn

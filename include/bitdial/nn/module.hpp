@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// The interface of every part of a network: run it, walk its state, describe it as a graph.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <bitdial/autodiff/tape.hpp>
+#include <bitdial/nn/parameter.hpp>
+#include <bitdial/nn/quantized_layer.hpp>
+#include <bitdial/ops/graph.hpp>
+#include <bitdial/quant/plan.hpp>
+
+namespace bitdial::inline BITDIAL_ABI::nn {
+
+/// Training uses batch statistics and fake-quantized values; evaluation uses running statistics and
+/// exact integer sums.
+enum class Mode : std::uint8_t { training, evaluation };
+
+/// The arguments of one forward pass. Precision is an argument, never a state of the network.
+struct Pass {
+  const PrecisionPlan& plan;
+  Mode mode = Mode::evaluation;
+};
+
+/// Receives every piece of state of a module, in a fixed order, under dotted names.
+class ModuleVisitor {
+ public:
+  virtual ~ModuleVisitor() = default;
+  virtual void parameter(const std::string& name, Parameter& parameter) = 0;
+  virtual void buffer(const std::string& name, Tensor<float>& buffer) = 0;
+  virtual void layer(const std::string& name, QuantizedLayer& layer) = 0;
+};
+
+/// A network as a graph plus its quantized layers, in order of appearance.
+struct Description {
+  ops::Graph graph;
+  std::vector<const QuantizedLayer*> layers;
+};
+
+/// One part of a network, from a ReLU to a whole ResNet.
+class Module {
+ public:
+  virtual ~Module() = default;
+
+  /// The output for `x` at the precisions of `pass.plan`.
+  [[nodiscard]] virtual Var forward(Var x, const Pass& pass) = 0;
+
+  /// Shows parameters, buffers and quantized layers to `visitor`, names prefixed by its
+  /// second argument. The default is for modules without state.
+  virtual void visit(ModuleVisitor&, const std::string&) {}
+
+  /// Appends this module's nodes to the graph; `x` is the index of its input node. Returns the
+  /// index of its output node.
+  [[nodiscard]] virtual std::int32_t describe(Description& description, std::int32_t x) const = 0;
+};
+
+using ModulePtr = std::unique_ptr<Module>;
+
+/// `prefix.name`, or `name` at the root.
+[[nodiscard]] inline std::string child_name(const std::string& prefix, const std::string& name) {
+  return prefix.empty() ? name : prefix + "." + name;
+}
+
+/// The graph of a whole network, from its input node on.
+[[nodiscard]] inline Description describe(const Module& network) {
+  Description description;
+  const std::int32_t input = description.graph.append({.kind = ops::NodeKind::input});
+  static_cast<void>(network.describe(description, input));
+  return description;
+}
+
+}  // namespace bitdial::inline BITDIAL_ABI::nn

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// What packing needs to know of a quantized layer, whatever its type: geometry, codes, epilogue.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include <bitdial/ops/graph.hpp>
+#include <bitdial/quant/levels.hpp>
+#include <bitdial/quant/plan.hpp>
+
+namespace bitdial::inline BITDIAL_ABI::nn {
+
+/// The shape of a quantized layer: weights are `[out_channels, window.taps(), in_channels]`.
+struct LayerGeometry {
+  ops::NodeKind kind = ops::NodeKind::conv2d;
+  std::int64_t out_channels = 0;
+  std::int64_t in_channels = 0;
+  ops::Window window{};
+};
+
+/// Weight codes `[out_channels, taps * in_channels]`, one byte each, and their levels.
+struct WeightCodes {
+  std::vector<std::uint8_t> codes;
+  IntegerLevels levels;
+};
+
+/// y = fma(float(I), multiplier[c], bias[c]), where I is the exact sum of products of levels.
+struct Epilogue {
+  std::vector<float> multiplier;
+  std::vector<float> bias;
+};
+
+/// A layer whose evaluation is exact on integers. Evaluation in the training graph and packing call
+/// the same functions, so both see the same codes and the same epilogue.
+class QuantizedLayer {
+ public:
+  virtual ~QuantizedLayer() = default;
+
+  /// The position of this layer in a `PrecisionPlan`; -1 until `number_layers` ran.
+  [[nodiscard]] int index() const noexcept { return index_; }
+  void set_index(int index) noexcept { index_ = index; }
+
+  [[nodiscard]] virtual LayerGeometry geometry() const = 0;
+
+  /// Creates the private state that the layer needs to run under `plan`, unless it is there.
+  virtual void add_plan(const PrecisionPlan& plan) = 0;
+
+  /// The precision at which this layer runs under `plan`: its pinned one, or the plan's.
+  /// Throws `PrecisionError` when the layer was not built for it.
+  [[nodiscard]] virtual Precision executed(const PrecisionPlan& plan) const = 0;
+
+  /// True when the k-bit codes are the top k bits of the 8-bit codes.
+  [[nodiscard]] virtual bool nested() const = 0;
+
+  /// Throws `PrecisionError` when the layer has no integer form at these bits.
+  [[nodiscard]] virtual WeightCodes weight_codes(int bits) const = 0;
+  [[nodiscard]] virtual IntegerLevels activation_levels(int bits) const = 0;
+  [[nodiscard]] virtual std::uint8_t activation_code(float x, int bits) const = 0;
+  [[nodiscard]] virtual Epilogue epilogue(const PrecisionPlan& plan) const = 0;
+
+ private:
+  int index_ = -1;
+};
+
+}  // namespace bitdial::inline BITDIAL_ABI::nn

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// Walks over a network: its parameters, its named tensors, its quantized layers.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <bitdial/nn/module.hpp>
+
+namespace bitdial::inline BITDIAL_ABI::nn {
+
+template <class T>
+using Named = std::vector<std::pair<std::string, T*>>;
+
+namespace detail {
+
+/// A visitor from three functions of (name, item).
+template <class OnParameter, class OnBuffer, class OnLayer>
+class Walk final : public ModuleVisitor {
+ public:
+  Walk(OnParameter on_parameter, OnBuffer on_buffer, OnLayer on_layer)
+      : on_parameter_{on_parameter}, on_buffer_{on_buffer}, on_layer_{on_layer} {}
+  void parameter(const std::string& name, Parameter& item) override { on_parameter_(name, item); }
+  void buffer(const std::string& name, Tensor<float>& item) override { on_buffer_(name, item); }
+  void layer(const std::string& name, QuantizedLayer& item) override { on_layer_(name, item); }
+
+ private:
+  OnParameter on_parameter_;
+  OnBuffer on_buffer_;
+  OnLayer on_layer_;
+};
+
+inline constexpr auto skip = [](const std::string&, auto&) {};
+
+}  // namespace detail
+
+/// The parameters of a network with their names, in visiting order.
+[[nodiscard]] inline Named<Parameter> parameters(Module& network) {
+  Named<Parameter> found;
+  const auto keep = [&](const std::string& name, Parameter& p) { found.emplace_back(name, &p); };
+  detail::Walk walk{keep, detail::skip, detail::skip};
+  network.visit(walk, "");
+  return found;
+}
+
+/// Every tensor that a checkpoint must hold: parameter values and buffers, with their names.
+[[nodiscard]] inline Named<Tensor<float>> state(Module& network) {
+  Named<Tensor<float>> found;
+  const auto value = [&](const std::string& name, Parameter& p) {
+    found.emplace_back(name, &p.value);
+  };
+  const auto buffer = [&](const std::string& name, Tensor<float>& b) {
+    found.emplace_back(name, &b);
+  };
+  detail::Walk walk{value, buffer, detail::skip};
+  network.visit(walk, "");
+  return found;
+}
+
+/// The quantized layers with their names, in the order of a `PrecisionPlan`.
+[[nodiscard]] inline Named<QuantizedLayer> quantized_layers(Module& network) {
+  Named<QuantizedLayer> found;
+  const auto keep = [&](const std::string& name, QuantizedLayer& l) {
+    found.emplace_back(name, &l);
+  };
+  detail::Walk walk{detail::skip, detail::skip, keep};
+  network.visit(walk, "");
+  return found;
+}
+
+/// Gives each quantized layer its position in a plan; returns their number. Call it once when a
+/// network is complete (the functions of `models/` do).
+inline int number_layers(Module& network) {
+  int index = 0;
+  for (auto& [name, layer] : quantized_layers(network)) layer->set_index(index++);
+  return index;
+}
+
+/// The number of learned values.
+[[nodiscard]] inline std::int64_t parameter_count(Module& network) {
+  std::int64_t count = 0;
+  for (const auto& [name, parameter] : parameters(network)) count += parameter->value.size();
+  return count;
+}
+
+/// Clears every gradient.
+inline void zero_gradients(Module& network) {
+  for (const auto& [name, parameter] : parameters(network)) parameter->grad.fill(0.0F);
+}
+
+}  // namespace bitdial::inline BITDIAL_ABI::nn

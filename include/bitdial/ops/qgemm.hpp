@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: Apache-2.0
+// Integer matrix products of codes with pre-packed weights: exact int32 sums, delivered to an
+// epilogue tile by tile. Deployment side: no exceptions, no allocation, the caller owns all memory.
+#pragma once
+
+#include <algorithm>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include <bitdial/core/assert.hpp>
+#include <bitdial/kernels/kernel_table.hpp>
+#include <bitdial/ops/matrix_view.hpp>
+
+namespace bitdial::inline BITDIAL_ABI::ops {
+
+/// What the epilogue receives: finished sums of C[row0 .. row0 + rows)[col0 .. col0 + cols).
+/// `sums` is scratch that the next tile overwrites.
+struct QgemmTile {
+  std::int64_t row0 = 0;
+  std::int64_t rows = 0;
+  std::int64_t col0 = 0;
+  std::int64_t cols = 0;
+  const std::int32_t* sums = nullptr;
+  std::int64_t stride = 0;  ///< elements between rows of `sums`
+  /// row_sums[i] = sum over k of the codes of row row0 + i; null unless the options ask for it.
+  const std::int32_t* row_sums = nullptr;
+
+  [[nodiscard]] const std::int32_t* row(std::int64_t i) const noexcept { return sums + i * stride; }
+};
+
+struct QgemmOptions {
+  bool row_sums = false;  ///< deliver QgemmTile::row_sums
+};
+
+/// Fills rows row0 .. row0 + panel.rows of A; panel.row(i) is contiguous, panel.cols elements, all
+/// of which must be written.
+template <class F, class T>
+concept PacksQuantizedRows = std::invocable<F, std::int64_t /*row0*/, MatrixView<T>>;
+
+namespace detail {
+
+/// The epilogue sees at most about this many columns at once, so that the sums stay in the
+/// first-level cache.
+inline constexpr std::int64_t qgemm_cols_block = 256;
+
+[[nodiscard]] constexpr std::int64_t qgemm_round_up(std::int64_t x, std::int64_t step) noexcept {
+  return (x + step - 1) / step * step;
+}
+
+/// Bytes between packed rows of A: an odd number of cache lines, so that rows at powers of two do
+/// not share cache sets.
+[[nodiscard]] constexpr std::int64_t qgemm_row_bytes(std::int64_t bytes) noexcept {
+  return ((bytes + 63) / 64 | 1) * 64;
+}
+
+[[nodiscard]] constexpr std::int64_t qgemm_sums_cols(std::int64_t n, std::int64_t width) noexcept {
+  return qgemm_round_up(std::min(n, qgemm_cols_block), width);
+}
+
+/// Bytes of scratch: the packed rows of A, the sums, the row sums.
+[[nodiscard]] constexpr std::size_t qgemm_scratch_bytes(std::int64_t tile_rows,
+                                                        std::int64_t tile_cols,
+                                                        std::int64_t row_bytes,
+                                                        std::int64_t n) noexcept {
+  const std::int64_t rows = tile_rows * qgemm_row_bytes(row_bytes);
+  const std::int64_t sums = tile_rows * (qgemm_sums_cols(n, tile_cols) + 1) * 4;
+  return static_cast<std::size_t>(rows + qgemm_round_up(sums, 64));
+}
+
+/// The loops that both products share. `fill(row0, rows)` packs a tile of A and returns the
+/// address of its row sums; `multiply(rows, col, cols, c, c_stride)` computes one tile.
+template <class Fill, class Multiply, class Epilogue>
+void qgemm_loop(std::int64_t m, std::int64_t n, std::int64_t tile_rows, std::int64_t tile_cols,
+                std::int32_t* sums, Fill&& fill, Multiply&& multiply, Epilogue&& epilogue) {
+  const std::int64_t max_cols = qgemm_sums_cols(n, tile_cols);
+  for (std::int64_t row0 = 0; row0 < m; row0 += tile_rows) {
+    const std::int64_t rows = std::min(tile_rows, m - row0);
+    const std::int32_t* const row_sums = fill(row0, rows);
+    for (std::int64_t col0 = 0; col0 < n; col0 += max_cols) {
+      const std::int64_t cols = std::min(max_cols, n - col0);
+      for (std::int64_t j = 0; j < cols; j += tile_cols) {
+        multiply(rows, col0 + j, std::min(tile_cols, cols - j), sums + j, max_cols);
+      }
+      epilogue(QgemmTile{.row0 = row0,
+                         .rows = rows,
+                         .col0 = col0,
+                         .cols = cols,
+                         .sums = sums,
+                         .stride = max_cols,
+                         .row_sums = row_sums});
+    }
+  }
+}
+
+}  // namespace detail
+
+/// Weight levels in the layout of one kernel table's u8 x s8 tile: a view of caller memory.
+///
+/// Panels of `table.gemm_u8s8.cols` columns, each [ceil(k / 4)][cols][4], padded with zero levels.
+struct PackedWeightsU8S8 {
+  const std::int8_t* data = nullptr;
+  std::int64_t n = 0;
+  std::int64_t k = 0;
+
+  [[nodiscard]] static constexpr std::int64_t groups(std::int64_t k) noexcept {
+    return (k + 3) / 4;
+  }
+
+  /// Size of the packed weights; align the memory to 64 bytes.
+  [[nodiscard]] static std::size_t bytes(const kernels::KernelTable& table, std::int64_t n,
+                                         std::int64_t k) noexcept {
+    return static_cast<std::size_t>(detail::qgemm_round_up(n, table.gemm_u8s8.cols) * groups(k) *
+                                    4);
+  }
+
+  /// Packs `levels` [n, k] into `memory` of at least `bytes(table, n, k)`.
+  [[nodiscard]] static PackedWeightsU8S8 pack(const kernels::KernelTable& table,
+                                              MatrixView<const std::int8_t> levels,
+                                              std::span<std::byte> memory) noexcept {
+    const std::size_t size = bytes(table, levels.rows, levels.cols);
+    BITDIAL_ASSERT(memory.size() >= size);
+    auto* const out = reinterpret_cast<std::int8_t*>(memory.data());
+    std::fill_n(out, size, std::int8_t{0});
+    const std::int64_t width = table.gemm_u8s8.cols;
+    const std::int64_t panel_size = width * groups(levels.cols) * 4;
+    for (std::int64_t j = 0; j < levels.rows; ++j) {
+      std::int8_t* const column = out + j / width * panel_size + j % width * 4;
+      for (std::int64_t k = 0; k < levels.cols; ++k) {
+        column[k / 4 * width * 4 + k % 4] = levels(j, k);
+      }
+    }
+    return {out, levels.rows, levels.cols};
+  }
+};
+
+/// Scratch of one `qgemm_u8s8` with these weights.
+[[nodiscard]] inline std::size_t qgemm_u8s8_scratch_bytes(const kernels::KernelTable& table,
+                                                          std::int64_t n, std::int64_t k) noexcept {
+  return detail::qgemm_scratch_bytes(table.gemm_u8s8.rows, table.gemm_u8s8.cols,
+                                     PackedWeightsU8S8::groups(k) * 4, n);
+}
+
+/// C[m, n] = A[m, k] W[n, k]^T for codes A in 0 .. 255 and levels W in -128 .. 127: exact int32.
+///
+/// `pack_a(row0, panel)` fills panel(i, k) = A(row0 + i, k), panel.cols == k, once per row tile.
+/// `epilogue(const QgemmTile&)` is called for every tile, row tiles in ascending order, each in
+/// blocks of columns. `table` is the one the weights were packed for. `scratch`: 64-byte aligned,
+/// at least `qgemm_u8s8_scratch_bytes(table, n, k)`. Runs on the calling thread; split rows over
+/// threads by calling it for each range. Requires |sum| < 2^31.
+template <PacksQuantizedRows<std::uint8_t> PackA, std::invocable<const QgemmTile&> Epilogue>
+void qgemm_u8s8(const kernels::KernelTable& table, std::int64_t m, PackA&& pack_a,
+                const PackedWeightsU8S8& weights, Epilogue&& epilogue, std::span<std::byte> scratch,
+                QgemmOptions options = {}) {
+  const auto& kernel = table.gemm_u8s8;
+  BITDIAL_ASSERT(scratch.size() >= qgemm_u8s8_scratch_bytes(table, weights.n, weights.k));
+  const std::int64_t groups = PackedWeightsU8S8::groups(weights.k);
+  const std::int64_t a_stride = detail::qgemm_row_bytes(groups * 4);
+  auto* const a = reinterpret_cast<std::uint8_t*>(scratch.data());
+  auto* const row_sums = reinterpret_cast<std::int32_t*>(a + kernel.rows * a_stride);
+  std::int32_t* const sums = row_sums + kernel.rows;
+
+  const auto fill = [&](std::int64_t row0, std::int64_t rows) -> const std::int32_t* {
+    pack_a(row0, MatrixView<std::uint8_t>(a, rows, weights.k, a_stride));
+    for (std::int64_t i = 0; i < rows; ++i) {
+      std::fill(a + i * a_stride + weights.k, a + i * a_stride + groups * 4, std::uint8_t{0});
+      if (options.row_sums) {
+        row_sums[i] = static_cast<std::int32_t>(table.sum_codes(a + i * a_stride, weights.k));
+      }
+    }
+    return options.row_sums ? row_sums : nullptr;
+  };
+  const auto multiply = [&](std::int64_t rows, std::int64_t col, std::int64_t cols, std::int32_t* c,
+                            std::int64_t c_stride) {
+    kernel.run({.rows = rows,
+                .cols = cols,
+                .groups = groups,
+                .a = a,
+                .a_stride = a_stride,
+                .b = weights.data + col * groups * 4,
+                .c = c,
+                .c_stride = c_stride});
+  };
+  detail::qgemm_loop(m, weights.n, kernel.rows, kernel.cols, sums, fill, multiply, epilogue);
+}
+
+/// Weight codes as bit planes in the layout of one kernel table's plane tile: a view of caller
+/// memory.
+///
+/// Panels of `table.gemm_planes.cols` columns, each [planes][words][cols], most significant plane
+/// first: the first b planes are the codes of the b most significant bits, so one packing serves
+/// all narrower truncations.
+struct PackedPlanes {
+  const std::uint64_t* data = nullptr;
+  std::int64_t n = 0;
+  std::int64_t words = 0;
+  std::int64_t planes = 0;
+
+  /// Size of the packed planes; align the memory to 64 bytes.
+  [[nodiscard]] static std::size_t bytes(const kernels::KernelTable& table, std::int64_t n,
+                                         std::int64_t words, std::int64_t planes) noexcept {
+    return static_cast<std::size_t>(detail::qgemm_round_up(n, table.gemm_planes.cols) * words *
+                                    planes) *
+           sizeof(std::uint64_t);
+  }
+
+  /// Packs `rows` [n, planes * words] (plane p of row j at columns p * words and up, as
+  /// KernelTable::pack_planes writes with plane_stride = words) into `memory` of at least
+  /// `bytes(...)`.
+  [[nodiscard]] static PackedPlanes pack(const kernels::KernelTable& table,
+                                         MatrixView<const std::uint64_t> rows, std::int64_t planes,
+                                         std::span<std::byte> memory) noexcept {
+    const std::int64_t words = rows.cols / planes;
+    const std::size_t size = bytes(table, rows.rows, words, planes);
+    BITDIAL_ASSERT(rows.cols % planes == 0 && memory.size() >= size);
+    auto* const out = reinterpret_cast<std::uint64_t*>(memory.data());
+    std::fill_n(out, size / sizeof(std::uint64_t), std::uint64_t{0});
+    const std::int64_t width = table.gemm_planes.cols;
+    for (std::int64_t j = 0; j < rows.rows; ++j) {
+      std::uint64_t* const column = out + j / width * width * rows.cols + j % width;
+      for (std::int64_t i = 0; i < rows.cols; ++i) column[i * width] = rows(j, i);
+    }
+    return {out, rows.rows, words, planes};
+  }
+};
+
+/// Bits of the two operands of a plane product.
+struct PlaneCounts {
+  std::int64_t a = 1;  ///< activation planes that `pack_a` delivers
+  std::int64_t b = 1;  ///< leading weight planes to use, at most PackedPlanes::planes
+};
+
+/// Scratch of one `qgemm_planes` with `a_planes` activation planes.
+[[nodiscard]] inline std::size_t qgemm_planes_scratch_bytes(const kernels::KernelTable& table,
+                                                            std::int64_t n, std::int64_t words,
+                                                            std::int64_t a_planes) noexcept {
+  return detail::qgemm_scratch_bytes(table.gemm_planes.rows, table.gemm_planes.cols,
+                                     a_planes * words * 8, n);
+}
+
+/// C[m, n] = sum_k u(m, k) q(n, k) for unsigned codes u, q given as bit planes: exact int32.
+///
+/// `pack_a(row0, panel)` fills rows of planes.a * words words: panel(i, s * words + w) is word w of
+/// plane s of row row0 + i, most significant plane first, unused bits zero. Row sums are
+/// sum_k u(m, k). Everything else as in `qgemm_u8s8`.
+template <PacksQuantizedRows<std::uint64_t> PackA, std::invocable<const QgemmTile&> Epilogue>
+void qgemm_planes(const kernels::KernelTable& table, std::int64_t m, PlaneCounts planes,
+                  PackA&& pack_a, const PackedPlanes& weights, Epilogue&& epilogue,
+                  std::span<std::byte> scratch, QgemmOptions options = {}) {
+  const auto& kernel = table.gemm_planes;
+  BITDIAL_ASSERT(planes.b <= weights.planes);
+  BITDIAL_ASSERT(scratch.size() >=
+                 qgemm_planes_scratch_bytes(table, weights.n, weights.words, planes.a));
+  const std::int64_t row_words = planes.a * weights.words;
+  const std::int64_t a_stride = detail::qgemm_row_bytes(row_words * 8) / 8;
+  auto* const a = reinterpret_cast<std::uint64_t*>(scratch.data());
+  auto* const row_sums = reinterpret_cast<std::int32_t*>(a + kernel.rows * a_stride);
+  std::int32_t* const sums = row_sums + kernel.rows;
+
+  const auto fill = [&](std::int64_t row0, std::int64_t rows) -> const std::int32_t* {
+    pack_a(row0, MatrixView<std::uint64_t>(a, rows, row_words, a_stride));
+    for (std::int64_t i = 0; options.row_sums && i < rows; ++i) {
+      std::uint64_t sum = 0;
+      for (std::int64_t s = 0; s < planes.a; ++s) {
+        const std::uint64_t* const plane = a + i * a_stride + s * weights.words;
+        sum = 2 * sum + table.dot_bits(plane, plane, weights.words);
+      }
+      row_sums[i] = static_cast<std::int32_t>(sum);
+    }
+    return options.row_sums ? row_sums : nullptr;
+  };
+  const auto multiply = [&](std::int64_t rows, std::int64_t col, std::int64_t cols, std::int32_t* c,
+                            std::int64_t c_stride) {
+    kernel.run({.rows = rows,
+                .cols = cols,
+                .words = weights.words,
+                .a_planes = planes.a,
+                .b_planes = planes.b,
+                .a = a,
+                .a_stride = a_stride,
+                .b = weights.data + col * weights.words * weights.planes,
+                .c = c,
+                .c_stride = c_stride});
+  };
+  detail::qgemm_loop(m, weights.n, kernel.rows, kernel.cols, sums, fill, multiply, epilogue);
+}
+
+}  // namespace bitdial::inline BITDIAL_ABI::ops

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// DoReFa-Net: uniform weights on [-1, 1] and activations on [0, 1]. The ReLU quantizer of SP-Nets.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include <bitdial/core/config.hpp>
+#include <bitdial/quant/grid.hpp>
+#include <bitdial/quant/policy.hpp>
+#include <bitdial/quant/statistics.hpp>
+#include <bitdial/quant/straight_through.hpp>
+#include <bitdial/quant/tanh_range.hpp>
+
+namespace bitdial::inline BITDIAL_ABI {
+
+/// Weights of 2^k equidistant values, symmetric, without zero.
+///
+/// k >= 2: w_q = 2 Q_k(t / (2 M) + 1/2) - 1 with t = tanh w, M = max |t|; the gradient goes through
+/// the division by M and through M itself. k = 1: mean|w| sign(w) with sign(0) = +1, gradient
+/// identity. 32 bits: identity. A tensor of zeros has M = 1. Non-finite weights throw `Error`.
+/// Zhou et al., "DoReFa-Net", arXiv 1606.06160; one bit: Rastegari et al., arXiv 1603.05279.
+struct DoReFaWeights {
+  static constexpr std::string_view name = "DoReFaWeights";
+  static constexpr std::string_view paper = "arXiv 1606.06160";
+  static constexpr TensorRole role = TensorRole::weights;
+
+  struct State {
+    TanhRange range;
+    float mean_abs = 0.0F;
+    friend bool operator==(const State&, const State&) = default;
+  };
+
+  [[nodiscard]] State fit(std::span<const float> w) const {
+    const AbsStatistics statistics = weight_statistics(name, w);
+    if (w.empty()) return {};
+    return {TanhRange::from(statistics),
+            static_cast<float>(statistics.sum / static_cast<double>(w.size()))};
+  }
+
+  [[nodiscard]] std::int32_t encode(float w, const State& state, int bits) const noexcept {
+    if (bits == 1) return w >= 0.0F ? 1 : 0;
+    return RoundGrid::encode(state.range.unit(w), bits);
+  }
+
+  /// level 2 q - (2^k - 1) in steps of 1 / (2^k - 1); one bit: -1 and 1 in steps of mean|w|.
+  [[nodiscard]] IntegerLevels levels(const State& state, int bits) const noexcept {
+    const std::int32_t top = (1 << bits) - 1;
+    const float scale = bits == 1 ? state.mean_abs : 1.0F / static_cast<float>(top);
+    return {.scale = scale, .multiplier = 2, .offset = -top};
+  }
+
+  [[nodiscard]] float real_valued(float w, const State&) const noexcept { return w; }
+
+  template <class Real>
+  void surrogate(std::span<const Real> w, int bits, std::span<Real> y) const {
+    if (is_identity(bits)) return IdentitySurrogate::forward(w, y);
+    TanhRange::surrogate(w, y);
+  }
+
+  void backward(std::span<const float> w, std::span<const float> dy, const State& state, int bits,
+                std::span<float> dw) const {
+    if (is_identity(bits)) return IdentitySurrogate::backward(dy, dw);
+    state.range.backward(w, dy, dw);
+  }
+
+ private:
+  [[nodiscard]] static constexpr bool is_identity(int bits) noexcept {
+    return bits == 1 || bits == real_valued_bits;
+  }
+};
+
+/// Activations of 2^k equidistant values on [0, 1], zero included.
+///
+/// x_q = Q_k(clamp(x, 0, 1)), Q_k(u) = round(u (2^k - 1)) / (2^k - 1), half to even. Gradient 1 for
+/// 0 <= x <= 1, else 0. 32 bits: identity. Nothing is measured; NaN gets code 0 and no gradient.
+/// Zhou et al., "DoReFa-Net", arXiv 1606.06160.
+struct DoReFaActivations {
+  static constexpr std::string_view name = "DoReFaActivations";
+  static constexpr std::string_view paper = "arXiv 1606.06160";
+  static constexpr TensorRole role = TensorRole::activations;
+
+  struct State {
+    friend bool operator==(const State&, const State&) = default;
+  };
+
+  [[nodiscard]] static constexpr bool represents_zero() noexcept { return true; }
+
+  [[nodiscard]] State fit(std::span<const float>) const noexcept { return {}; }
+
+  [[nodiscard]] std::int32_t encode(float x, const State&, int bits) const noexcept {
+    return RoundGrid::encode(x, bits);
+  }
+
+  /// level u in steps of 1 / (2^k - 1)
+  [[nodiscard]] IntegerLevels levels(const State&, int bits) const noexcept {
+    return {.scale = 1.0F / static_cast<float>((1 << bits) - 1), .multiplier = 1, .offset = 0};
+  }
+
+  [[nodiscard]] float real_valued(float x, const State&) const noexcept { return x; }
+
+  template <class Real>
+  void surrogate(std::span<const Real> x, int bits, std::span<Real> y) const {
+    if (bits == real_valued_bits) return IdentitySurrogate::forward(x, y);
+    clamp().forward(x, y);
+  }
+
+  void backward(std::span<const float> x, std::span<const float> dy, const State&, int bits,
+                std::span<float> dx) const {
+    if (bits == real_valued_bits) return IdentitySurrogate::backward(dy, dx);
+    clamp().backward(x, dy, dx);
+  }
+
+ private:
+  [[nodiscard]] static constexpr ClampSurrogate clamp() noexcept { return {0.0F, 1.0F}; }
+};
+
+}  // namespace bitdial::inline BITDIAL_ABI

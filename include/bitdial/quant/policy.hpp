@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a quantization policy must provide, one named concept per requirement, so that
+// `Quantizer<Policy>` can say in one sentence which one is missing.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <type_traits>
+
+#include <bitdial/core/config.hpp>
+#include <bitdial/quant/levels.hpp>
+#include <bitdial/quant/precision.hpp>
+
+namespace bitdial::inline BITDIAL_ABI {
+
+/// Which tensor of a layer a policy is meant for.
+enum class TensorRole { weights, activations };
+
+/// `static constexpr std::string_view name`: the name of the policy in error texts and reports.
+template <class P>
+concept NamedPolicy = requires {
+  { P::name } -> std::convertible_to<std::string_view>;
+};
+
+/// `static constexpr std::string_view paper`: where the formulas come from.
+template <class P>
+concept CitedPolicy = requires {
+  { P::paper } -> std::convertible_to<std::string_view>;
+};
+
+/// `static constexpr TensorRole role`: weights or activations.
+template <class P>
+concept RolePolicy = requires {
+  { P::role } -> std::convertible_to<TensorRole>;
+};
+
+/// A nested `State` (what is measured once per tensor: a maximum, a mean, possibly nothing) and the
+/// function that measures it. The state does not depend on the bit width.
+template <class P>
+concept FittingPolicy = std::semiregular<typename P::State> &&
+    requires(const P policy, std::span<const float> x) {
+  { policy.fit(x) } -> std::same_as<typename P::State>;
+};
+
+/// `encode`: the code of a value, 0 .. 2^bits - 1, monotone in the value.
+template <class P>
+concept EncodingPolicy = requires(const P policy, float x, const typename P::State& state,
+                                  int bits) {
+  { policy.encode(x, state, bits) } -> std::same_as<std::int32_t>;
+};
+
+/// `levels`: codes are equidistant integers times one scale, so they take part in exact sums.
+template <class P>
+concept AffinePolicy = requires(const P policy, const typename P::State& state, int bits) {
+  { policy.levels(state, bits) } -> std::same_as<IntegerLevels>;
+};
+
+/// `decode`: the value of a code. An `AffinePolicy` has it through its levels.
+template <class P>
+concept DecodingPolicy = AffinePolicy<P> ||
+    requires(const P policy, std::int32_t code, const typename P::State& state, int bits) {
+  { policy.decode(code, state, bits) } -> std::same_as<float>;
+};
+
+/// `real_valued`: the forward path at 32 bits, which rounds nothing. Identity for many policies.
+template <class P>
+concept RealValuedPolicy = requires(const P policy, float x, const typename P::State& state) {
+  { policy.real_valued(x, state) } -> std::same_as<float>;
+};
+
+/// `surrogate`: the real-valued map of a whole tensor whose derivative stands for the derivative of
+/// the rounded map. Written in double; used to state and to test the gradient, never in training.
+template <class P>
+concept SurrogatePolicy = requires(const P policy, std::span<const double> x, int bits,
+                                   std::span<double> y) {
+  policy.surrogate(x, bits, y);
+};
+
+/// `backward`: the exact derivative of the surrogate, dx = J^T dy; overwrites dx.
+template <class P>
+concept BackwardPolicy = requires(const P policy, std::span<const float> x,
+                                  std::span<const float> dy, const typename P::State& state,
+                                  int bits, std::span<float> dx) {
+  policy.backward(x, dy, state, bits, dx);
+};
+
+/// Everything that `Quantizer<P>` needs. A policy is a small value type; see
+/// docs/writing-a-policy.md.
+template <class P>
+concept QuantizationPolicy = std::semiregular<P> && NamedPolicy<P> && CitedPolicy<P> &&
+    RolePolicy<P> && FittingPolicy<P> && EncodingPolicy<P> && DecodingPolicy<P> &&
+    RealValuedPolicy<P> && SurrogatePolicy<P> && BackwardPolicy<P>;
+
+/// Optional claim `static constexpr bool nested = true`: with one state, the code of k bits is the
+/// top k bits of the 8-bit code, so one stored 8-bit tensor serves every width.
+template <class P>
+concept NestedPolicy = requires {
+  requires static_cast<bool>(P::nested);
+};
+
+/// True if 0 is encoded as a code whose value is exactly 0: the optional claim
+/// `bool represents_zero() const`. Only then may a packed kernel pad with a code.
+template <class P>
+[[nodiscard]] constexpr bool represents_zero(const P& policy) noexcept {
+  if constexpr (requires {
+                  { policy.represents_zero() } -> std::same_as<bool>;
+                }) {
+    return policy.represents_zero();
+  } else {
+    return false;
+  }
+}
+
+/// The widest code of a policy: the optional `static constexpr int max_bits`, else 8.
+template <class P>
+[[nodiscard]] constexpr int policy_max_bits() noexcept {
+  if constexpr (requires {
+                  { P::max_bits } -> std::convertible_to<int>;
+                }) {
+    return P::max_bits;
+  } else {
+    return max_code_bits;
+  }
+}
+
+/// True if the policy quantizes to `bits` or has `bits` as its real-valued path.
+template <class P>
+[[nodiscard]] constexpr bool supports_bits(int bits) noexcept {
+  return bits == real_valued_bits || (bits >= 1 && bits <= policy_max_bits<P>());
+}
+
+/// True if nothing is measured per tensor: training and deployment encode with the same constants.
+template <class P>
+inline constexpr bool is_stateless = std::is_empty_v<typename P::State>;
+
+/// Optional `State blend(previous, batch, momentum)`: a running state over batches, which
+/// deployment freezes: previous + momentum * (batch - previous).
+template <class P>
+concept RunningPolicy = requires(const P policy, const typename P::State& state, float momentum) {
+  { policy.blend(state, state, momentum) } -> std::same_as<typename P::State>;
+};
+
+}  // namespace bitdial::inline BITDIAL_ABI

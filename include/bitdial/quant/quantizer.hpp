@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+// Quantizer<Policy>: the checked, threaded operations over a whole tensor that any policy gets.
+#pragma once
+
+#include <array>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <bitdial/core/config.hpp>
+#include <bitdial/core/error.hpp>
+#include <bitdial/core/text.hpp>
+#include <bitdial/quant/levels.hpp>
+#include <bitdial/quant/policy.hpp>
+#include <bitdial/quant/precision.hpp>
+#include <bitdial/quant/span_loops.hpp>
+
+namespace bitdial::inline BITDIAL_ABI {
+
+/// Encode, decode, fake-quantize and differentiate one tensor as `Policy` says.
+///
+/// Each operation exists twice: on a tensor alone, which measures it first (`fit`), and with a
+/// `State` measured before: of the weights of this step, or frozen for deployment. Bits are 1..8
+/// (or what the policy allows); 32 selects the policy's real-valued path where there is one.
+/// Throws `ShapeError` for spans of unequal length and `PrecisionError` for bits that the policy
+/// does not have. Results do not depend on the number of threads.
+template <class Policy>
+class Quantizer {
+  static_assert(std::semiregular<Policy>,
+                "bitdial: Quantizer<Policy>: Policy must be default constructible and copyable "
+                "(make it a small value type).");
+  static_assert(NamedPolicy<Policy>,
+                "bitdial: Quantizer<Policy>: Policy needs `static constexpr std::string_view "
+                "name`.");
+  static_assert(CitedPolicy<Policy>,
+                "bitdial: Quantizer<Policy>: Policy needs `static constexpr std::string_view "
+                "paper`.");
+  static_assert(RolePolicy<Policy>,
+                "bitdial: Quantizer<Policy>: Policy needs `static constexpr TensorRole role`.");
+  static_assert(FittingPolicy<Policy>,
+                "bitdial: Quantizer<Policy>: Policy needs a regular `struct State` and `State "
+                "fit(std::span<const float> x) const`.");
+  static_assert(EncodingPolicy<Policy>,
+                "bitdial: Quantizer<Policy>: Policy needs `std::int32_t encode(float x, const "
+                "State& state, int bits) const`.");
+  static_assert(DecodingPolicy<Policy>,
+                "bitdial: Quantizer<Policy>: Policy needs `IntegerLevels levels(const State& "
+                "state, int bits) const` or, if its values are not equidistant, `float "
+                "decode(std::int32_t code, const State& state, int bits) const`.");
+  static_assert(RealValuedPolicy<Policy>,
+                "bitdial: Quantizer<Policy>: Policy needs `float real_valued(float x, const "
+                "State& state) const`.");
+  static_assert(SurrogatePolicy<Policy>,
+                "bitdial: Quantizer<Policy>: Policy needs `void surrogate(std::span<const double> "
+                "x, int bits, std::span<double> y) const`.");
+  static_assert(BackwardPolicy<Policy>,
+                "bitdial: Quantizer<Policy>: Policy needs `void backward(std::span<const float> "
+                "x, std::span<const float> dy, const State& state, int bits, std::span<float> dx) "
+                "const`.");
+
+ public:
+  using State = typename Policy::State;
+
+  Quantizer() = default;
+  explicit Quantizer(Policy policy) : policy_{std::move(policy)} {}
+
+  [[nodiscard]] const Policy& policy() const noexcept { return policy_; }
+
+  /// Measures what the policy needs of a tensor, for all bit widths.
+  [[nodiscard]] State fit(std::span<const float> x) const { return policy_.fit(x); }
+
+  /// y = decode(encode(x)), bit for bit; at 32 bits the real-valued path. y may be x.
+  void fake_quantize(std::span<const float> x, int bits, std::span<float> y) const {
+    check("fake_quantize", bits, {{"x", x.size()}, {"y", y.size()}});
+    fake_quantize(x, policy_.fit(x), bits, y);
+  }
+  void fake_quantize(std::span<const float> x, const State& state, int bits,
+                     std::span<float> y) const {
+    check("fake_quantize", bits, {{"x", x.size()}, {"y", y.size()}});
+    const Policy policy = policy_;
+    if (bits == real_valued_bits) {
+      detail::transform_spans(
+          y, [policy, state](float value) { return policy.real_valued(value, state); }, x);
+    } else if constexpr (AffinePolicy<Policy>) {
+      const IntegerLevels line = policy.levels(state, bits);
+      detail::transform_spans(
+          y,
+          [policy, state, bits, line](float value) {
+            return line.value(policy.encode(value, state, bits));
+          },
+          x);
+    } else {
+      const std::array<float, 256> values = table(state, bits);
+      detail::transform_spans(
+          y,
+          [policy, state, bits, &values](float value) {
+            return values[static_cast<std::size_t>(policy.encode(value, state, bits))];
+          },
+          x);
+    }
+  }
+
+  /// dx = J^T dy, J the derivative of the policy's surrogate at x; overwrites dx.
+  void backward(std::span<const float> x, std::span<const float> dy, int bits,
+                std::span<float> dx) const {
+    check("backward", bits, {{"x", x.size()}, {"dy", dy.size()}, {"dx", dx.size()}});
+    policy_.backward(x, dy, policy_.fit(x), bits, dx);
+  }
+  void backward(std::span<const float> x, std::span<const float> dy, const State& state, int bits,
+                std::span<float> dx) const {
+    check("backward", bits, {{"x", x.size()}, {"dy", dy.size()}, {"dx", dx.size()}});
+    policy_.backward(x, dy, state, bits, dx);
+  }
+
+  /// codes[i] in 0 .. 2^bits - 1; 32 bits have no codes.
+  void encode(std::span<const float> x, int bits, std::span<std::uint8_t> codes) const {
+    check_codes("encode", bits, {{"x", x.size()}, {"codes", codes.size()}});
+    encode(x, policy_.fit(x), bits, codes);
+  }
+  void encode(std::span<const float> x, const State& state, int bits,
+              std::span<std::uint8_t> codes) const {
+    check_codes("encode", bits, {{"x", x.size()}, {"codes", codes.size()}});
+    const Policy policy = policy_;
+    detail::transform_spans(
+        codes,
+        [policy, state, bits](float value) {
+          return static_cast<std::uint8_t>(policy.encode(value, state, bits));
+        },
+        x);
+  }
+
+  /// y[i] = value of codes[i]. A code of 2^bits or more is a broken contract of the caller.
+  void decode(std::span<const std::uint8_t> codes, const State& state, int bits,
+              std::span<float> y) const {
+    check_codes("decode", bits, {{"codes", codes.size()}, {"y", y.size()}});
+    const std::array<float, 256> values = table(state, bits);
+    detail::transform_spans(
+        y, [&values](std::uint8_t code) { return values[code]; }, codes);
+  }
+
+  /// The value of one code.
+  [[nodiscard]] float decode(std::int32_t code, const State& state, int bits) const {
+    if constexpr (AffinePolicy<Policy>) {
+      return policy_.levels(state, bits).value(code);
+    } else {
+      return policy_.decode(code, state, bits);
+    }
+  }
+
+  /// The integer line on which the codes of this tensor lie.
+  [[nodiscard]] IntegerLevels levels(std::span<const float> x,
+                                     int bits) const requires AffinePolicy<Policy> {
+    return levels(policy_.fit(x), bits);
+  }
+  [[nodiscard]] IntegerLevels levels(const State& state,
+                                     int bits) const requires AffinePolicy<Policy> {
+    check_bits("levels", bits, bits != real_valued_bits && supports_bits<Policy>(bits), "");
+    return policy_.levels(state, bits);
+  }
+
+ private:
+  struct Extent {
+    std::string_view what;
+    std::size_t size;
+  };
+
+  [[nodiscard]] static std::string prefix(std::string_view function) {
+    return concat("Quantizer<", Policy::name, ">::", function, ": ");
+  }
+
+  static void check_bits(std::string_view function, int bits, bool legal, std::string_view also) {
+    if (legal) return;
+    constexpr int most = policy_max_bits<Policy>();
+    throw PrecisionError(concat(prefix(function), "bits must be 1", most > 1 ? ".." : "",
+                                most > 1 ? std::to_string(most) : "", also, ", got ", bits));
+  }
+
+  static void check_sizes(std::string_view function, std::initializer_list<Extent> extents) {
+    const Extent& first = *extents.begin();
+    for (const Extent& other : extents) {
+      if (other.size == first.size) continue;
+      throw ShapeError(concat(prefix(function), first.what, " has ", first.size, " elements, ",
+                              other.what, " has ", other.size));
+    }
+  }
+
+  static void check(std::string_view function, int bits, std::initializer_list<Extent> extents) {
+    check_bits(function, bits, supports_bits<Policy>(bits), " or 32");
+    check_sizes(function, extents);
+  }
+
+  static void check_codes(std::string_view function, int bits,
+                          std::initializer_list<Extent> extents) {
+    check_bits(function, bits, bits != real_valued_bits && supports_bits<Policy>(bits), "");
+    check_sizes(function, extents);
+  }
+
+  // The value of every code, so that a non-affine decode runs 2^bits times, not once per element.
+  [[nodiscard]] std::array<float, 256> table(const State& state, int bits) const {
+    std::array<float, 256> values{};
+    for (std::int32_t code = 0; code < (1 << bits); ++code) {
+      values[static_cast<std::size_t>(code)] = decode(code, state, bits);
+    }
+    return values;
+  }
+
+  Policy policy_{};
+};
+
+}  // namespace bitdial::inline BITDIAL_ABI

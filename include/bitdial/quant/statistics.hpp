@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// What policies measure of a tensor: extremes and mean of |x|, in one pass, in a fixed order.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include <bitdial/core/config.hpp>
+#include <bitdial/core/error.hpp>
+#include <bitdial/core/text.hpp>
+#include <bitdial/quant/span_loops.hpp>
+
+namespace bitdial::inline BITDIAL_ABI {
+
+/// Measures of |x| over a tensor.
+struct AbsStatistics {
+  float max = 0.0F;         ///< 0 for an empty tensor; NaN elements are passed over
+  std::int64_t index = -1;  ///< of the first element that reaches `max`, -1 if max is 0
+  double sum = 0.0;         ///< NaN if an element is
+};
+
+/// One pass over x; chunk sums in double are added in order, so threads do not matter.
+[[nodiscard]] inline AbsStatistics abs_statistics(std::span<const float> x) {
+  const auto reduce = [x](std::int64_t begin, std::int64_t end) {
+    AbsStatistics chunk;
+    for (std::int64_t i = begin; i < end; ++i) {
+      const float magnitude = std::fabs(x[static_cast<std::size_t>(i)]);
+      chunk.sum += static_cast<double>(magnitude);
+      if (magnitude > chunk.max) {
+        chunk.max = magnitude;
+        chunk.index = i;
+      }
+    }
+    return chunk;
+  };
+  const auto combine = [](AbsStatistics total, const AbsStatistics& chunk) {
+    total.sum += chunk.sum;
+    if (chunk.max > total.max) {
+      total.max = chunk.max;
+      total.index = chunk.index;
+    }
+    return total;
+  };
+  return detail::reduce_chunks(x.size(), AbsStatistics{}, reduce, combine);
+}
+
+/// The same for weights: throws `Error` if one of them is NaN or infinite, because every code of
+/// such a tensor would be meaningless.
+[[nodiscard]] inline AbsStatistics weight_statistics(std::string_view policy,
+                                                     std::span<const float> w) {
+  const AbsStatistics statistics = abs_statistics(w);
+  if (!std::isfinite(statistics.sum)) {
+    const auto bad = std::ranges::find_if(w, [](float x) { return !std::isfinite(x); });
+    throw Error(concat(policy, ": expected finite weights, element ", bad - w.begin(), " of ",
+                       w.size(), " is ", *bad));
+  }
+  return statistics;
+}
+
+}  // namespace bitdial::inline BITDIAL_ABI

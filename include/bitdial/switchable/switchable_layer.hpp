@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+// One layer, many precisions: shared real-valued weights, private state per switch.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <concepts>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <bitdial/autodiff/functions.hpp>
+#include <bitdial/nn/batch_norm.hpp>
+#include <bitdial/nn/traverse.hpp>
+#include <bitdial/quant/policies/dorefa.hpp>
+#include <bitdial/quant/quantizer.hpp>
+#include <bitdial/switchable/bit_list.hpp>
+#include <bitdial/switchable/exact_sums.hpp>
+#include <bitdial/switchable/state_bank.hpp>
+
+namespace bitdial::inline BITDIAL_ABI {
+
+/// A layer that a `SwitchableLayer` can wrap: linear in its weights, with or without a bias.
+template <class L>
+concept QuantizableLayer = std::derived_from<L, nn::Module> &&
+    requires(L layer, Var x, const typename L::Options& o) {
+  L{o};
+  { L::has_bias } -> std::convertible_to<bool>;
+  { layer.weight() } -> std::same_as<nn::Parameter&>;
+  { layer.apply(x, x) } -> std::same_as<Var>;
+  { layer.geometry() } -> std::same_as<nn::LayerGeometry>;
+};
+
+/// What a switchable layer is, beyond the options of the layer that it wraps.
+template <class WeightPolicy, class ActivationPolicy>
+struct SwitchableOptions {
+  /// Runs at this precision under every plan (first and last layers); its private state still
+  /// switches with the plan.
+  std::optional<Precision> pinned{};
+  WeightPolicy weights{};
+  ActivationPolicy activations{};
+  nn::BatchNormOptions batch_norm{};
+};
+
+/// A layer at every precision of `Bits` from one set of weights.
+///
+/// y = BN_key( layer( Q_a(x), Q_w(W) ) ), where W is shared, (w, a) is the plan's precision for
+/// this layer, and BN_key is private to the switch. A layer with a bias has the bias in place of
+/// BN. Width 32 is the policy's real-valued path.
+///
+/// Training fake-quantizes in f32. Evaluation sums integer levels exactly and applies
+/// y = fma(float(I), m[c], b[c]): the expression, and the numbers, of the packed network.
+///
+/// Errors: `PrecisionError` for a width outside `Bits` and for a plan that `add_plans` has not
+/// seen. Source: SP-Nets, 2002.02815.
+template <QuantizableLayer Layer, class Bits, class WeightPolicy = DoReFaWeights,
+          class ActivationPolicy = DoReFaActivations, KeyPolicy Key = KeyByPair>
+class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
+ public:
+  using Options = typename Layer::Options;
+  using Switching = SwitchableOptions<WeightPolicy, ActivationPolicy>;
+
+  explicit SwitchableLayer(const Options& options, const Switching& switching = {})
+      : layer_{options},
+        switching_{switching},
+        weights_{switching.weights},
+        activations_{switching.activations} {
+    if (switching_.pinned) require_width(*switching_.pinned);
+  }
+
+  [[nodiscard]] Var forward(Var x, const nn::Pass& pass) override {
+    const Precision precision = executed(pass.plan);
+    if constexpr (is_exact) {
+      if (pass.mode == nn::Mode::evaluation && precision.w != 32 && precision.a != 32) {
+        return x.tape().constant(evaluate_exactly(x.value(), pass.plan));
+      }
+    }
+    const Var quantized_x = ad::fake_quantize(x, activations_, precision.a);
+    const Var quantized_w = ad::fake_quantize(
+        x.tape().parameter(layer_.weight().value, layer_.weight().grad), weights_, precision.w);
+    if constexpr (Layer::has_bias) {
+      return layer_.apply(quantized_x, quantized_w, layer_.bias_on(x.tape()));
+    } else {
+      return nn::batch_norm(layer_.apply(quantized_x, quantized_w), bank_.at(key(pass.plan)),
+                            switching_.batch_norm, pass.mode);
+    }
+  }
+
+  void visit(nn::ModuleVisitor& visitor, const std::string& name) override {
+    visitor.layer(name, *this);
+    layer_.visit(visitor, name);
+    for (const auto& [key, state] : bank_) {
+      const std::string prefix = nn::child_name(name, "bn." + key.text());
+      visitor.parameter(prefix + ".gamma", state->gamma);
+      visitor.parameter(prefix + ".beta", state->beta);
+      visitor.buffer(prefix + ".running_mean", state->running_mean);
+      visitor.buffer(prefix + ".running_var", state->running_var);
+    }
+  }
+
+  [[nodiscard]] std::int32_t describe(nn::Description& description, std::int32_t x) const override {
+    const nn::LayerGeometry shape = geometry();
+    description.layers.push_back(this);
+    return description.graph.append(
+        {.kind = shape.kind,
+         .inputs = {x, -1},
+         .layer = static_cast<std::int32_t>(description.layers.size()) - 1,
+         .window = shape.window});
+  }
+
+  void add_plan(const PrecisionPlan& plan) override {
+    static_cast<void>(executed(plan));
+    if constexpr (!Layer::has_bias) {
+      bank_.add(key(plan), nn::BatchNormState(geometry().out_channels));
+    }
+  }
+
+  [[nodiscard]] nn::LayerGeometry geometry() const override { return layer_.geometry(); }
+
+  [[nodiscard]] Precision executed(const PrecisionPlan& plan) const override {
+    const Precision precision = switching_.pinned.value_or(requested(plan));
+    require_width(precision);
+    return precision;
+  }
+
+  [[nodiscard]] bool nested() const override { return NestedPolicy<WeightPolicy>; }
+
+  [[nodiscard]] nn::WeightCodes weight_codes(int bits) const override {
+    require_integers(bits);
+    nn::WeightCodes result;
+    if constexpr (is_exact) {
+      const auto weight = layer_.weight().value.span();
+      result.codes.resize(weight.size());
+      weights_.encode(weight, bits, result.codes);
+      result.levels = weights_.levels(weight, bits);
+    }
+    return result;
+  }
+
+  [[nodiscard]] IntegerLevels activation_levels(int bits) const override {
+    require_integers(bits);
+    if constexpr (is_exact) return activations_.levels(typename ActivationPolicy::State{}, bits);
+    return {};
+  }
+
+  [[nodiscard]] std::uint8_t activation_code(float x, int bits) const override {
+    std::uint8_t code = 0;
+    activations_.encode({&x, 1}, bits, {&code, 1});
+    return code;
+  }
+
+  [[nodiscard]] nn::Epilogue epilogue(const PrecisionPlan& plan) const override {
+    const Precision precision = executed(plan);
+    const float scale =
+        weight_codes(precision.w).levels.scale * activation_levels(precision.a).scale;
+    return epilogue(plan, scale);
+  }
+
+  /// The shared real-valued layer.
+  [[nodiscard]] Layer& layer() noexcept { return layer_; }
+  [[nodiscard]] const Layer& layer() const noexcept { return layer_; }
+
+ private:
+  static constexpr bool is_exact = AffinePolicy<WeightPolicy> && AffinePolicy<ActivationPolicy> &&
+                                   is_stateless<ActivationPolicy>;
+
+  /// What the plan asks of this layer.
+  [[nodiscard]] Precision requested(const PrecisionPlan& plan) const {
+    if (plan.size() > 1 && (index() < 0 || static_cast<std::size_t>(index()) >= plan.size())) {
+      throw PrecisionError(concat("plan: ", plan.size(), " entries, but this is layer ", index(),
+                                  index() < 0 ? " (call number_layers on the network)" : ""));
+    }
+    return plan.at(static_cast<std::size_t>(std::max(0, index())));
+  }
+
+  [[nodiscard]] typename Key::Key key(const PrecisionPlan& plan) const {
+    return Key::key(requested(plan));
+  }
+
+  [[nodiscard]] nn::Epilogue epilogue(const PrecisionPlan& plan, float scale) const {
+    const auto channels = static_cast<std::size_t>(geometry().out_channels);
+    nn::Epilogue result{std::vector<float>(channels), std::vector<float>(channels)};
+    if constexpr (Layer::has_bias) {
+      std::ranges::fill(result.multiplier, scale);
+      std::ranges::copy(layer_.bias().value.span(), result.bias.begin());
+    } else {
+      nn::fold(bank_.at(key(plan)), switching_.batch_norm, result.multiplier, result.bias);
+      for (float& multiplier : result.multiplier) multiplier *= scale;
+    }
+    return result;
+  }
+
+  [[nodiscard]] Tensor<float> evaluate_exactly(const Tensor<float>& x,
+                                               const PrecisionPlan& plan) const {
+    const Precision precision = executed(plan);
+    const nn::WeightCodes weights = weight_codes(precision.w);
+    const IntegerLevels levels = activation_levels(precision.a);
+
+    std::vector<std::uint8_t> codes(static_cast<std::size_t>(x.size()));
+    activations_.encode(x.span(), precision.a, codes);
+    const Tensor<float> x_levels = as_levels(codes, levels, x.shape());
+    const Tensor<float> w_levels =
+        as_levels(weights.codes, weights.levels, layer_.weight().value.shape());
+    const double largest =
+        std::max(std::abs(levels.level(0)), std::abs(levels.level((1 << precision.a) - 1)));
+
+    Tensor<float> y = detail::exact_sums(layer_, x_levels, w_levels, largest);
+    const nn::Epilogue affine = epilogue(plan, weights.levels.scale * levels.scale);
+    const Shape per_channel{static_cast<std::int64_t>(affine.multiplier.size())};
+    ops::scale_shift_forward(y.view(), y.view(),
+                             TensorView<const float>{affine.multiplier.data(), per_channel},
+                             TensorView<const float>{affine.bias.data(), per_channel});
+    return y;
+  }
+
+  [[nodiscard]] static Tensor<float> as_levels(std::span<const std::uint8_t> codes,
+                                               const IntegerLevels& levels, const Shape& shape) {
+    Tensor<float> result(shape);
+    std::ranges::transform(codes, result.span().begin(), [&](std::uint8_t code) {
+      return static_cast<float>(levels.level(code));
+    });
+    return result;
+  }
+
+  static void require_width(Precision precision) {
+    for (const int bits : {precision.w, precision.a}) {
+      if (bits != 32) static_cast<void>(Bits::index_of(bits));
+    }
+  }
+
+  static void require_integers(int bits) {
+    if (!is_exact || bits == 32) {
+      throw PrecisionError(concat(
+          "switchable layer: ", WeightPolicy::name, " with ", ActivationPolicy::name, " at ", bits,
+          " bits has no integer form; it trains and evaluates in f32 but does not pack"));
+    }
+  }
+
+  Layer layer_;
+  Switching switching_;
+  Quantizer<WeightPolicy> weights_;
+  Quantizer<ActivationPolicy> activations_;
+  StateBank<typename Key::Key, nn::BatchNormState> bank_;
+};
+
+/// Gives every quantized layer of a network the private state that `plans` need. New states start
+/// as copies of the layer's first one. Call it before the optimizer collects the parameters.
+inline void add_plans(nn::Module& network, std::span<const PrecisionPlan> plans) {
+  for (const PrecisionPlan& plan : plans) {
+    for (auto& [name, layer] : nn::quantized_layers(network)) layer->add_plan(plan);
+  }
+}
+
+}  // namespace bitdial::inline BITDIAL_ABI

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// The interface of optimizers: one step over all parameters, and the state a checkpoint must hold.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <bitdial/nn/traverse.hpp>
+
+namespace bitdial::inline BITDIAL_ABI::train {
+
+/// Moves parameters along their gradients.
+class Optimizer {
+ public:
+  virtual ~Optimizer() = default;
+
+  /// One update of every parameter from its gradient; gradients are left as they are.
+  virtual void step(float learning_rate) = 0;
+
+  /// The tensors that a checkpoint must hold, with their names.
+  [[nodiscard]] virtual nn::Named<Tensor<float>> state() = 0;
+};
+
+/// Weight decay applies to weights alone: never to biases, batch normalisation or clip values.
+[[nodiscard]] constexpr float decay_of(const nn::Parameter& parameter, float decay) noexcept {
+  return parameter.role == nn::ParameterRole::weight ? decay : 0.0F;
+}
+
+}  // namespace bitdial::inline BITDIAL_ABI::train

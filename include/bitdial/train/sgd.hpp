@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// Stochastic gradient descent with (Nesterov) momentum.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include <bitdial/train/optimizer.hpp>
+
+namespace bitdial::inline BITDIAL_ABI::train {
+
+struct SgdOptions {
+  float momentum = 0.9F;
+  bool nesterov = true;
+  float weight_decay = 1e-4F;
+};
+
+/// g = grad + decay * w;  v = momentum * v + g;  w -= lr * (nesterov ? g + momentum * v : v).
+///
+/// The form of PyTorch: the learning rate is outside the velocity. Decay applies to weights alone.
+/// Sutskever et al., "On the importance of initialization and momentum", ICML 2013.
+class Sgd final : public Optimizer {
+ public:
+  explicit Sgd(nn::Named<nn::Parameter> parameters, const SgdOptions& options = {})
+      : parameters_{std::move(parameters)}, options_{options} {
+    for (const auto& [name, parameter] : parameters_) {
+      velocities_.emplace_back(parameter->value.shape());
+    }
+  }
+
+  void step(float learning_rate) override {
+    for (std::size_t i = 0; i < parameters_.size(); ++i) {
+      nn::Parameter& parameter = *parameters_[i].second;
+      const float decay = decay_of(parameter, options_.weight_decay);
+      float* const weight = parameter.value.data();
+      float* const velocity = velocities_[i].data();
+      const float* const gradient = parameter.grad.data();
+      for (std::int64_t j = 0; j < parameter.value.size(); ++j) {
+        const float g = gradient[j] + decay * weight[j];
+        velocity[j] = options_.momentum * velocity[j] + g;
+        weight[j] -=
+            learning_rate * (options_.nesterov ? g + options_.momentum * velocity[j] : velocity[j]);
+      }
+    }
+  }
+
+  [[nodiscard]] nn::Named<Tensor<float>> state() override {
+    nn::Named<Tensor<float>> named;
+    for (std::size_t i = 0; i < parameters_.size(); ++i) {
+      named.emplace_back("velocity." + parameters_[i].first, &velocities_[i]);
+    }
+    return named;
+  }
+
+ private:
+  nn::Named<nn::Parameter> parameters_;
+  SgdOptions options_;
+  std::vector<Tensor<float>> velocities_;
+};
+
+}  // namespace bitdial::inline BITDIAL_ABI::train

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+// Joint training of all switches of a network: every optimizer step sees every precision.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <bitdial/data/loader.hpp>
+#include <bitdial/switchable/distillation.hpp>
+#include <bitdial/switchable/switchable_layer.hpp>
+#include <bitdial/train/metrics.hpp>
+#include <bitdial/train/optimizer.hpp>
+#include <bitdial/train/schedule.hpp>
+
+namespace bitdial::inline BITDIAL_ABI::train {
+
+/// What to train and how; the optimizer is given apart.
+struct TrainerOptions {
+  std::vector<PrecisionPlan> plans;  ///< the switches, highest first
+  std::int64_t epochs = 1;
+  std::int64_t batch_size = 128;
+  Schedule learning_rate = ConstantSchedule{.rate = 0.1F};
+  SelfDistillation distillation{};
+  data::AugmentOptions augment{};
+  std::uint64_t seed = 1;  ///< of shuffling and augmentation
+};
+
+/// What one step did: one entry per plan.
+struct StepReport {
+  std::int64_t step = 0;  ///< its number, from 0
+  std::int64_t epoch = 0;
+  std::int64_t images = 0;
+  float learning_rate = 0.0F;
+  std::vector<float> losses{};
+  std::vector<float> accuracies{};  ///< share of correct answers on this batch
+};
+
+/// Runs the optimizer steps of a switchable network.
+///
+/// One step: gradients of all plans add up, then the optimizer moves the shared weights once.
+///   L = sum over plans of CE(labels) + weight * KL(teacher || plan)      (no KL for the teacher)
+///
+/// Batch, augmentation and learning rate are functions of the step's number, so `step` continues
+/// exactly after the state was restored with `set_position`.
+/// Cost: one forward and one backward pass per plan; memory of one pass (Teacher::ensemble: all).
+/// Throws `ConfigError` for options out of range, `Error` when a loss is not finite.
+/// Source: SP-Nets, 2002.02815.
+class Trainer {
+ public:
+  /// `network` must have its private state for `options.plans` (`add_plans`); all references must
+  /// outlive the trainer.
+  Trainer(nn::Module& network, const data::Dataset& dataset, Optimizer& optimizer,
+          TrainerOptions options)
+      : network_{&network},
+        optimizer_{&optimizer},
+        options_{std::move(options)},
+        loader_{dataset,
+                {.batch_size = options_.batch_size,
+                 .augment = options_.augment,
+                 .seed = options_.seed}} {
+    if (options_.plans.empty()) throw ConfigError("trainer: expected at least one plan, got none");
+    if (options_.epochs < 0) {
+      throw ConfigError(concat("trainer: expected epochs >= 0, got ", options_.epochs));
+    }
+  }
+
+  [[nodiscard]] std::int64_t steps_per_epoch() const noexcept {
+    return loader_.batches_per_epoch();
+  }
+  [[nodiscard]] std::int64_t total_steps() const noexcept {
+    return options_.epochs * steps_per_epoch();
+  }
+  /// The number of the next step.
+  [[nodiscard]] std::int64_t position() const noexcept { return position_; }
+  void set_position(std::int64_t step) noexcept { position_ = step; }
+  [[nodiscard]] bool done() const noexcept { return position_ >= total_steps(); }
+  [[nodiscard]] const TrainerOptions& options() const noexcept { return options_; }
+
+  /// Every tensor that a checkpoint must hold, with the position.
+  [[nodiscard]] nn::Named<Tensor<float>> state() {
+    nn::Named<Tensor<float>> tensors = nn::state(*network_);
+    for (auto& [name, tensor] : optimizer_->state()) {
+      tensors.emplace_back("optimizer." + name, tensor);
+    }
+    return tensors;
+  }
+
+  /// One optimizer step over all plans.
+  StepReport step() {
+    StepReport report{.step = position_,
+                      .epoch = position_ / steps_per_epoch(),
+                      .learning_rate = options_.learning_rate(position_)};
+    loader_.load(report.epoch, position_ % steps_per_epoch(), batch_);
+    report.images = batch_.size();
+    nn::zero_gradients(*network_);
+    if (options_.distillation.teacher == Teacher::ensemble) {
+      step_with_ensemble(report);
+    } else {
+      step_with_highest(report);
+    }
+    optimizer_->step(report.learning_rate);
+    ++position_;
+    return report;
+  }
+
+ private:
+  [[nodiscard]] Var forward(Tape& tape, const PrecisionPlan& plan) {
+    return network_->forward(tape.borrow(batch_.images),
+                             {.plan = plan, .mode = nn::Mode::training});
+  }
+
+  /// The first plan learns from the labels and teaches the others; tapes are used one by one.
+  void step_with_highest(StepReport& report) {
+    Tensor<float> teacher;
+    for (const PrecisionPlan& plan : options_.plans) {
+      Tape tape;
+      const Var logits = forward(tape, plan);
+      const bool taught = options_.distillation.teacher == Teacher::highest && !teacher.empty();
+      const Tensor<float> probabilities =
+          teacher.empty() ? detached_probabilities(logits, options_.distillation.temperature)
+                          : Tensor<float>{};
+      learn(tape, logits, taught ? &teacher : nullptr, plan, report);
+      if (teacher.empty()) teacher = probabilities;
+    }
+  }
+
+  /// Every plan learns from the mean of all: all forward passes come first.
+  void step_with_ensemble(StepReport& report) {
+    std::vector<std::unique_ptr<Tape>> tapes;
+    std::vector<Var> outputs;
+    std::vector<Tensor<float>> distributions;
+    for (const PrecisionPlan& plan : options_.plans) {
+      tapes.push_back(std::make_unique<Tape>());
+      outputs.push_back(forward(*tapes.back(), plan));
+      distributions.push_back(
+          detached_probabilities(outputs.back(), options_.distillation.temperature));
+    }
+    const Tensor<float> teacher = mean_distribution(distributions);
+    for (std::size_t i = 0; i < outputs.size(); ++i) {
+      learn(*tapes[i], outputs[i], &teacher, options_.plans[i], report);
+      tapes[i].reset();
+    }
+  }
+
+  void learn(Tape& tape, Var logits, const Tensor<float>* teacher, const PrecisionPlan& plan,
+             StepReport& report) {
+    const std::int64_t correct = top_k_correct(logits.value().view(), batch_.labels, 1);
+    const Var loss = switch_loss(logits, batch_.labels, teacher, options_.distillation);
+    const float value = loss.value()[0];
+    if (!std::isfinite(value)) throw Error(divergence(plan, value, report.step));
+    tape.backward(loss);
+    report.losses.push_back(value);
+    report.accuracies.push_back(static_cast<float>(correct) / static_cast<float>(report.images));
+  }
+
+  /// Names the first parameter that is not finite, where there is one.
+  [[nodiscard]] std::string divergence(const PrecisionPlan& plan, float loss, std::int64_t step) {
+    std::string text = concat("trainer: step ", step, ", plan ", plan, ": the loss is ", loss);
+    for (const auto& [name, parameter] : nn::parameters(*network_)) {
+      for (const float value : parameter->value.span()) {
+        if (std::isfinite(value)) continue;
+        return concat(text, "; the first parameter that is not finite is ", name,
+                      "; lower the learning rate");
+      }
+    }
+    return concat(text, "; all parameters are finite; lower the learning rate");
+  }
+
+  nn::Module* network_;
+  Optimizer* optimizer_;
+  TrainerOptions options_;
+  data::BatchLoader loader_;
+  data::Batch batch_;
+  std::int64_t position_ = 0;
+};
+
+}  // namespace bitdial::inline BITDIAL_ABI::train
