@@ -45,8 +45,8 @@ template <class T>
 BasicVar<T> conv2d(BasicVar<T> x, BasicVar<T> w, const ops::Window& window) {
   Tensor<T> y(ops::conv2d_output_shape(x.shape(), w.shape(), window));
   ops::conv2d_forward(y.view(), x.value().view(), w.value().view(), window);
-  const auto result = x.tape().record(
-      "conv2d", std::move(y), {x, w}, [x, w, window](TensorView<const T> dy) {
+  const auto result =
+      x.tape().record("conv2d", std::move(y), {x, w}, [x, w, window](TensorView<const T> dy) {
         if (w.needs_grad()) {
           ops::conv2d_backward_weight(x.tape().accumulate(w), dy, x.value().view(), window);
         }
@@ -64,8 +64,8 @@ template <class T>
 BasicVar<T> linear(BasicVar<T> x, BasicVar<T> w, BasicVar<T> bias) {
   Tensor<T> y({x.shape()[0], w.shape()[0]});
   ops::linear_forward(y.view(), x.value().view(), w.value().view(), bias.value().view());
-  const auto result = x.tape().record(
-      "linear", std::move(y), {x, w, bias}, [x, w, bias](TensorView<const T> dy) {
+  const auto result =
+      x.tape().record("linear", std::move(y), {x, w, bias}, [x, w, bias](TensorView<const T> dy) {
         if (bias.needs_grad()) ops::linear_backward_bias(x.tape().accumulate(bias), dy);
         if (w.needs_grad()) {
           ops::linear_backward_weight(x.tape().accumulate(w), dy, x.value().view());
@@ -86,23 +86,22 @@ BasicVar<T> linear(BasicVar<T> x, BasicVar<T> w) {
 
 /// `ops::batch_norm_forward` with the statistics of the batch; moves the running statistics.
 template <class T>
-BasicVar<T> batch_norm(BasicVar<T> x, BasicVar<T> gamma, BasicVar<T> beta,
-                       Tensor<T>& running_mean, Tensor<T>& running_var,
-                       const ops::BatchNormOptions& options = {}) {
+BasicVar<T> batch_norm(BasicVar<T> x, BasicVar<T> gamma, BasicVar<T> beta, Tensor<T>& running_mean,
+                       Tensor<T>& running_var, const ops::BatchNormOptions& options = {}) {
   Tensor<T> y(x.shape());
   Tensor<T> mean(gamma.shape());
   Tensor<T> inv_std(gamma.shape());
   ops::batch_norm_forward(y.view(), mean.view(), inv_std.view(), running_mean.view(),
                           running_var.view(), x.value().view(), gamma.value().view(),
                           beta.value().view(), options);
-  const auto result = x.tape().record(
-      "batch_norm", std::move(y), {x, gamma, beta},
-      [x, gamma, beta, mean = std::move(mean),
-       inv_std = std::move(inv_std)](TensorView<const T> dy) {
-        ops::batch_norm_backward(detail::grad_of(x), detail::grad_of(gamma), detail::grad_of(beta),
-                                 dy, x.value().view(), gamma.value().view(), mean.view(),
-                                 inv_std.view());
-      });
+  const auto result =
+      x.tape().record("batch_norm", std::move(y), {x, gamma, beta},
+                      [x, gamma, beta, mean = std::move(mean),
+                       inv_std = std::move(inv_std)](TensorView<const T> dy) {
+                        ops::batch_norm_backward(detail::grad_of(x), detail::grad_of(gamma),
+                                                 detail::grad_of(beta), dy, x.value().view(),
+                                                 gamma.value().view(), mean.view(), inv_std.view());
+                      });
   detail::keep(result, {x, gamma});
   return result;
 }
@@ -112,8 +111,8 @@ template <class T>
 BasicVar<T> scale_shift(BasicVar<T> x, BasicVar<T> g, BasicVar<T> h) {
   Tensor<T> y(x.shape());
   ops::scale_shift_forward(y.view(), x.value().view(), g.value().view(), h.value().view());
-  const auto result = x.tape().record(
-      "scale_shift", std::move(y), {x, g, h}, [x, g, h](TensorView<const T> dy) {
+  const auto result =
+      x.tape().record("scale_shift", std::move(y), {x, g, h}, [x, g, h](TensorView<const T> dy) {
         ops::scale_shift_backward(detail::grad_of(x), detail::grad_of(g), detail::grad_of(h), dy,
                                   g.needs_grad() ? x.value().view() : TensorView<const T>{},
                                   g.value().view());
@@ -203,10 +202,9 @@ template <class T>
 BasicVar<T> average_pool2d(BasicVar<T> x, const ops::Window& window) {
   Tensor<T> y(ops::pool2d_output_shape("average_pool2d", x.shape(), window));
   ops::average_pool2d_forward(y.view(), x.value().view(), window);
-  return x.tape().record("average_pool2d", std::move(y), {x},
-                         [x, window](TensorView<const T> dy) {
-                           ops::average_pool2d_backward(x.tape().accumulate(x), dy, window);
-                         });
+  return x.tape().record("average_pool2d", std::move(y), {x}, [x, window](TensorView<const T> dy) {
+    ops::average_pool2d_backward(x.tape().accumulate(x), dy, window);
+  });
 }
 
 /// [N, H, W, C] -> [N, C], the mean over pixels.
@@ -239,7 +237,8 @@ BasicVar<T> softmax_cross_entropy(BasicVar<T> logits, std::span<const std::int32
 /// `ops::soft_cross_entropy_forward` against a teacher's distribution, which is copied and gets no
 /// gradient.
 template <class T>
-BasicVar<T> soft_cross_entropy(BasicVar<T> logits, TensorView<const std::type_identity_t<T>> teacher,
+BasicVar<T> soft_cross_entropy(BasicVar<T> logits,
+                               TensorView<const std::type_identity_t<T>> teacher,
                                const ops::DistillationOptions& options = {}) {
   Tensor<T> loss({1});
   Tensor<T> p(logits.shape());
@@ -254,7 +253,8 @@ BasicVar<T> soft_cross_entropy(BasicVar<T> logits, TensorView<const std::type_id
       });
 }
 
-/// `ops::kl_divergence_forward` from a teacher's distribution, which is copied and gets no gradient.
+/// `ops::kl_divergence_forward` from a teacher's distribution, which is copied and gets no
+/// gradient.
 template <class T>
 BasicVar<T> kl_divergence(BasicVar<T> logits, TensorView<const std::type_identity_t<T>> teacher,
                           const ops::DistillationOptions& options = {}) {
@@ -271,20 +271,27 @@ BasicVar<T> kl_divergence(BasicVar<T> logits, TensorView<const std::type_identit
       });
 }
 
-/// The quantizer's `fake_quantize` with its declared surrogate gradient (straight-through or other).
-/// `bits` is 1..8 or 32, the quantizer's real-valued path. The quantizer is copied.
+/// The quantizer's `fake_quantize` with its declared surrogate derivative (straight-through or
+/// other). `state` is what `quantizer.fit` measured, `bits` 1..8 or 32, the policy's real-valued
+/// path. Quantizer and state are copied.
 template <class Quantizer>
-Var fake_quantize(Var x, const Quantizer& quantizer, int bits) {
+Var fake_quantize(Var x, const Quantizer& quantizer, const typename Quantizer::State& state,
+                  int bits) {
   Tensor<float> y(x.shape());
-  ops::fake_quantize_forward(y.view(), x.value().view(), quantizer, bits);
-  const Var result = x.tape().record("fake_quantize", std::move(y), {x},
-                                     [x, quantizer, bits](TensorView<const float> dy) {
-                                       ops::fake_quantize_backward(x.tape().accumulate(x), dy,
-                                                                   x.value().view(), quantizer,
-                                                                   bits);
-                                     });
+  ops::fake_quantize_forward(y.view(), x.value().view(), quantizer, state, bits);
+  const Var result = x.tape().record(
+      "fake_quantize", std::move(y), {x}, [x, quantizer, state, bits](TensorView<const float> dy) {
+        ops::fake_quantize_backward(x.tape().accumulate(x), dy, x.value().view(), quantizer, state,
+                                    bits);
+      });
   detail::keep(result, {x});
   return result;
+}
+
+/// The same with a state measured on x.
+template <class Quantizer>
+Var fake_quantize(Var x, const Quantizer& quantizer, int bits) {
+  return fake_quantize(x, quantizer, quantizer.fit(x.value().span()), bits);
 }
 
 }  // namespace bitdial::inline BITDIAL_ABI::ad

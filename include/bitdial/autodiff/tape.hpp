@@ -142,8 +142,9 @@ class BasicTape {
   void backward(Var loss) {
     BITDIAL_ASSERT(loss.tape_ == this);
     if (consumed_) {
-      throw Error("backward: this recording was already consumed; clear() the tape and record "
-                  "the forward pass again, or sum the losses before one backward()");
+      throw Error(
+          "backward: this recording was already consumed; clear() the tape and record "
+          "the forward pass again, or sum the losses before one backward()");
     }
     if (shape(loss).size() != 1) {
       throw ShapeError(concat("backward: the loss must have 1 element, it is ", shape(loss)));

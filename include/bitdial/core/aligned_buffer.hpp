@@ -2,32 +2,34 @@
 // Owned memory that starts on a 64-byte boundary, whatever the compiler flags.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
-#include <new>
 #include <span>
 #include <type_traits>
 #include <utility>
 
-#include <bitdial/core/config.hpp>
+#include <bitdial/core/block_cache.hpp>
 
 namespace bitdial::inline BITDIAL_ABI {
 
-/// `size` zero-initialised elements of a trivially copyable type, aligned to a cache line.
-template <class T>
+/// Asks for memory with whatever it holds, for a caller that writes every element before it reads.
+struct Uninitialized {};
+
+/// `size` elements of a trivially copyable type, aligned to a cache line; zero unless constructed
+/// with `Uninitialized`. `Blocks` provides the memory.
+template <class T, class Blocks = HeapBlocks>
 class AlignedBuffer {
   static_assert(std::is_trivially_copyable_v<T>,
                 "bitdial: AlignedBuffer<T>: T must be trivially copyable.");
 
  public:
-  static constexpr std::size_t alignment = 64;
+  static constexpr std::size_t alignment = HeapBlocks::alignment;
 
   AlignedBuffer() = default;
   explicit AlignedBuffer(std::size_t size) : data_{allocate(size)}, size_{size} {
-    std::fill_n(data_, size, T{});
+    for (T& element : span()) element = T{};
   }
   AlignedBuffer(const AlignedBuffer& other) : data_{allocate(other.size_)}, size_{other.size_} {
-    std::copy_n(other.data_, size_, data_);
+    for (std::size_t i = 0; i < size_; ++i) data_[i] = other.data_[i];
   }
   AlignedBuffer(AlignedBuffer&& other) noexcept
       : data_{std::exchange(other.data_, nullptr)}, size_{std::exchange(other.size_, 0)} {}

@@ -2,8 +2,6 @@
 // Loops over threads: OpenMP where it is compiled in, serial otherwise; same results either way.
 #pragma once
 
-#include <algorithm>
-#include <atomic>
 #include <cstdint>
 #if defined(__cpp_exceptions)
 #  include <exception>
@@ -19,7 +17,7 @@ namespace bitdial::inline BITDIAL_ABI {
 /// The number of threads that the machine offers to this build: 1 without OpenMP.
 [[nodiscard]] inline int available_threads() noexcept {
 #if defined(_OPENMP)
-  return std::max(1, omp_get_max_threads());
+  return omp_get_max_threads();
 #else
   return 1;
 #endif
@@ -27,8 +25,9 @@ namespace bitdial::inline BITDIAL_ABI {
 
 namespace detail {
 
-inline std::atomic<int>& requested_threads() noexcept {
-  static std::atomic<int> count{0};
+// Read and written with the compiler's atomic built-ins: <atomic> is 24,000 lines of text.
+inline int& requested_threads() noexcept {
+  static constinit int count = 0;
   return count;
 }
 
@@ -36,13 +35,13 @@ inline std::atomic<int>& requested_threads() noexcept {
 
 /// The threads that `parallel_for` uses when the call names none.
 [[nodiscard]] inline int thread_count() noexcept {
-  const int requested = detail::requested_threads().load(std::memory_order_relaxed);
+  const int requested = __atomic_load_n(&detail::requested_threads(), __ATOMIC_RELAXED);
   return requested > 0 ? requested : available_threads();
 }
 
 /// Sets the default of `parallel_for`; 0 returns to `available_threads()`.
 inline void set_thread_count(int count) noexcept {
-  detail::requested_threads().store(std::max(0, count), std::memory_order_relaxed);
+  __atomic_store_n(&detail::requested_threads(), count > 0 ? count : 0, __ATOMIC_RELAXED);
 }
 
 /// Splits `0 .. count` into chunks of `grain` (the last one may be shorter) and calls
@@ -57,12 +56,12 @@ void parallel_for(int threads, std::int64_t count, std::int64_t grain, Body&& bo
   const std::int64_t chunks = (count + grain - 1) / grain;
   const auto run_chunks = [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t chunk = first; chunk < last; ++chunk) {
-      body(chunk * grain, std::min(count, (chunk + 1) * grain));
+      const std::int64_t begin = chunk * grain;
+      body(begin, count - begin < grain ? count : begin + grain);
     }
   };
 #if defined(_OPENMP)
-  const int team =
-      static_cast<int>(std::min<std::int64_t>(chunks, static_cast<std::int64_t>(threads)));
+  const int team = chunks < threads ? static_cast<int>(chunks) : threads;
   if (team > 1 && omp_in_parallel() == 0) {
 #  if defined(__cpp_exceptions)
     std::exception_ptr failure;

@@ -2,7 +2,6 @@
 // A tensor that owns its elements: contiguous, 64-byte aligned, a value like std::vector.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <span>
 
@@ -20,9 +19,7 @@ class Tensor {
  public:
   Tensor() = default;
   explicit Tensor(const Shape& shape) : shape_{checked(shape)}, buffer_(elements(shape)) {}
-  Tensor(const Shape& shape, T value) : Tensor(shape) {
-    std::fill_n(data(), static_cast<std::size_t>(size()), value);
-  }
+  Tensor(const Shape& shape, T value) : Tensor(shape) { fill(value); }
 
   [[nodiscard]] const Shape& shape() const noexcept { return shape_; }
   [[nodiscard]] std::int64_t extent(int axis) const noexcept { return shape_[axis]; }
@@ -46,7 +43,9 @@ class Tensor {
   [[nodiscard]] TensorView<const T> view() const noexcept { return {data(), shape_}; }
   [[nodiscard]] TensorView<const T> cview() const noexcept { return {data(), shape_}; }
 
-  void fill(T value) noexcept { std::fill_n(data(), static_cast<std::size_t>(size()), value); }
+  void fill(T value) noexcept {
+    for (T& element : span()) element = value;
+  }
 
   /// Another shape over the same elements.
   void reshape(const Shape& shape) {
@@ -69,7 +68,7 @@ class Tensor {
   }
 
   Shape shape_{0};
-  AlignedBuffer<T> buffer_;
+  AlignedBuffer<T, CachedBlocks> buffer_;
 };
 
 }  // namespace bitdial::inline BITDIAL_ABI

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Batch normalisation on a `BatchNormState`: a function for layers that own several states, and a
-// module with one.
+// Batch normalisation on a `BatchNormState`, for layers that own one or several of them.
 #pragma once
 
 #include <cstdint>

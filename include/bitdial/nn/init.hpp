@@ -2,6 +2,7 @@
 // Initial weights: a pure function of the seed and of the parameter's position.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 

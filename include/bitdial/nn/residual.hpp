@@ -19,7 +19,8 @@ class Residual final : public Module {
       : body_{std::move(body)}, shortcut_{std::move(shortcut)} {}
 
   [[nodiscard]] Var forward(Var x, const Pass& pass) override {
-    return ad::add(body_.forward(x, pass), shortcut_.forward(x, pass));
+    const Var body = body_.forward(x, pass);  // first: the order of sums of gradients depends on it
+    return ad::add(body, shortcut_.forward(x, pass));
   }
   void visit(ModuleVisitor& visitor, const std::string& name) override {
     body_.visit(visitor, name);

@@ -14,7 +14,8 @@ template <class T>
 void relu_forward(TensorView<T> y, TensorView<const std::type_identity_t<T>> x) {
   detail::require_shape("relu", "x", x, x.shape());
   detail::require_shape("relu", "y", y, x.shape());
-  detail::map(x.size(), y.data(), [](T v) { return v > T{0} ? v : T{0}; }, x.data());
+  detail::map(
+      x.size(), y.data(), [](T v) { return v > T{0} ? v : T{0}; }, x.data());
 }
 
 /// dx += dy where y > 0. The forward *result* decides, so that x need not be kept: y > 0 exactly

@@ -16,7 +16,8 @@ void add_forward(TensorView<T> y, TensorView<const std::type_identity_t<T>> a,
   detail::require_shape("add", "a", a, a.shape());
   detail::require_shape("add", "b", b, a.shape());
   detail::require_shape("add", "y", y, a.shape());
-  detail::map(a.size(), y.data(), [](T u, T v) { return u + v; }, a.data(), b.data());
+  detail::map(
+      a.size(), y.data(), [](T u, T v) { return u + v; }, a.data(), b.data());
 }
 
 /// dx += dy: the derivative of a sum for each of its terms.
@@ -24,7 +25,8 @@ template <class T>
 void add_backward(TensorView<T> dx, TensorView<const std::type_identity_t<T>> dy) {
   detail::require_shape("add_backward", "dy", dy, dy.shape());
   detail::require_shape("add_backward", "dx", dx, dy.shape());
-  detail::map(dy.size(), dx.data(), [](T u, T v) { return u + v; }, dx.data(), dy.data());
+  detail::map(
+      dy.size(), dx.data(), [](T u, T v) { return u + v; }, dx.data(), dy.data());
 }
 
 /// y = factor * x. Shapes equal; `y` may be `x`.
@@ -33,7 +35,8 @@ void scale_forward(TensorView<T> y, TensorView<const std::type_identity_t<T>> x,
                    std::type_identity_t<T> factor) {
   detail::require_shape("scale", "x", x, x.shape());
   detail::require_shape("scale", "y", y, x.shape());
-  detail::map(x.size(), y.data(), [factor](T v) { return factor * v; }, x.data());
+  detail::map(
+      x.size(), y.data(), [factor](T v) { return factor * v; }, x.data());
 }
 
 /// dx += factor * dy.

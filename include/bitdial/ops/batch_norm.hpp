@@ -90,16 +90,16 @@ void batch_norm_forward(TensorView<T> y, TensorView<T> mean, TensorView<T> inv_s
   std::vector<T> shift(static_cast<std::size_t>(channels));
   for (std::int64_t c = 0; c < channels; ++c) {
     const auto i = static_cast<std::size_t>(c);
-    inv_std.data()[c] = static_cast<T>(
-        1.0 / std::sqrt(static_cast<double>(inv_std.data()[c]) + options.epsilon));
+    inv_std.data()[c] =
+        static_cast<T>(1.0 / std::sqrt(static_cast<double>(inv_std.data()[c]) + options.epsilon));
     factor[i] = gamma.data()[c] * inv_std.data()[c];
     shift[i] = beta.data()[c] - mean.data()[c] * factor[i];
   }
   const std::int64_t width = channels;
   detail::for_each_row(rows, channels, [&](std::int64_t r) {
     detail::map_span(
-        width, y.data() + r * width, [](T v, T g, T h) { return v * g + h; },
-        x.data() + r * width, factor.data(), shift.data());
+        width, y.data() + r * width, [](T v, T g, T h) { return v * g + h; }, x.data() + r * width,
+        factor.data(), shift.data());
   });
 }
 
@@ -124,8 +124,8 @@ void batch_norm_backward(TensorView<T> dx, TensorView<T> dgamma, TensorView<T> d
   const std::int64_t width = channels;
   detail::channel_sums<T>(
       rows, channels,
-      [g = dy.data(), v = x.data(), m = mean.data(), width](
-          std::int64_t r, std::int64_t c) -> std::array<T, 2> {
+      [g = dy.data(), v = x.data(), m = mean.data(), width](std::int64_t r,
+                                                            std::int64_t c) -> std::array<T, 2> {
         const T d = g[r * width + c];
         return {d, d * (v[r * width + c] - m[c])};
       },
@@ -216,8 +216,7 @@ void scale_shift_backward(TensorView<T> dx, TensorView<T> dg, TensorView<T> dh,
     std::vector<double> projection;
     detail::channel_sums<T>(
         rows, channels,
-        [d = dy.data(), v = x.data(), width](std::int64_t r,
-                                             std::int64_t c) -> std::array<T, 2> {
+        [d = dy.data(), v = x.data(), width](std::int64_t r, std::int64_t c) -> std::array<T, 2> {
           return {d[r * width + c], d[r * width + c] * v[r * width + c]};
         },
         sum, projection);

@@ -4,9 +4,15 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <numeric>
 #include <type_traits>
 
+#include <bitdial/core/aligned_buffer.hpp>
+#include <bitdial/core/parallel.hpp>
 #include <bitdial/ops/detail/check.hpp>
+#include <bitdial/ops/detail/elementwise.hpp>
+#include <bitdial/ops/detail/patches.hpp>
+#include <bitdial/ops/gemm.hpp>
 #include <bitdial/ops/window.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::ops {
@@ -20,8 +26,7 @@ namespace bitdial::inline BITDIAL_ABI::ops {
     throw ShapeError(concat("conv2d: weight must be [Cout, kh, kw, Cin], it is ", w));
   }
   if (x[3] != w[3]) {
-    throw ShapeError(
-        concat("conv2d: weight ", w, " expects ", w[3], " input channels, x is ", x));
+    throw ShapeError(concat("conv2d: weight ", w, " expects ", w[3], " input channels, x is ", x));
   }
   if (!window.valid() || window.kernel_h != w[1] || window.kernel_w != w[2]) {
     throw ShapeError(concat("conv2d: weight ", w, " has a ", w[1], " x ", w[2],
@@ -39,33 +44,92 @@ namespace bitdial::inline BITDIAL_ABI::ops {
 
 namespace detail {
 
-/// Calls f(pixel of y, pixel of x, tap) for every tap that lies inside the image.
-template <class F>
-void for_each_tap(const Shape& y, const Shape& x, const Window& window, F f) {
-  for (std::int64_t n = 0; n < y[0]; ++n) {
-    for (std::int64_t oh = 0; oh < y[1]; ++oh) {
-      for (std::int64_t ow = 0; ow < y[2]; ++ow) {
-        for (std::int64_t kh = 0; kh < window.kernel_h; ++kh) {
-          const std::int64_t ih = oh * window.stride_h - window.padding_h + kh * window.dilation_h;
-          if (ih < 0 || ih >= x[1]) continue;
-          for (std::int64_t kw = 0; kw < window.kernel_w; ++kw) {
-            const std::int64_t iw =
-                ow * window.stride_w - window.padding_w + kw * window.dilation_w;
-            if (iw < 0 || iw >= x[2]) continue;
-            f((n * y[1] + oh) * y[2] + ow, (n * x[1] + ih) * x[2] + iw, kh * window.kernel_w + kw);
-          }
-        }
-      }
+/// Output pixels per parallel chunk: a multiple of the usual tile heights, large enough to pay for
+/// packing the weights.
+inline constexpr std::int64_t conv2d_pixel_grain = 192;
+
+/// At most this many chunks of images, each with a partial sum of the weight gradient ...
+inline constexpr std::int64_t conv2d_max_partials = 16;
+/// ... as long as the partial sums together stay below this many elements.
+inline constexpr std::int64_t conv2d_partial_elements = std::int64_t{1} << 24;
+
+[[nodiscard]] constexpr PatchGrid patch_grid(const Shape& x, const Window& window) noexcept {
+  return {.h = {.outputs = window.output_h(x[1]),
+                .source = x[1],
+                .taps = window.kernel_h,
+                .step = window.stride_h,
+                .dilation = window.dilation_h,
+                .offset = -window.padding_h},
+          .w = {.outputs = window.output_w(x[2]),
+                .source = x[2],
+                .taps = window.kernel_w,
+                .step = window.stride_w,
+                .dilation = window.dilation_w,
+                .offset = -window.padding_w},
+          .channels = x[3]};
+}
+
+/// The taps that reach input positions r, r + stride, r + 2 stride, ... along one axis, and the
+/// outputs that they reach them from.
+///
+/// Position p = stride i + r gets dy[t] through tap k where stride t = p + padding - dilation k.
+/// So only taps k = k_first + m (stride / g), g = gcd(stride, dilation), take part. In descending
+/// order of k they read dy at i + offset, with a step of dilation / g from tap to tap: a
+/// convolution of dy with stride 1.
+struct InputPhase {
+  std::int64_t first_tap = 0;
+  std::int64_t tap_step = 1;
+  PatchAxis axis;
+
+  InputPhase(std::int64_t phase, std::int64_t in, std::int64_t out, std::int64_t kernel,
+             std::int64_t stride, std::int64_t padding, std::int64_t dilation)
+      : tap_step{stride / std::gcd(stride, dilation)} {
+    while (first_tap < tap_step && (phase + padding - first_tap * dilation) % stride != 0) {
+      ++first_tap;
     }
+    axis.outputs = phase < in ? (in - phase - 1) / stride + 1 : 0;
+    axis.source = out;
+    axis.taps =
+        first_tap < std::min(tap_step, kernel) ? (kernel - 1 - first_tap) / tap_step + 1 : 0;
+    axis.dilation = dilation * tap_step / stride;
+    if (axis.taps > 0) axis.offset = (phase + padding - tap(0) * dilation) / stride;
+  }
+
+  /// The kernel tap behind tap t of `axis`.
+  [[nodiscard]] std::int64_t tap(std::int64_t t) const noexcept {
+    return first_tap + (axis.taps - 1 - t) * tap_step;
+  }
+  [[nodiscard]] bool empty() const noexcept { return axis.taps == 0 || axis.outputs == 0; }
+};
+
+/// Adds the pixels `begin` .. `end` of one phase, in `sums` [pixels, channels], to dx.
+template <class T>
+void scatter_add(TensorView<T> dx, const T* sums, const PatchGrid& grid, std::int64_t begin,
+                 std::int64_t end, const Window& window, std::int64_t phase_h,
+                 std::int64_t phase_w) {
+  const std::int64_t channels = dx.extent(3);
+  for (std::int64_t pixel = begin; pixel < end; ++pixel, sums += channels) {
+    const std::int64_t n = pixel / grid.pixels();
+    const std::int64_t i = pixel % grid.pixels() / grid.w.outputs;
+    const std::int64_t j = pixel % grid.w.outputs;
+    T* const to = dx.data() + ((n * dx.extent(1) + i * window.stride_h + phase_h) * dx.extent(2) +
+                               j * window.stride_w + phase_w) *
+                                  channels;
+    map_span(
+        channels, to, [](T a, T b) { return a + b; }, to, sums);
   }
 }
 
 }  // namespace detail
 
-/// y[n, oh, ow, o] = sum over taps and i of
-///   x[n, oh stride + kh dilation - padding, ..., i] w[o, kh, kw, i], zero outside the image.
+/// y[n, oh, ow, o] = sum over taps (kh, kw) and channels i of
+///   x[n, oh stride_h + kh dilation_h - padding_h, ow ..., i] w[o, kh, kw, i],
+/// with zeros outside the image.
 ///
 /// Shapes: x [N, H, W, Cin], w [Cout, kh, kw, Cin], y as `conv2d_output_shape`; contiguous.
+/// Each output is one sum in the order of w's elements: exact for integer values while the sum of
+/// magnitudes is at most 2^24 (float). Cost: a matrix product [N OH OW, K] x [K, Cout],
+/// K = kh kw Cin, and one copy of its left side in cache; memory K Cout.
 template <class T>
 void conv2d_forward(TensorView<T> y, TensorView<const std::type_identity_t<T>> x,
                     TensorView<const std::type_identity_t<T>> w, const Window& window) {
@@ -73,47 +137,128 @@ void conv2d_forward(TensorView<T> y, TensorView<const std::type_identity_t<T>> x
   detail::require_shape("conv2d", "y", y, expected);
   detail::require_shape("conv2d", "x", x, x.shape());
   detail::require_shape("conv2d", "weight", w, w.shape());
-  const std::int64_t in = x.extent(3), out = y.extent(3), taps = window.taps();
-  std::fill_n(y.data(), y.size(), T{0});
-  detail::for_each_tap(expected, x.shape(), window,
-                       [&](std::int64_t to, std::int64_t from, std::int64_t tap) {
-                         for (std::int64_t o = 0; o < out; ++o)
-                           for (std::int64_t i = 0; i < in; ++i)
-                             y.data()[to * out + o] +=
-                                 x.data()[from * in + i] * w.data()[(o * taps + tap) * in + i];
-                       });
+  const detail::PatchGrid grid = detail::patch_grid(x.shape(), window);
+  const std::int64_t depth = grid.depth();
+  const std::int64_t out = expected[3];
+  AlignedBuffer<T> transposed(static_cast<std::size_t>(depth * out));
+  for (std::int64_t o = 0; o < out; ++o) {
+    const T* const row = w.data() + o * depth;
+    for (std::int64_t k = 0; k < depth; ++k) transposed.data()[k * out + o] = row[k];
+  }
+  const T* const weights = transposed.data();
+  parallel_for(y.size() / out, detail::conv2d_pixel_grain,
+               [&](std::int64_t begin, std::int64_t end) {
+                 gemm_packed(
+                     depth,
+                     [&](std::int64_t row0, std::int64_t k0, MatrixView<T> panel) {
+                       detail::gather_patches(x.data(), grid, begin + row0, k0, panel);
+                     },
+                     [&](std::int64_t k0, std::int64_t col0, MatrixView<T> panel) {
+                       detail::copy_runs(weights + k0 * out + col0, out, panel.cols, panel.rows,
+                                         panel.data, panel.row_stride);
+                     },
+                     MatrixView<T>(y.data() + begin * out, end - begin, out));
+               });
 }
 
-/// dx += the gradient of x, given dy and w. Shapes as in `conv2d_forward`.
+/// dx[n, h, w, i] += sum over the outputs and taps that read x[n, h, w, i] of dy w.
+///
+/// Shapes as in `conv2d_forward`. A stride of s splits the input pixels into s x s phases, each a
+/// convolution of dy with the taps that reach it, so no multiplication by a known zero is done.
 template <class T>
 void conv2d_backward_input(TensorView<T> dx, TensorView<const std::type_identity_t<T>> dy,
                            TensorView<const std::type_identity_t<T>> w, const Window& window) {
   const Shape expected = conv2d_output_shape(dx.shape(), w.shape(), window);
+  detail::require_shape("conv2d_backward_input", "dx", dx, dx.shape());
   detail::require_shape("conv2d_backward_input", "dy", dy, expected);
-  const std::int64_t in = dx.extent(3), out = dy.extent(3), taps = window.taps();
-  detail::for_each_tap(expected, dx.shape(), window,
-                       [&](std::int64_t to, std::int64_t from, std::int64_t tap) {
-                         for (std::int64_t o = 0; o < out; ++o)
-                           for (std::int64_t i = 0; i < in; ++i)
-                             dx.data()[from * in + i] +=
-                                 dy.data()[to * out + o] * w.data()[(o * taps + tap) * in + i];
-                       });
+  detail::require_shape("conv2d_backward_input", "weight", w, w.shape());
+  const std::int64_t in = dx.extent(3);
+  const std::int64_t out = expected[3];
+  const bool dense = window.stride_h == 1 && window.stride_w == 1;
+  for (std::int64_t phase_h = 0; phase_h < window.stride_h; ++phase_h) {
+    const detail::InputPhase h(phase_h, dx.extent(1), expected[1], window.kernel_h, window.stride_h,
+                               window.padding_h, window.dilation_h);
+    for (std::int64_t phase_w = 0; phase_w < window.stride_w; ++phase_w) {
+      const detail::InputPhase v(phase_w, dx.extent(2), expected[2], window.kernel_w,
+                                 window.stride_w, window.padding_w, window.dilation_w);
+      if (h.empty() || v.empty()) continue;
+      const detail::PatchGrid grid{.h = h.axis, .w = v.axis, .channels = out};
+      // Row (th, tw, o) of the right side is w[o, tap(th), tap(tw), :].
+      const auto pack_weights = [&](std::int64_t k0, std::int64_t col0, MatrixView<T> panel) {
+        for (std::int64_t r = 0; r < panel.rows; ++r) {
+          const std::int64_t o = (k0 + r) % out;
+          const std::int64_t tap = (k0 + r) / out;
+          const std::int64_t kh = h.tap(tap / v.axis.taps);
+          const std::int64_t kw = v.tap(tap % v.axis.taps);
+          std::copy_n(w.data() + ((o * window.kernel_h + kh) * window.kernel_w + kw) * in + col0,
+                      panel.cols, panel.row(r));
+        }
+      };
+      parallel_for(dx.extent(0) * grid.pixels(), detail::conv2d_pixel_grain,
+                   [&](std::int64_t begin, std::int64_t end) {
+                     const auto pack_patches = [&](std::int64_t row0, std::int64_t k0,
+                                                   MatrixView<T> panel) {
+                       detail::gather_patches(dy.data(), grid, begin + row0, k0, panel);
+                     };
+                     if (dense) {
+                       gemm_packed(grid.depth(), pack_patches, pack_weights,
+                                   MatrixView<T>(dx.data() + begin * in, end - begin, in),
+                                   {.accumulate = true});
+                       return;
+                     }
+                     AlignedBuffer<T> chunk(static_cast<std::size_t>((end - begin) * in));
+                     T* const sums = chunk.data();
+                     gemm_packed(grid.depth(), pack_patches, pack_weights,
+                                 MatrixView<T>(sums, end - begin, in));
+                     detail::scatter_add(dx, sums, grid, begin, end, window, phase_h, phase_w);
+                   });
+    }
+  }
 }
 
-/// dw += the gradient of w, given dy and x. Shapes as in `conv2d_forward`.
+/// dw[o, kh, kw, i] += sum over images and outputs of dy[n, oh, ow, o] x[n, the tap's pixel, i].
+///
+/// Shapes as in `conv2d_forward`. At most 16 chunks of images have a partial sum each, added in
+/// order: the same bits for every thread count. Memory: 17 times the weights, at most 64 MiB or
+/// three times the weights (float).
 template <class T>
 void conv2d_backward_weight(TensorView<T> dw, TensorView<const std::type_identity_t<T>> dy,
                             TensorView<const std::type_identity_t<T>> x, const Window& window) {
   const Shape expected = conv2d_output_shape(x.shape(), dw.shape(), window);
+  detail::require_shape("conv2d_backward_weight", "dw", dw, dw.shape());
   detail::require_shape("conv2d_backward_weight", "dy", dy, expected);
-  const std::int64_t in = x.extent(3), out = dy.extent(3), taps = window.taps();
-  detail::for_each_tap(expected, x.shape(), window,
-                       [&](std::int64_t to, std::int64_t from, std::int64_t tap) {
-                         for (std::int64_t o = 0; o < out; ++o)
-                           for (std::int64_t i = 0; i < in; ++i)
-                             dw.data()[(o * taps + tap) * in + i] +=
-                                 dy.data()[to * out + o] * x.data()[from * in + i];
-                       });
+  detail::require_shape("conv2d_backward_weight", "x", x, x.shape());
+  const detail::PatchGrid grid = detail::patch_grid(x.shape(), window);
+  const std::int64_t images = expected[0];
+  if (images == 0) return;
+  const std::int64_t out = expected[3];
+  const std::int64_t depth = grid.depth();
+  const std::int64_t wanted =
+      std::min(detail::conv2d_max_partials,
+               std::max(std::int64_t{2}, detail::conv2d_partial_elements / dw.size()));
+  const std::int64_t grain = (images + wanted - 1) / wanted;
+  const std::int64_t chunks = (images + grain - 1) / grain;
+  AlignedBuffer<T> partial(static_cast<std::size_t>(chunks * dw.size()));
+  parallel_for(images, grain, [&](std::int64_t begin, std::int64_t end) {
+    const std::int64_t pixel0 = begin * grid.pixels();
+    gemm_packed((end - begin) * grid.pixels(),
+                [&](std::int64_t row0, std::int64_t k0, MatrixView<T> panel) {
+                  const T* const from = dy.data() + (pixel0 + k0) * out + row0;
+                  for (std::int64_t r = 0; r < panel.rows; ++r) {
+                    T* const to = panel.row(r);
+                    for (std::int64_t k = 0; k < panel.cols; ++k) to[k] = from[k * out + r];
+                  }
+                },
+                [&](std::int64_t k0, std::int64_t col0, MatrixView<T> panel) {
+                  detail::gather_patches(x.data(), grid, pixel0 + k0, col0, panel);
+                },
+                MatrixView<T>(partial.data() + begin / grain * dw.size(), out, depth));
+  });
+  for (std::int64_t chunk = 0; chunk < chunks; ++chunk) {
+    detail::map(
+        dw.size(), dw.data(), [](T a, T b) { return a + b; }, dw.data(),
+        partial.data() + chunk * dw.size());
+  }
 }
 
 }  // namespace bitdial::inline BITDIAL_ABI::ops

@@ -20,6 +20,8 @@ namespace bitdial::inline BITDIAL_ABI::ops {
 /// How a product is stored.
 struct GemmOptions {
   bool accumulate = false;  ///< C += A B instead of C = A B
+  /// The kernels of float products; null: those of `kernels::active_kernels()`.
+  const kernels::KernelTable* table = nullptr;
 };
 
 /// Fills a block of A. `panel` views the block to fill: panel(i, k) = A(row0 + i, k0 + k), with
@@ -53,9 +55,10 @@ void gemm_tile(const kernels::GemmTile<T>& t) noexcept {
 }
 
 template <class T>
-[[nodiscard]] kernels::TileKernel<kernels::GemmTile<T>> gemm_kernel() {
+[[nodiscard]] kernels::TileKernel<kernels::GemmTile<T>> gemm_kernel(
+    const kernels::KernelTable* table) {
   if constexpr (std::same_as<T, float>) {
-    return kernels::active_kernels().gemm_f32;
+    return (table != nullptr ? *table : kernels::active_kernels()).gemm_f32;
   } else {
     return {4, 8, gemm_tile<T>};
   }
@@ -133,7 +136,7 @@ void gemm_blocked(std::int64_t depth, SourceA&& source_a, SourceB&& source_b, Ma
     }
     return;
   }
-  const auto kernel = gemm_kernel<T>();
+  const auto kernel = gemm_kernel<T>(options.table);
   const std::int64_t max_depth = std::min(depth, gemm_depth_block);
   const std::int64_t max_cols = gemm_max_cols(kernel.cols);
   // An odd number of cache lines: rows at powers of two would all fall into one cache set.
@@ -208,10 +211,12 @@ class PackedB {
  public:
   PackedB() = default;
 
-  /// Packs all of B; `pack_b` as in `gemm_packed`. Cost: one pass over B.
+  /// Packs all of B; `pack_b` as in `gemm_packed`. Cost: one pass over B. `table` must be the one
+  /// of the products.
   template <PacksCols<T> PackB>
-  PackedB(std::int64_t depth, std::int64_t cols, PackB&& pack_b)
-      : depth_{depth}, cols_{cols}, width_{detail::gemm_kernel<T>().cols} {
+  PackedB(std::int64_t depth, std::int64_t cols, PackB&& pack_b,
+          const kernels::KernelTable* table = nullptr)
+      : depth_{depth}, cols_{cols}, width_{detail::gemm_kernel<T>(table).cols} {
     panels_ = AlignedBuffer<T>(static_cast<std::size_t>(detail::round_up(cols, width_) * depth));
     const std::int64_t max_cols = detail::gemm_max_cols(width_);
     for (std::int64_t col0 = 0; col0 < cols; col0 += max_cols) {
@@ -224,13 +229,19 @@ class PackedB {
   }
 
   /// Packs a view.
-  explicit PackedB(MatrixView<const T> b)
-      : PackedB(b.rows, b.cols, [b](std::int64_t k0, std::int64_t col0, MatrixView<T> panel) {
-          detail::copy_block(b.block(k0, col0, panel.rows, panel.cols), panel);
-        }) {}
+  explicit PackedB(MatrixView<const T> b, const kernels::KernelTable* table = nullptr)
+      : PackedB(
+            b.rows, b.cols,
+            [b](std::int64_t k0, std::int64_t col0, MatrixView<T> panel) {
+              detail::copy_block(b.block(k0, col0, panel.rows, panel.cols), panel);
+            },
+            table) {}
 
   [[nodiscard]] std::int64_t depth() const noexcept { return depth_; }
   [[nodiscard]] std::int64_t cols() const noexcept { return cols_; }
+
+  /// Columns of one panel: the tile width of the kernels that B was packed for.
+  [[nodiscard]] std::int64_t panel_cols() const noexcept { return width_; }
 
   /// The panels of one block of the product.
   [[nodiscard]] const T* panels(detail::GemmBlock block) const noexcept {
@@ -270,7 +281,11 @@ void gemm_packed(PackA&& pack_a, const PackedB<T>& b, MatrixView<T> c, GemmOptio
     throw ShapeError(concat("gemm_packed: b [", b.depth(), ", ", b.cols(), "] does not give c [",
                             c.rows, ", ", c.cols, "]"));
   }
-  const auto source_b = [&b](detail::GemmBlock block, std::int64_t) { return b.panels(block); };
+  const auto source_b = [&b](detail::GemmBlock block, std::int64_t width) {
+    BITDIAL_ASSERT(width == b.panel_cols());
+    static_cast<void>(width);
+    return b.panels(block);
+  };
   detail::gemm_blocked(b.depth(), detail::filling_source<T>(pack_a), source_b, c, options);
 }
 

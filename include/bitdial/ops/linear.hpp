@@ -5,20 +5,29 @@
 #include <cstdint>
 #include <type_traits>
 
+#include <bitdial/core/parallel.hpp>
 #include <bitdial/ops/detail/check.hpp>
 #include <bitdial/ops/detail/elementwise.hpp>
+#include <bitdial/ops/gemm.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::ops {
 
 namespace detail {
+
+/// Rows of a product per parallel chunk.
+inline constexpr std::int64_t linear_row_grain = 96;
+
+template <class T>
+[[nodiscard]] MatrixView<T> matrix(TensorView<T> view) noexcept {
+  return {view.data(), view.extent(0), view.extent(1)};
+}
 
 inline void require_linear_shapes(const Shape& y, const Shape& x, const Shape& w) {
   if (x.rank() != 2 || w.rank() != 2 || x[1] != w[1]) {
     throw ShapeError(concat("linear: weight ", w, " must be [out, in] and x [N, in], x is ", x));
   }
   if (y != Shape{x[0], w[0]}) {
-    throw ShapeError(
-        concat("linear: y must be ", Shape{x[0], w[0]}, " for x ", x, ", it is ", y));
+    throw ShapeError(concat("linear: y must be ", Shape{x[0], w[0]}, " for x ", x, ", it is ", y));
   }
 }
 
@@ -33,13 +42,19 @@ void linear_forward(TensorView<T> y, TensorView<const std::type_identity_t<T>> x
                     TensorView<const std::type_identity_t<T>> bias = {}) {
   detail::require_linear_shapes(y.shape(), x.shape(), w.shape());
   if (bias.data() != nullptr) detail::require_shape("linear", "bias", bias, {w.extent(0)});
-  for (std::int64_t n = 0; n < y.extent(0); ++n) {
-    for (std::int64_t o = 0; o < y.extent(1); ++o) {
-      T sum = bias.data() != nullptr ? bias.data()[o] : T{0};
-      for (std::int64_t i = 0; i < x.extent(1); ++i) sum += x(n, i) * w(o, i);
-      y(n, o) = sum;
+  detail::require_shape("linear", "x", x, x.shape());
+  detail::require_shape("linear", "weight", w, w.shape());
+  detail::require_shape("linear", "y", y, y.shape());
+  const std::int64_t out = w.extent(0);
+  parallel_for(y.extent(0), detail::linear_row_grain, [&](std::int64_t begin, std::int64_t end) {
+    gemm<T>(detail::matrix(x).block(begin, 0, end - begin, w.extent(1)),
+            detail::matrix(w).transposed(), detail::matrix(y).block(begin, 0, end - begin, out));
+    for (std::int64_t n = begin; n < end && bias.data() != nullptr; ++n) {
+      T* const row = y.data() + n * out;
+      detail::map_span(
+          out, row, [](T a, T b) { return a + b; }, row, bias.data());
     }
-  }
+  });
 }
 
 /// dx += dy w.
@@ -47,9 +62,13 @@ template <class T>
 void linear_backward_input(TensorView<T> dx, TensorView<const std::type_identity_t<T>> dy,
                            TensorView<const std::type_identity_t<T>> w) {
   detail::require_linear_shapes(dy.shape(), dx.shape(), w.shape());
-  for (std::int64_t n = 0; n < dy.extent(0); ++n)
-    for (std::int64_t o = 0; o < dy.extent(1); ++o)
-      for (std::int64_t i = 0; i < dx.extent(1); ++i) dx(n, i) += dy(n, o) * w(o, i);
+  detail::require_shape("linear_backward_input", "dx", dx, dx.shape());
+  detail::require_shape("linear_backward_input", "dy", dy, dy.shape());
+  detail::require_shape("linear_backward_input", "weight", w, w.shape());
+  parallel_for(dx.extent(0), detail::linear_row_grain, [&](std::int64_t begin, std::int64_t end) {
+    gemm<T>(detail::matrix(dy).block(begin, 0, end - begin, w.extent(0)), detail::matrix(w),
+            detail::matrix(dx).block(begin, 0, end - begin, w.extent(1)), {.accumulate = true});
+  });
 }
 
 /// dw += dy^T x.
@@ -57,9 +76,14 @@ template <class T>
 void linear_backward_weight(TensorView<T> dw, TensorView<const std::type_identity_t<T>> dy,
                             TensorView<const std::type_identity_t<T>> x) {
   detail::require_linear_shapes(dy.shape(), x.shape(), dw.shape());
-  for (std::int64_t n = 0; n < dy.extent(0); ++n)
-    for (std::int64_t o = 0; o < dy.extent(1); ++o)
-      for (std::int64_t i = 0; i < x.extent(1); ++i) dw(o, i) += dy(n, o) * x(n, i);
+  detail::require_shape("linear_backward_weight", "dw", dw, dw.shape());
+  detail::require_shape("linear_backward_weight", "dy", dy, dy.shape());
+  detail::require_shape("linear_backward_weight", "x", x, x.shape());
+  parallel_for(dw.extent(0), detail::linear_row_grain, [&](std::int64_t begin, std::int64_t end) {
+    gemm<T>(detail::matrix(dy).transposed().block(begin, 0, end - begin, dy.extent(0)),
+            detail::matrix(x), detail::matrix(dw).block(begin, 0, end - begin, dw.extent(1)),
+            {.accumulate = true});
+  });
 }
 
 /// dbias[o] += sum_n dy[n, o].

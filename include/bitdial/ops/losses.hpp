@@ -82,8 +82,8 @@ void softmax_cross_entropy_forward(TensorView<T> loss, TensorView<T> p,
   const std::int64_t images = z.extent(0);
   const std::int64_t classes = z.extent(1);
   if (static_cast<std::int64_t>(labels.size()) != images) {
-    throw ShapeError(concat("softmax_cross_entropy: ", labels.size(), " labels for logits ",
-                            z.shape()));
+    throw ShapeError(
+        concat("softmax_cross_entropy: ", labels.size(), " labels for logits ", z.shape()));
   }
   softmax_forward(p, z);
   double sum = 0.0;
@@ -144,8 +144,7 @@ void soft_cross_entropy_forward(TensorView<T> loss, TensorView<T> p,
 
 /// dz += dloss (p sum_c t_c - t) / (N temperature).
 template <class T>
-void soft_cross_entropy_backward(TensorView<T> dz,
-                                 TensorView<const std::type_identity_t<T>> dloss,
+void soft_cross_entropy_backward(TensorView<T> dz, TensorView<const std::type_identity_t<T>> dloss,
                                  TensorView<const std::type_identity_t<T>> p,
                                  TensorView<const std::type_identity_t<T>> t,
                                  const DistillationOptions& options = {}) {
@@ -218,8 +217,7 @@ void kl_divergence_backward(TensorView<T> dz, TensorView<const std::type_identit
     for (std::int64_t c = 0; c < classes; ++c) mass += share(n * classes + c);
     for (std::int64_t c = 0; c < classes; ++c) {
       const std::int64_t i = n * classes + c;
-      dz.data()[i] +=
-          static_cast<T>(factor * (static_cast<double>(p.data()[i]) * mass - share(i)));
+      dz.data()[i] += static_cast<T>(factor * (static_cast<double>(p.data()[i]) * mass - share(i)));
     }
   }
 }

@@ -35,7 +35,8 @@ namespace detail {
 /// For each output row, over threads: row(first output pixel of the row, n, oh).
 template <class Row>
 void for_each_output_row(const Shape& y, Row row) {
-  for_each_row(y[0] * y[1], y[2] * y[3], [&](std::int64_t r) { row(r * y[2], r / y[1], r % y[1]); });
+  for_each_row(y[0] * y[1], y[2] * y[3],
+               [&](std::int64_t r) { row(r * y[2], r / y[1], r % y[1]); });
 }
 
 /// For each image, over threads: image(n).
@@ -142,7 +143,8 @@ void average_pool2d_forward(TensorView<T> y, TensorView<const std::type_identity
             channels, sum, [](T a, T b) { return a + b; }, sum,
             x.data() + (n * image + from) * channels);
       });
-      detail::map_span(channels, sum, [taps](T a) { return a / taps; }, sum);
+      detail::map_span(
+          channels, sum, [taps](T a) { return a / taps; }, sum);
     }
   });
 }
@@ -191,14 +193,14 @@ void global_average_pool_forward(TensorView<T> y, TensorView<const std::type_ide
       detail::map_span(
           channels, sum, [](T a, T b) { return a + b; }, sum, x.data() + pixel * channels);
     }
-    detail::map_span(channels, sum, [count](T a) { return a / count; }, sum);
+    detail::map_span(
+        channels, sum, [count](T a) { return a / count; }, sum);
   });
 }
 
 /// dx[n, h, w, c] += dy[n, c] / (H W).
 template <class T>
-void global_average_pool_backward(TensorView<T> dx,
-                                  TensorView<const std::type_identity_t<T>> dy) {
+void global_average_pool_backward(TensorView<T> dx, TensorView<const std::type_identity_t<T>> dy) {
   detail::require_rank("global_average_pool_backward", "dx", dx, 4, "[N, H, W, C]");
   const std::int64_t channels = dx.extent(3);
   const std::int64_t pixels = dx.extent(1) * dx.extent(2);

@@ -158,8 +158,9 @@ void qgemm_u8s8(const kernels::KernelTable& table, std::int64_t m, PackA&& pack_
   const std::int64_t groups = PackedWeightsU8S8::groups(weights.k);
   const std::int64_t a_stride = detail::qgemm_row_bytes(groups * 4);
   auto* const a = reinterpret_cast<std::uint8_t*>(scratch.data());
-  auto* const row_sums = reinterpret_cast<std::int32_t*>(a + kernel.rows * a_stride);
-  std::int32_t* const sums = row_sums + kernel.rows;
+  auto* const sums = reinterpret_cast<std::int32_t*>(a + kernel.rows * a_stride);
+  std::int32_t* const row_sums =
+      sums + kernel.rows * detail::qgemm_sums_cols(weights.n, kernel.cols);
 
   const auto fill = [&](std::int64_t row0, std::int64_t rows) -> const std::int32_t* {
     pack_a(row0, MatrixView<std::uint8_t>(a, rows, weights.k, a_stride));
@@ -255,8 +256,9 @@ void qgemm_planes(const kernels::KernelTable& table, std::int64_t m, PlaneCounts
   const std::int64_t row_words = planes.a * weights.words;
   const std::int64_t a_stride = detail::qgemm_row_bytes(row_words * 8) / 8;
   auto* const a = reinterpret_cast<std::uint64_t*>(scratch.data());
-  auto* const row_sums = reinterpret_cast<std::int32_t*>(a + kernel.rows * a_stride);
-  std::int32_t* const sums = row_sums + kernel.rows;
+  auto* const sums = reinterpret_cast<std::int32_t*>(a + kernel.rows * a_stride);
+  std::int32_t* const row_sums =
+      sums + kernel.rows * detail::qgemm_sums_cols(weights.n, kernel.cols);
 
   const auto fill = [&](std::int64_t row0, std::int64_t rows) -> const std::int32_t* {
     pack_a(row0, MatrixView<std::uint64_t>(a, rows, row_words, a_stride));

@@ -1,19 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
-// The two grids of codes on the unit interval that every uniform policy is built from.
+// The grids of codes that every uniform policy is built from: rounded, floored, sign.
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
 
 #include <bitdial/core/config.hpp>
 #include <bitdial/core/rounding.hpp>
+#include <bitdial/quant/levels.hpp>
+#include <bitdial/quant/straight_through.hpp>
 
 namespace bitdial::inline BITDIAL_ABI {
 
-/// x clamped to [low, high]; NaN becomes `low`. Compiles to two vector instructions.
+/// x clamped to [low, high]; NaN becomes `low`.
 [[nodiscard]] constexpr float clamp_nan_low(float x, float low, float high) noexcept {
   const float raised = x > low ? x : low;
   return raised < high ? raised : high;
+}
+
+/// x clamped to [0, 1]; NaN becomes 0.
+///
+/// Two selections on the bit pattern: written with `?:` on floats the second comparison becomes a
+/// branch on the outcome of the first, and GCC does not vectorise the loop around it. The bit
+/// patterns of non-negative floats are ordered as the floats are.
+[[nodiscard]] constexpr float clamp_unit(float x) noexcept {
+  const std::int32_t keep = -static_cast<std::int32_t>(x > 0.0F);
+  const std::int32_t raised = std::bit_cast<std::int32_t>(x) & keep;
+  return std::bit_cast<float>(std::min(raised, std::bit_cast<std::int32_t>(1.0F)));
 }
 
 /// DoReFa's grid: 2^k values q / (2^k - 1), ends included, round half to even.
@@ -23,7 +37,7 @@ struct RoundGrid {
   /// u (2^k - 1) is computed as u 2^k - u: the product is exact, so the difference is the correctly
   /// rounded product, and a compiler that fuses multiply and add cannot change the result.
   [[nodiscard]] static constexpr std::int32_t encode(float u, int bits) noexcept {
-    const float inside = clamp_nan_low(u, 0.0F, 1.0F);
+    const float inside = clamp_unit(u);
     const float scaled = inside * static_cast<float>(1 << bits) - inside;
     return static_cast<std::int32_t>(round_half_even(scaled));
   }
@@ -34,9 +48,28 @@ struct RoundGrid {
 struct FloorGrid {
   /// min(floor(u 2^k), 2^k - 1) of u clamped to [0, 1]; NaN gives code 0.
   [[nodiscard]] static constexpr std::int32_t encode(float u, int bits) noexcept {
-    const float inside = clamp_nan_low(u, 0.0F, 1.0F);
+    const float inside = clamp_unit(u);
     const auto cell = static_cast<std::int32_t>(inside * static_cast<float>(1 << bits));
     return std::min(cell, (1 << bits) - 1);
+  }
+};
+
+/// One bit: code 0 is -1, code 1 is +1; NaN gets code 0.
+struct SignGrid {
+  /// sign(0) = +1
+  [[nodiscard]] static constexpr std::int32_t encode_zero_up(float x) noexcept {
+    return x >= 0.0F ? 1 : 0;
+  }
+  /// sign(0) = -1
+  [[nodiscard]] static constexpr std::int32_t encode_zero_down(float x) noexcept {
+    return x > 0.0F ? 1 : 0;
+  }
+  [[nodiscard]] static constexpr IntegerLevels levels() noexcept {
+    return {.scale = 1.0F, .multiplier = 2, .offset = -1};
+  }
+  /// The surrogate of one-bit activations, clamp(x, -1, 1).
+  [[nodiscard]] static constexpr ClampSurrogate activation_surrogate() noexcept {
+    return {-1.0F, 1.0F};
   }
 };
 

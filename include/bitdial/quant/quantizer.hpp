@@ -87,11 +87,16 @@ class Quantizer {
       detail::transform_spans(
           y, [policy, state](float value) { return policy.real_valued(value, state); }, x);
     } else if constexpr (AffinePolicy<Policy>) {
+      // `IntegerLevels::value` in float: level and code are below 2^24, so nothing is rounded but
+      // the product with the scale. (Baseline x86 has no vector multiplication of 32-bit integers.)
       const IntegerLevels line = policy.levels(state, bits);
+      const auto multiplier = static_cast<float>(line.multiplier);
+      const auto offset = static_cast<float>(line.offset);
       detail::transform_spans(
           y,
-          [policy, state, bits, line](float value) {
-            return line.value(policy.encode(value, state, bits));
+          [policy, state, bits, scale = line.scale, multiplier, offset](float value) {
+            const auto code = static_cast<float>(policy.encode(value, state, bits));
+            return scale * (multiplier * code + offset);
           },
           x);
     } else {
@@ -152,14 +157,14 @@ class Quantizer {
     }
   }
 
-  /// The integer line on which the codes of this tensor lie.
-  [[nodiscard]] IntegerLevels levels(std::span<const float> x,
-                                     int bits) const requires AffinePolicy<Policy> {
+  /// The integer line on which the codes of this tensor lie; only for an affine policy.
+  template <AffinePolicy P = Policy>
+  [[nodiscard]] IntegerLevels levels(std::span<const float> x, int bits) const {
     return levels(policy_.fit(x), bits);
   }
-  [[nodiscard]] IntegerLevels levels(const State& state,
-                                     int bits) const requires AffinePolicy<Policy> {
-    check_bits("levels", bits, bits != real_valued_bits && supports_bits<Policy>(bits), "");
+  template <AffinePolicy P = Policy>
+  [[nodiscard]] IntegerLevels levels(const State& state, int bits) const {
+    check_codes("levels", bits, {});
     return policy_.levels(state, bits);
   }
 
@@ -181,8 +186,8 @@ class Quantizer {
   }
 
   static void check_sizes(std::string_view function, std::initializer_list<Extent> extents) {
-    const Extent& first = *extents.begin();
     for (const Extent& other : extents) {
+      const Extent& first = *extents.begin();
       if (other.size == first.size) continue;
       throw ShapeError(concat(prefix(function), first.what, " has ", first.size, " elements, ",
                               other.what, " has ", other.size));

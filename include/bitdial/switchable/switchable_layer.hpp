@@ -248,9 +248,17 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
 
 /// Gives every quantized layer of a network the private state that `plans` need. New states start
 /// as copies of the layer's first one. Call it before the optimizer collects the parameters.
+/// Throws `PrecisionError` for a plan that has not one entry per layer (or one for all), and for a
+/// width that a layer was not built for.
 inline void add_plans(nn::Module& network, std::span<const PrecisionPlan> plans) {
+  const nn::Named<nn::QuantizedLayer> layers = nn::quantized_layers(network);
   for (const PrecisionPlan& plan : plans) {
-    for (auto& [name, layer] : nn::quantized_layers(network)) layer->add_plan(plan);
+    if (!plan.fits(layers.size())) {
+      throw PrecisionError(concat("add_plans: plan ", plan, " has ", plan.size(),
+                                  " entries, the network has ", layers.size(),
+                                  " quantized layers"));
+    }
+    for (const auto& [name, layer] : layers) layer->add_plan(plan);
   }
 }
 

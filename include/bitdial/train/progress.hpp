@@ -70,7 +70,7 @@ class Progress {
         return std::chrono::duration<double>(now).count();
       };
     }
-    started_ = epoch_started_ = options_.clock();
+    started_ = epoch_started_ = last_step_ = options_.clock();
     epoch_first_step_ = done_;
   }
 
@@ -78,15 +78,14 @@ class Progress {
   void step(double loss, const std::vector<NamedShare>& accuracy = {}) {
     ++done_;
     if (silent()) return;
-    const double now = options_.clock();
+    const double now = last_step_ = options_.clock();
     const bool bar = options_.style == ProgressStyle::bar;
-    const bool last = done_ % plan_.steps_per_epoch == 0;
+    const bool last = step_of_epoch() == plan_.steps_per_epoch;
     // The first bar appears at once, the first line after one interval; a full epoch shows a full
     // bar but no line, because its summary comes next.
-    const double interval = bar ? options_.bar_interval : options_.line_interval;
-    const bool due = bar ? !drawn_ || last : false;
-    if (!due && now - drawn_.value_or(epoch_started_) < interval) return;
-    if (!bar && last) return;
+    const bool due = bar ? !drawn_ || last || now - *drawn_ >= options_.bar_interval
+                         : !last && now - drawn_.value_or(epoch_started_) >= options_.line_interval;
+    if (!due) return;
     drawn_ = now;
     if (bar) {
       write(concat("\r", bar_text(now, loss, accuracy), "\x1b[K"));
@@ -105,7 +104,7 @@ class Progress {
       for (const NamedShare& one : accuracy) {
         parts.push_back(concat(one.name, " ", percent(one.share, 2)));
       }
-      parts.push_back(rate_text(now));
+      parts.push_back(rate_text());
       parts.push_back(duration(now - epoch_started_));
       clear_bar();
       write(join(parts, "  ") + '\n');
@@ -120,7 +119,7 @@ class Progress {
     if (silent()) return;
     clear_bar();
     write(concat(text, "\n"));
-    drawn_.reset();
+    if (options_.style == ProgressStyle::bar) drawn_.reset();
   }
 
   /// Seconds since the start of this run.
@@ -145,8 +144,9 @@ class Progress {
     if (number.size() < total.size()) number.insert(0, total.size() - number.size(), ' ');
     return concat("epoch ", number, "/", total);
   }
-  [[nodiscard]] std::string rate_text(double now) const {
-    const double seconds = now - epoch_started_;
+  /// Of the steps alone: the evaluation at the end of an epoch does not count.
+  [[nodiscard]] std::string rate_text() const {
+    const double seconds = last_step_ - epoch_started_;
     const double images = static_cast<double>((done_ - epoch_first_step_) * plan_.images_per_step);
     if (!(seconds > 0.0)) return "- img/s";
     return grouped(static_cast<std::int64_t>(images / seconds + 0.5)) + " img/s";
@@ -182,7 +182,7 @@ class Progress {
     share.insert(0, share.size() < 5 ? 5 - share.size() : 0, ' ');
     const std::string eta = remaining_text(now);
     const std::string error = "loss " + fixed(loss, 3);
-    const std::string rate = rate_text(now);
+    const std::string rate = rate_text();
     const auto with = [](std::vector<std::string> parts, const std::vector<std::string>& more) {
       parts.insert(parts.end(), more.begin(), more.end());
       return parts;
@@ -230,6 +230,7 @@ class Progress {
   std::int64_t epoch_first_step_ = 0;  // `done_` when this run began the current epoch
   double started_ = 0.0;
   double epoch_started_ = 0.0;
+  double last_step_ = 0.0;
   std::optional<double> drawn_;  // when the visible bar or the last line was written
 };
 

@@ -20,8 +20,8 @@ void require_shape(std::string_view op, std::string_view name, const TensorView<
     throw ShapeError(concat(op, ": ", name, " must be ", expected, ", it is ", view.shape()));
   }
   if (!view.is_contiguous()) {
-    throw ShapeError(concat(op, ": ", name, " must be contiguous, ", view.shape(),
-                            " has other strides"));
+    throw ShapeError(
+        concat(op, ": ", name, " must be contiguous, ", view.shape(), " has other strides"));
   }
 }
 
@@ -45,8 +45,7 @@ template <class T>
 [[nodiscard]] Rows channels_last(std::string_view op, std::string_view name,
                                  const TensorView<T>& view) {
   if (view.shape().rank() < 1 || view.shape().back() < 1) {
-    throw ShapeError(
-        concat(op, ": ", name, " must be [..., C] with C >= 1, it is ", view.shape()));
+    throw ShapeError(concat(op, ": ", name, " must be [..., C] with C >= 1, it is ", view.shape()));
   }
   require_shape(op, name, view, view.shape());
   return {view.size() / view.shape().back(), view.shape().back()};

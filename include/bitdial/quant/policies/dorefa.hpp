@@ -41,7 +41,7 @@ struct DoReFaWeights {
   }
 
   [[nodiscard]] std::int32_t encode(float w, const State& state, int bits) const noexcept {
-    if (bits == 1) return w >= 0.0F ? 1 : 0;
+    if (bits == 1) return SignGrid::encode_zero_up(w);
     return RoundGrid::encode(state.range.unit(w), bits);
   }
 

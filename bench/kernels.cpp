@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: Apache-2.0
+// Throughput of the kernels and of whole matrix products, per instruction set, against the peak
+// that the same machine reaches at the same moment.
+//
+//   bench_kernels [--json FILE] [--benchmark_filter=REGEX] [other Google Benchmark options]
+#include <benchmark/benchmark.h>
+
+#include <bitdial/core/aligned_buffer.hpp>
+#include <bitdial/kernels/dispatch.hpp>
+#include <bitdial/ops/gemm.hpp>
+#include <bitdial/ops/qgemm.hpp>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "peaks.hpp"
+
+namespace {
+
+using bitdial::AlignedBuffer;
+using bitdial::kernels::KernelTable;
+using bitdial::ops::MatrixView;
+
+constexpr int repetitions = 7;
+
+/// What one benchmark needs: `work` multiply-accumulates (or elements) per call of `run`.
+struct Case {
+  std::string kernel;
+  std::string isa;
+  std::string bits;
+  std::string shape;
+  double work = 0.0;
+  bench::PeakLoop peak = nullptr;
+  double peak_work = 1.0;  ///< operations of the peak loop per multiply-accumulate: pairs of planes
+  std::function<void()> run;
+};
+
+/// Random values in [low, low + span).
+template <class T>
+AlignedBuffer<T> filled(std::int64_t size, int low, int span) {
+  AlignedBuffer<T> buffer(static_cast<std::size_t>(size));
+  std::uint32_t state = 12345;
+  for (T& x : buffer.span()) {
+    state = state * 1664525U + 1013904223U;
+    x = static_cast<T>(low + static_cast<int>((state >> 16) % static_cast<std::uint32_t>(span)));
+  }
+  return buffer;
+}
+
+AlignedBuffer<std::uint64_t> filled_bits(std::int64_t size) {
+  AlignedBuffer<std::uint64_t> buffer(static_cast<std::size_t>(size));
+  std::uint64_t state = 12345;
+  for (std::uint64_t& x : buffer.span()) {
+    state = state * 6364136223846793005U + 1442695040888963407U;
+    x = state ^ (state >> 29);
+  }
+  return buffer;
+}
+
+std::string shape_text(std::int64_t m, std::int64_t n, std::int64_t k) {
+  return bitdial::concat(m, "x", n, "x", k);
+}
+
+void add(const Case& c) {
+  const std::string name = bitdial::concat(c.kernel, "/", c.isa, "/", c.bits, "/", c.shape);
+  benchmark::RegisterBenchmark(
+      name.c_str(),
+      [c](benchmark::State& state) {
+        const double peak = bench::measure_peak(c.peak);
+        std::int64_t calls = 0;
+        const double start = bench::seconds();
+        for (auto _ : state) {
+          c.run();
+          benchmark::ClobberMemory();
+          ++calls;
+        }
+        const double time = bench::seconds() - start;
+        const double rate = c.work * static_cast<double>(calls) / time * 1e-9;
+        state.counters["GMAC/s"] = rate;
+        state.counters["peak"] = peak;
+        state.counters["share"] = peak > 0.0 ? rate * c.peak_work / peak : 0.0;
+        state.SetLabel(c.isa);
+      })
+      ->Repetitions(repetitions)
+      ->ReportAggregatesOnly(false)
+      ->MinTime(0.02)
+      ->Unit(benchmark::kMicrosecond);
+}
+
+// ---- single tiles: operands in the first-level cache
+
+void add_tiles(const KernelTable& t, const bench::PeakLoops& peaks) {
+  constexpr std::int64_t depth = 512;
+  {
+    const auto& kernel = t.gemm_f32;
+    const auto a = filled<float>(kernel.rows * (depth + 16), -2, 5);
+    const auto b = filled<float>(depth * kernel.cols, -2, 5);
+    auto c = filled<float>(kernel.rows * kernel.cols, 0, 1);
+    add({.kernel = "tile_f32",
+         .isa = t.name,
+         .bits = "32x32",
+         .shape = shape_text(kernel.rows, kernel.cols, depth),
+         .work = static_cast<double>(kernel.rows * kernel.cols * depth),
+         .peak = peaks.f32,
+         .run = [kernel, a, b, c]() mutable {
+           kernel.run({.rows = kernel.rows,
+                       .cols = kernel.cols,
+                       .depth = depth,
+                       .a = a.data(),
+                       .a_stride = depth + 16,
+                       .b = b.data(),
+                       .c = c.data(),
+                       .c_stride = kernel.cols});
+         }});
+  }
+  {
+    const auto& kernel = t.gemm_u8s8;
+    const auto a = filled<std::uint8_t>(kernel.rows * (depth + 64), 0, 256);
+    const auto b = filled<std::int8_t>(depth * kernel.cols, -128, 256);
+    auto c = filled<std::int32_t>(kernel.rows * kernel.cols, 0, 1);
+    add({.kernel = "tile_u8s8",
+         .isa = t.name,
+         .bits = "8x8",
+         .shape = shape_text(kernel.rows, kernel.cols, depth),
+         .work = static_cast<double>(kernel.rows * kernel.cols * depth),
+         .peak = peaks.u8s8,
+         .run = [kernel, a, b, c]() mutable {
+           kernel.run({.rows = kernel.rows,
+                       .cols = kernel.cols,
+                       .groups = depth / 4,
+                       .a = a.data(),
+                       .a_stride = depth + 64,
+                       .b = b.data(),
+                       .c = c.data(),
+                       .c_stride = kernel.cols});
+         }});
+  }
+  constexpr std::int64_t words = 36;
+  for (const auto& [w_bits, a_bits] : {std::pair{1, 1}, {1, 2}, {2, 2}, {4, 4}}) {
+    const auto& kernel = t.gemm_planes;
+    const auto a = filled_bits(kernel.rows * (words * a_bits + 8));
+    const auto b = filled_bits(words * w_bits * kernel.cols);
+    auto c = filled<std::int32_t>(kernel.rows * kernel.cols, 0, 1);
+    add({.kernel = "tile_planes",
+         .isa = t.name,
+         .bits = bitdial::concat(w_bits, "x", a_bits),
+         .shape = shape_text(kernel.rows, kernel.cols, words * 64),
+         .work = static_cast<double>(kernel.rows * kernel.cols * words * 64),
+         .peak = peaks.bits,
+         .peak_work = double{1} * w_bits * a_bits,
+         .run = [kernel, a, b, c, a_bits = a_bits, w_bits = w_bits]() mutable {
+           kernel.run({.rows = kernel.rows,
+                       .cols = kernel.cols,
+                       .words = words,
+                       .a_planes = a_bits,
+                       .b_planes = w_bits,
+                       .a = a.data(),
+                       .a_stride = words * a_bits + 8,
+                       .b = b.data(),
+                       .c = c.data(),
+                       .c_stride = kernel.cols});
+         }});
+  }
+}
+
+// ---- element-wise kernels: 16 Ki elements, G elements/s in the GMAC/s column
+
+void add_elementwise(const KernelTable& t) {
+  constexpr std::int64_t count = 16384;
+  const auto x = filled<float>(count, -2, 12);
+  const auto sums = filled<std::int32_t>(count, -3000, 6000);
+  const auto codes = filled<std::uint8_t>(count, 0, 256);
+  const std::string shape = bitdial::concat(count);
+  const auto each = [&](const char* kernel, const char* bits, std::function<void()> run) {
+    add({.kernel = kernel,
+         .isa = t.name,
+         .bits = bits,
+         .shape = shape,
+         .work = static_cast<double>(count),
+         .run = std::move(run)});
+  };
+  each("quantize", "8", [&t, x, out = codes]() mutable {
+    t.quantize({.x = x.data(), .count = count, .clip = 6.0F, .codes = out.data()});
+  });
+  each("requantize", "32", [&t, sums, x, y = x]() mutable {
+    t.requantize({.sums = sums.data(),
+                  .count = count,
+                  .scale = x.data(),
+                  .bias = x.data(),
+                  .relu = true,
+                  .y = y.data()});
+  });
+  each("pack_codes", "4",
+       [&t, codes, out = codes]() mutable { t.pack_codes(codes.data(), count, 4, out.data()); });
+  each("unpack_codes", "4",
+       [&t, codes, out = codes]() mutable { t.unpack_codes(codes.data(), count, 4, out.data()); });
+  each("pack_planes", "2", [&t, codes, out = filled_bits(2 * count / 64)]() mutable {
+    t.pack_planes({.codes = codes.data(),
+                   .count = count,
+                   .bits = 2,
+                   .planes = out.data(),
+                   .plane_stride = count / 64});
+  });
+}
+
+// ---- whole products, packing included
+
+struct Extents {
+  std::int64_t m, n, k;
+};
+constexpr Extents product_shapes[] = {
+    {3136, 64, 576}, {784, 128, 1152}, {196, 256, 2304}, {512, 512, 512}};
+
+void add_products(const KernelTable& t, const bench::PeakLoops& peaks) {
+  for (const auto& [m, n, k] : product_shapes) {
+    const double work = static_cast<double>(m * n * k);
+    const std::string shape = shape_text(m, n, k);
+    add({.kernel = "gemm_f32",
+         .isa = t.name,
+         .bits = "32x32",
+         .shape = shape,
+         .work = work,
+         .peak = peaks.f32,
+         .run = [&t, m = m, n = n, k = k, a = filled<float>(m * k, -2, 5),
+                 b = filled<float>(k * n, -2, 5), c = filled<float>(m * n, 0, 1)]() mutable {
+           bitdial::ops::gemm<float>(MatrixView<const float>(a.data(), m, k),
+                                     MatrixView<const float>(b.data(), k, n),
+                                     MatrixView<float>(c.data(), m, n), {.table = &t});
+         }});
+
+    using bitdial::ops::PackedWeightsU8S8;
+    const auto levels = filled<std::int8_t>(n * k, -128, 256);
+    AlignedBuffer<std::byte> packed(PackedWeightsU8S8::bytes(t, n, k));
+    static_cast<void>(PackedWeightsU8S8::pack(t, MatrixView<const std::int8_t>(levels.data(), n, k),
+                                              packed.span()));
+    AlignedBuffer<std::byte> scratch(bitdial::ops::qgemm_u8s8_scratch_bytes(t, n, k));
+    add({.kernel = "qgemm_u8s8",
+         .isa = t.name,
+         .bits = "8x8",
+         .shape = shape,
+         .work = work,
+         .peak = peaks.u8s8,
+         .run = [&t, m = m, n = n, k = k, a = filled<std::uint8_t>(m * k, 0, 256), packed, scratch,
+                 c = filled<std::int32_t>(m * n, 0, 1)]() mutable {
+           const PackedWeightsU8S8 weights{reinterpret_cast<const std::int8_t*>(packed.data()), n,
+                                           k};
+           bitdial::ops::qgemm_u8s8(
+               t, m,
+               [&](std::int64_t row0, MatrixView<std::uint8_t> panel) {
+                 for (std::int64_t i = 0; i < panel.rows; ++i) {
+                   std::memcpy(panel.row(i), a.data() + (row0 + i) * k,
+                               static_cast<std::size_t>(k));
+                 }
+               },
+               weights,
+               [&](const bitdial::ops::QgemmTile& tile) {
+                 for (std::int64_t i = 0; i < tile.rows; ++i) {
+                   std::copy_n(tile.row(i), tile.cols, c.data() + (tile.row0 + i) * n + tile.col0);
+                 }
+               },
+               scratch.span());
+         }});
+
+    const std::int64_t words = (k + 63) / 64;
+    for (const auto& [w_bits, a_bits] : {std::pair{1, 1}, {1, 2}, {2, 2}}) {
+      using bitdial::ops::PackedPlanes;
+      const auto rows = filled_bits(n * words * w_bits);
+      AlignedBuffer<std::byte> planes(PackedPlanes::bytes(t, n, words, w_bits));
+      static_cast<void>(
+          PackedPlanes::pack(t, MatrixView<const std::uint64_t>(rows.data(), n, words * w_bits),
+                             w_bits, planes.span()));
+      AlignedBuffer<std::byte> memory(
+          bitdial::ops::qgemm_planes_scratch_bytes(t, n, words, a_bits));
+      add({.kernel = "qgemm_planes",
+           .isa = t.name,
+           .bits = bitdial::concat(w_bits, "x", a_bits),
+           .shape = shape,
+           .work = work,
+           .peak = peaks.bits,
+           .peak_work = double{1} * w_bits * a_bits,
+           .run = [&t, m = m, n = n, words, w_bits = w_bits, a_bits = a_bits,
+                   a = filled_bits(m * words * a_bits), planes, memory,
+                   c = filled<std::int32_t>(m * n, 0, 1)]() mutable {
+             const PackedPlanes weights{reinterpret_cast<const std::uint64_t*>(planes.data()), n,
+                                        words, w_bits};
+             bitdial::ops::qgemm_planes(
+                 t, m, {.a = a_bits, .b = w_bits},
+                 [&](std::int64_t row0, MatrixView<std::uint64_t> panel) {
+                   for (std::int64_t i = 0; i < panel.rows; ++i) {
+                     std::copy_n(a.data() + (row0 + i) * panel.cols, panel.cols, panel.row(i));
+                   }
+                 },
+                 weights,
+                 [&](const bitdial::ops::QgemmTile& tile) {
+                   for (std::int64_t i = 0; i < tile.rows; ++i) {
+                     std::copy_n(tile.row(i), tile.cols,
+                                 c.data() + (tile.row0 + i) * n + tile.col0);
+                   }
+                 },
+                 memory.span());
+           }});
+    }
+  }
+}
+
+/// One line per benchmark: the medians over the repetitions.
+class TableReporter : public benchmark::BenchmarkReporter {
+ public:
+  bool ReportContext(const Context&) override {
+    std::printf("%-14s %-11s %-6s %-16s %10s %10s %7s\n", "kernel", "isa", "bits", "shape",
+                "GMAC/s", "peak", "share");
+    return true;
+  }
+  void ReportRuns(const std::vector<Run>& runs) override {
+    for (const Run& run : runs) {
+      if (run.run_type != Run::RT_Aggregate || run.aggregate_name != "median") continue;
+      const std::string& name = run.run_name.function_name;
+      std::vector<std::string> parts;
+      for (std::size_t at = 0; at <= name.size();) {
+        const std::size_t end = std::min(name.find('/', at), name.size());
+        parts.push_back(name.substr(at, end - at));
+        at = end + 1;
+      }
+      parts.resize(4);
+      const double peak = run.counters.at("peak").value;
+      std::printf("%-14s %-11s %-6s %-16s %10.2f ", parts[0].c_str(), parts[1].c_str(),
+                  parts[2].c_str(), parts[3].c_str(), run.counters.at("GMAC/s").value);
+      if (peak > 0.0) {
+        std::printf("%10.1f %6.1f%%\n", peak, 100.0 * run.counters.at("share").value);
+      } else {
+        std::printf("%10s %7s\n", "-", "-");
+      }
+      std::fflush(stdout);
+    }
+  }
+};
+
+std::string cpu_name() {
+  std::ifstream info("/proc/cpuinfo");
+  for (std::string line; std::getline(info, line);) {
+    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
+  }
+  return "unknown processor";
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+#if !defined(NDEBUG) || !defined(__OPTIMIZE__)
+  std::fprintf(stderr,
+               "bench_kernels: this build is not optimised (NDEBUG or -O is missing), so its "
+               "numbers would mean nothing. Build with CMAKE_BUILD_TYPE=Release.\n");
+  static_cast<void>(argc);
+  static_cast<void>(argv);
+  return 2;
+#else
+  std::vector<std::string> arguments;
+  for (int i = 0; i < argc; ++i) {
+    if (std::string_view{argv[i]} == "--json" && i + 1 < argc) {
+      arguments.push_back(bitdial::concat("--benchmark_out=", argv[++i]));
+      arguments.emplace_back("--benchmark_out_format=json");
+    } else {
+      arguments.emplace_back(argv[i]);
+    }
+  }
+  std::vector<char*> pointers;
+  for (std::string& argument : arguments) pointers.push_back(argument.data());
+  int count = static_cast<int>(pointers.size());
+  benchmark::Initialize(&count, pointers.data());
+  if (benchmark::ReportUnrecognizedArguments(count, pointers.data())) return 2;
+
+  const auto selected = bitdial::kernels::select_kernels();
+  if (!selected) {
+    std::fprintf(stderr, "bench_kernels: %s\n", selected.error().c_str());
+    return 2;
+  }
+  const std::string optimisation =
+#  if defined(__clang__)
+      "optimised";
+#  else
+      bitdial::concat("optimised, __OPTIMIZE__=", __OPTIMIZE__);
+#  endif
+  const std::string banner = bitdial::concat("cpu: ", cpu_name(), "\ncompiler: ", __VERSION__, " (",
+                                             optimisation, ")\nisa: ", (*selected)->name, " of ");
+  std::printf("%s", banner.c_str());
+  for (const KernelTable* t : bitdial::kernels::supported_kernels()) std::printf("%s ", t->name);
+  std::printf(
+      "\none thread, medians of %d repetitions; peak: the same instructions without memory,"
+      " measured before each repetition\n\n",
+      repetitions);
+  benchmark::AddCustomContext("cpu", cpu_name());
+  benchmark::AddCustomContext("compiler", __VERSION__);
+  benchmark::AddCustomContext("isa", (*selected)->name);
+
+  for (const KernelTable* t : bitdial::kernels::supported_kernels()) {
+    const bench::PeakLoops peaks = bench::peaks_of(t->name);
+    if (std::string_view{t->name} == "scalar_odd") continue;
+    add_tiles(*t, peaks);
+    add_elementwise(*t);
+    if (std::string_view{t->name} != "scalar") add_products(*t, peaks);
+  }
+  TableReporter reporter;
+  benchmark::RunSpecifiedBenchmarks(&reporter);
+  benchmark::Shutdown();
+  return 0;
+#endif
+}

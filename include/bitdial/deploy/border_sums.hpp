@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// What zero padding owes when code 0 does not mean 0: per output pixel, the sum of the weight
+// levels whose taps lie inside the image.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include <bitdial/deploy/network_check.hpp>
+#include <bitdial/ops/window.hpp>
+
+namespace bitdial::inline BITDIAL_ABI {
+
+/// With activation levels m u + o, code 0 stored in padded places, and o != 0:
+/// I = m * sum(L_w * u) + o * sum over valid taps of L_w.
+///
+/// The second term depends only on which kernel rows and columns fall inside the image, so output
+/// rows and columns are sorted into classes, and there is one vector of `cout` integers per pair of
+/// classes: `o * sum`, ready to be added. Integers wrap modulo 2^32; the final I fits, so it is
+/// exact.
+class BorderSums {
+ public:
+  BorderSums() = default;
+
+  /// `tap_sums` is [kernel_h * kernel_w][cout].
+  BorderSums(const ops::Window& window, const ImageShape& x, const ImageShape& y,
+             std::span<const std::int32_t> tap_sums, std::int32_t offset)
+      : cout_{y.c} {
+    const std::vector<Taps> rows =
+        classify({window.kernel_h, window.stride_h, window.padding_h, window.dilation_h, x.h}, y.h,
+                 row_class_);
+    const std::vector<Taps> cols =
+        classify({window.kernel_w, window.stride_w, window.padding_w, window.dilation_w, x.w}, y.w,
+                 col_class_);
+    col_classes_ = static_cast<std::int64_t>(cols.size());
+    const auto factor = static_cast<std::uint32_t>(offset);
+    for (const Taps& row : rows) {
+      for (const Taps& col : cols) {
+        const std::size_t begin = sums_.size();
+        sums_.resize(begin + static_cast<std::size_t>(cout_), 0);
+        for (std::int64_t ky = row.begin; ky < row.end; ++ky) {
+          for (std::int64_t kx = col.begin; kx < col.end; ++kx) {
+            const std::int32_t* const tap = tap_sums.data() + (ky * window.kernel_w + kx) * cout_;
+            for (std::int64_t c = 0; c < cout_; ++c) {
+              sums_[begin + static_cast<std::size_t>(c)] +=
+                  factor * static_cast<std::uint32_t>(tap[c]);
+            }
+          }
+        }
+      }
+    }
+  }
+
+  [[nodiscard]] bool empty() const noexcept { return sums_.empty(); }
+
+  /// The `cout` integers of output pixel (oy, ox).
+  [[nodiscard]] const std::uint32_t* at(std::int64_t oy, std::int64_t ox) const noexcept {
+    const std::int64_t pair =
+        std::int64_t{row_class_[static_cast<std::size_t>(oy)]} * col_classes_ +
+        col_class_[static_cast<std::size_t>(ox)];
+    return sums_.data() + pair * cout_;
+  }
+
+ private:
+  struct Axis {
+    std::int64_t kernel, stride, padding, dilation, extent;
+  };
+  /// The taps begin .. end - 1 of an axis lie inside the image; they are always contiguous.
+  struct Taps {
+    std::int64_t begin = 0, end = 0;
+    friend bool operator==(const Taps&, const Taps&) = default;
+  };
+
+  /// The distinct tap ranges along an axis, and for each output position the index of its own.
+  [[nodiscard]] static std::vector<Taps> classify(const Axis& axis, std::int64_t outputs,
+                                                  std::vector<std::int32_t>& class_of) {
+    std::vector<Taps> classes;
+    for (std::int64_t o = 0; o < outputs; ++o) {
+      const std::int64_t first = o * axis.stride - axis.padding;
+      Taps taps;
+      while (taps.begin < axis.kernel && first + taps.begin * axis.dilation < 0) ++taps.begin;
+      taps.end = taps.begin;
+      while (taps.end < axis.kernel && first + taps.end * axis.dilation < axis.extent) ++taps.end;
+      const auto found = std::find(classes.begin(), classes.end(), taps);
+      class_of.push_back(static_cast<std::int32_t>(found - classes.begin()));
+      if (found == classes.end()) classes.push_back(taps);
+    }
+    return classes;
+  }
+
+  std::int64_t cout_ = 0;
+  std::int64_t col_classes_ = 0;
+  std::vector<std::int32_t> row_class_, col_class_;
+  std::vector<std::uint32_t> sums_;  ///< [row class][column class][cout]
+};
+
+}  // namespace bitdial::inline BITDIAL_ABI

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a trained network to a packed one: the only bridge between the two worlds.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <bitdial/core/error.hpp>
+#include <bitdial/deploy/packed_network.hpp>
+#include <bitdial/nn/traverse.hpp>
+
+namespace bitdial::inline BITDIAL_ABI {
+
+/// What a packed network holds beside the weights.
+struct PackOptions {
+  std::vector<PrecisionPlan> plans;
+  Shape input_shape;  ///< [H, W, C] of one image of bytes; a byte u stands for u / 255
+  std::vector<std::string> labels{};
+};
+
+namespace detail {
+
+/// The widths at which the plans run `layer`.
+[[nodiscard]] inline std::set<int> widths_of(const nn::QuantizedLayer& layer,
+                                             const std::vector<PrecisionPlan>& plans) {
+  std::set<int> widths;
+  for (const PrecisionPlan& plan : plans) widths.insert(layer.executed(plan).w);
+  return widths;
+}
+
+/// Shape and weights of one layer: one nested pack of 8 bits, or one pack per width.
+inline void pack_weights(PackedNetwork& packed, const std::string& name,
+                         const nn::QuantizedLayer& layer, const std::vector<PrecisionPlan>& plans) {
+  const nn::LayerGeometry geometry = layer.geometry();
+  packed.layers.push_back({.name = name,
+                           .kind = geometry.kind,
+                           .cout = geometry.out_channels,
+                           .kernel_h = geometry.window.kernel_h,
+                           .kernel_w = geometry.window.kernel_w,
+                           .cin = geometry.in_channels,
+                           .packs = {}});
+  const std::set<int> widths = layer.nested() ? std::set<int>{8} : widths_of(layer, plans);
+  for (const int bits : widths) {
+    packed.add_weights(packed.layers.size() - 1, layer.weight_codes(bits).codes,
+                       {.bits = bits, .nested = layer.nested()});
+  }
+}
+
+[[nodiscard]] inline LayerState pack_state(PackedNetwork& packed, const nn::QuantizedLayer& layer,
+                                           const PrecisionPlan& plan) {
+  const Precision executed = layer.executed(plan);
+  const auto encode = [&](float x) { return layer.activation_code(x, executed.a); };
+  const IntegerLevels activation_levels = layer.activation_levels(executed.a);
+  const std::int32_t encoder = packed.add_encoder(make_activation_encoder(encode, executed.a));
+  nn::Epilogue epilogue = layer.epilogue(plan);
+  return {.executed = executed,
+          .weight_levels = layer.weight_codes(executed.w).levels,
+          .activation_levels = activation_levels,
+          .encoder = encoder,
+          .multiplier = std::move(epilogue.multiplier),
+          .bias = std::move(epilogue.bias)};
+}
+
+}  // namespace detail
+
+/// Packs `network` at every plan: weight planes, encoders, and one epilogue per layer and plan, the
+/// very numbers that evaluation in the training graph uses.
+///
+/// Throws `PrecisionError` for a plan that the network was not prepared for and for a layer without
+/// integer form (32 bits, or levels that are not equidistant), `ConfigError` for no plans, equal
+/// plans, a real-valued layer, and layers that were not numbered in graph order.
+/// Cost: one encoding of every weight per width and plan.
+[[nodiscard]] inline PackedNetwork pack(nn::Module& network, const PackOptions& options) {
+  if (options.plans.empty()) throw ConfigError("pack: expected at least one plan, got none");
+  if (std::set<PrecisionPlan>(options.plans.begin(), options.plans.end()).size() !=
+      options.plans.size()) {
+    throw ConfigError("pack: every plan must be given once");
+  }
+  const nn::Description description = nn::describe(network);
+  const nn::Named<nn::QuantizedLayer> named = nn::quantized_layers(network);
+  for (std::size_t i = 0; i < description.layers.size(); ++i) {
+    if (i >= named.size() || named[i].second != description.layers[i] ||
+        named[i].second->index() != static_cast<int>(i)) {
+      throw ConfigError(concat("pack: quantized layer ", i, " of the graph is not number ", i,
+                               " of the network; call nn::number_layers on the complete network"));
+    }
+  }
+  PackedNetwork packed;
+  packed.input_shape = options.input_shape;
+  packed.labels = options.labels;
+  packed.graph = description.graph;
+  for (const auto& [name, layer] : named) {
+    detail::pack_weights(packed, name, *layer, options.plans);
+  }
+  for (const PrecisionPlan& plan : options.plans) {
+    if (!plan.fits(named.size())) {
+      throw PrecisionError(concat("pack: plan ", plan, " has ", plan.size(),
+                                  " entries, the network has ", named.size(), " quantized layers"));
+    }
+    PackedPlan state{.requested = plan, .layers = {}};
+    for (const auto& [name, layer] : named) {
+      state.layers.push_back(detail::pack_state(packed, *layer, plan));
+    }
+    packed.plans.push_back(std::move(state));
+  }
+  return packed;
+}
+
+}  // namespace bitdial::inline BITDIAL_ABI

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// Weights of one layer at one width in the order that a kernel reads: a cache that a session builds
+// from the model file and nobody stores.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include <bitdial/core/aligned_buffer.hpp>
+#include <bitdial/deploy/kernel_choice.hpp>
+#include <bitdial/deploy/network_check.hpp>
+#include <bitdial/deploy/packed_network.hpp>
+#include <bitdial/kernels/kernel_table.hpp>
+#include <bitdial/ops/matrix_view.hpp>
+#include <bitdial/ops/qgemm.hpp>
+#include <bitdial/quant/levels.hpp>
+
+namespace bitdial::inline BITDIAL_ABI {
+
+/// Packed weights and how to get level sums from what the kernel returns.
+///
+/// The kernel multiplies activation codes u by stored integers s, where
+/// weight level = product_factor * s + row_sum_factor, so that
+/// sum(level * u) = product_factor * sum(s * u) + row_sum_factor * sum(u).
+/// The byte path stores the levels themselves where they fit 8 bits, else codes minus 128; the
+/// plane path stores the codes.
+struct PreparedWeights {
+  KernelPath path = KernelPath::bytes;
+  std::int32_t product_factor = 1;
+  std::int32_t row_sum_factor = 0;
+  AlignedBuffer<std::byte> memory;
+  ops::PackedWeightsU8S8 bytes;
+  ops::PackedPlanes planes;
+  /// [taps][cout]: the sum of the weight levels of one tap over the input channels.
+  std::vector<std::int32_t> tap_sums;
+};
+
+namespace detail {
+
+[[nodiscard]] inline bool fits_int8(const IntegerLevels& levels, int bits) noexcept {
+  const std::int64_t first = levels.offset;
+  const std::int64_t last = std::int64_t{levels.multiplier} * ((1 << bits) - 1) + levels.offset;
+  return std::min(first, last) >= -128 && std::max(first, last) <= 127;
+}
+
+}  // namespace detail
+
+/// Repacks a layer. `planes` are those of the pack that serves `width`.
+///
+/// Cost: O(width * number of weights), once per session.
+[[nodiscard]] inline PreparedWeights prepare_weights(
+    const kernels::KernelTable& table, const PackedLayer& layer,
+    std::span<const std::span<const std::byte>> planes, int width, const IntegerLevels& levels,
+    KernelPath path) {
+  const std::int64_t depth = layer.depth();
+  const auto count = static_cast<std::size_t>(layer.cout * depth);
+  std::vector<std::uint8_t> codes(count);
+  for (std::int64_t channel = 0; channel < layer.cout; ++channel) {
+    read_weight_codes(layer, channel, planes, width, codes.data() + channel * depth);
+  }
+
+  PreparedWeights prepared;
+  prepared.path = path;
+  const std::int64_t taps = layer.kernel_h * layer.kernel_w;
+  prepared.tap_sums.assign(static_cast<std::size_t>(taps * layer.cout), 0);
+  for (std::int64_t channel = 0; channel < layer.cout; ++channel) {
+    for (std::int64_t k = 0; k < depth; ++k) {
+      const std::int32_t level = levels.level(codes[static_cast<std::size_t>(channel * depth + k)]);
+      prepared.tap_sums[static_cast<std::size_t>(k / layer.cin * layer.cout + channel)] += level;
+    }
+  }
+
+  if (path == KernelPath::planes) {
+    prepared.product_factor = levels.multiplier;
+    prepared.row_sum_factor = levels.offset;
+    const std::int64_t words = (depth + 63) / 64;
+    std::vector<std::uint64_t> rows(static_cast<std::size_t>(layer.cout * words * width));
+    for (std::int64_t channel = 0; channel < layer.cout; ++channel) {
+      table.pack_planes({.codes = codes.data() + channel * depth,
+                         .count = depth,
+                         .bits = width,
+                         .planes = rows.data() + channel * words * width,
+                         .plane_stride = words});
+    }
+    prepared.memory =
+        AlignedBuffer<std::byte>(ops::PackedPlanes::bytes(table, layer.cout, words, width));
+    prepared.planes = ops::PackedPlanes::pack(
+        table, ops::MatrixView<const std::uint64_t>(rows.data(), layer.cout, words * width), width,
+        prepared.memory.span());
+    return prepared;
+  }
+
+  const bool store_levels = detail::fits_int8(levels, width);
+  const std::int32_t shift = width == 8 ? 128 : 0;
+  if (!store_levels) {
+    prepared.product_factor = levels.multiplier;
+    prepared.row_sum_factor = levels.multiplier * shift + levels.offset;
+  }
+  std::vector<std::int8_t> stored(count);
+  std::transform(codes.begin(), codes.end(), stored.begin(), [&](std::uint8_t code) {
+    return static_cast<std::int8_t>(store_levels ? levels.level(code) : code - shift);
+  });
+  prepared.memory =
+      AlignedBuffer<std::byte>(ops::PackedWeightsU8S8::bytes(table, layer.cout, depth));
+  prepared.bytes = ops::PackedWeightsU8S8::pack(
+      table, ops::MatrixView<const std::int8_t>(stored.data(), layer.cout, depth),
+      prepared.memory.span());
+  return prepared;
+}
+
+}  // namespace bitdial::inline BITDIAL_ABI

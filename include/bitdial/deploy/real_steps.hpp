@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// The real-valued operations between quantized layers, for one output row: the same floating-point
+// operations in the same order as `ops/pooling.hpp`, `ops/add.hpp` and `ops/activation.hpp`.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+
+#include <bitdial/deploy/network_check.hpp>
+#include <bitdial/ops/window.hpp>
+
+namespace bitdial::inline BITDIAL_ABI::detail {
+
+/// y = x, then + residual where there is one, then y > 0 ? y : 0 when `rectify`.
+struct ElementwiseOptions {
+  const float* residual = nullptr;
+  bool rectify = false;
+};
+inline void elementwise(const float* x, std::int64_t count, const ElementwiseOptions& options,
+                        float* y) noexcept {
+  if (options.residual != nullptr) {
+    for (std::int64_t i = 0; i < count; ++i) y[i] = x[i] + options.residual[i];
+  } else {
+    std::copy_n(x, count, y);
+  }
+  if (!options.rectify) return;
+  for (std::int64_t i = 0; i < count; ++i) y[i] = y[i] > 0.0F ? y[i] : 0.0F;
+}
+
+/// Calls f(pixel values) for the taps of output (oy, ox) inside the image, ky slowest.
+template <class F>
+void for_each_tap(const ops::Window& window, const ImageShape& shape, const float* image,
+                  std::int64_t oy, std::int64_t ox, F f) {
+  for (std::int64_t ky = 0; ky < window.kernel_h; ++ky) {
+    const std::int64_t iy = oy * window.stride_h - window.padding_h + ky * window.dilation_h;
+    if (iy < 0 || iy >= shape.h) continue;
+    for (std::int64_t kx = 0; kx < window.kernel_w; ++kx) {
+      const std::int64_t ix = ox * window.stride_w - window.padding_w + kx * window.dilation_w;
+      if (ix >= 0 && ix < shape.w) f(image + (iy * shape.w + ix) * shape.c);
+    }
+  }
+}
+
+/// The maximum over the taps inside the image, the first of equals; -infinity without any.
+inline void max_pool_pixel(const ops::Window& window, const ImageShape& shape, const float* image,
+                           std::int64_t oy, std::int64_t ox, float* y) noexcept {
+  bool first = true;
+  std::fill_n(y, shape.c, -std::numeric_limits<float>::infinity());
+  for_each_tap(window, shape, image, oy, ox, [&](const float* x) {
+    for (std::int64_t c = 0; c < shape.c; ++c) y[c] = first || x[c] > y[c] ? x[c] : y[c];
+    first = false;
+  });
+}
+
+/// The sum of the taps inside the image, one by one, divided by the number of all taps.
+inline void average_pool_pixel(const ops::Window& window, const ImageShape& shape,
+                               const float* image, std::int64_t oy, std::int64_t ox,
+                               float* y) noexcept {
+  std::fill_n(y, shape.c, 0.0F);
+  for_each_tap(window, shape, image, oy, ox, [&](const float* x) {
+    for (std::int64_t c = 0; c < shape.c; ++c) y[c] += x[c];
+  });
+  const auto taps = static_cast<float>(window.taps());
+  for (std::int64_t c = 0; c < shape.c; ++c) y[c] /= taps;
+}
+
+/// The sum over all pixels, one by one, divided by their number.
+inline void global_average(const ImageShape& shape, const float* image, float* y) noexcept {
+  const std::int64_t pixels = shape.h * shape.w;
+  std::fill_n(y, shape.c, 0.0F);
+  for (std::int64_t pixel = 0; pixel < pixels; ++pixel) {
+    for (std::int64_t c = 0; c < shape.c; ++c) y[c] += image[pixel * shape.c + c];
+  }
+  const auto count = static_cast<float>(pixels);
+  for (std::int64_t c = 0; c < shape.c; ++c) y[c] /= count;
+}
+
+}  // namespace bitdial::inline BITDIAL_ABI::detail

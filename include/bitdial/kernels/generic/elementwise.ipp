@@ -1,0 +1,50 @@
+// The element-wise kernels. Tails go through the one-element functions of the portable table.
+// Vocabulary: F32, f32_lanes, load_f32, store_f32, broadcast_f32, fmadd_f32, max_f32 and min_f32
+// (the second operand when one is NaN), mul_f32, add_f32, load_sums (int32 to float), store_codes
+// (rounds half to even), Codes64, load_codes64, plane_word, bits_lanes, add_code_sums, sum_lanes.
+
+/// No addition follows the product, so there is nothing that a compiler could contract.
+inline void quantize(const Quantize& q) noexcept {
+  const float limit_value = static_cast<float>(q.max_code);
+  const F32 zero{};
+  const F32 clip = broadcast_f32(&q.clip);
+  const F32 inverse_step = broadcast_f32(&q.inverse_step);
+  const F32 limit = broadcast_f32(&limit_value);
+  std::int64_t i = 0;
+  for (; i + f32_lanes <= q.count; i += f32_lanes) {
+    const F32 clipped = min_f32(max_f32(load_f32(q.x + i), zero), clip);
+    store_codes(q.codes + i, min_f32(mul_f32(clipped, inverse_step), limit));
+  }
+  for (; i < q.count; ++i) q.codes[i] = scalar::quantize_one(q.x[i], q);
+}
+
+inline void requantize(const Requantize& q) noexcept {
+  const F32 zero{};
+  std::int64_t i = 0;
+  for (; i + f32_lanes <= q.count; i += f32_lanes) {
+    F32 y = fmadd_f32(load_sums(q.sums + i), load_f32(q.scale + i), load_f32(q.bias + i));
+    if (q.residual != nullptr) y = add_f32(y, load_f32(q.residual + i));
+    if (q.relu) y = max_f32(y, zero);
+    store_f32(q.y + i, y);
+  }
+  for (; i < q.count; ++i) q.y[i] = scalar::requantize_one(q, i);
+}
+
+inline void pack_planes(const PackPlanes& p) noexcept {
+  const std::int64_t full = p.count / 64;
+  for (std::int64_t word = 0; word < full; ++word) {
+    const Codes64 codes = load_codes64(p.codes + word * 64);
+    for (int plane = 0; plane < p.bits; ++plane) {
+      p.planes[plane * p.plane_stride + word * p.word_stride] =
+          plane_word(codes, p.bits - 1 - plane);
+    }
+  }
+  if (full * 64 < p.count) scalar::pack_planes_word(p, full);
+}
+
+inline std::uint64_t sum_codes(const std::uint8_t* codes, std::int64_t count) noexcept {
+  Bits sum{};
+  std::int64_t i = 0;
+  for (; i + 8 * bits_lanes <= count; i += 8 * bits_lanes) sum = add_code_sums(sum, codes + i);
+  return sum_lanes(sum) + scalar::sum_codes(codes + i, count - i);
+}

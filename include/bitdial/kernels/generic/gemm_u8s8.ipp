@@ -1,0 +1,45 @@
+// The integer tile: each step multiplies four codes of a row with four levels of every column.
+// Vocabulary: U8S8Sums, U8S8Codes, U8S8Levels, u8s8_lanes (columns of one U8S8Sums), u8s8_rows,
+// u8s8_vectors, broadcast_codes, load_levels, multiply_add, store_sums.
+
+inline constexpr std::int64_t u8s8_cols = u8s8_vectors * u8s8_lanes;
+
+template <int rows, int vectors>
+inline void gemm_u8s8_rows(const GemmU8S8Tile& t) noexcept {
+  U8S8Sums c[rows][vectors];
+  unroll<rows>([&](auto r) __attribute__((always_inline)) {
+    unroll<vectors>([&](auto v) __attribute__((always_inline)) { c[r][v] = U8S8Sums{}; });
+  });
+  const std::uint8_t* a = t.a;
+  const std::int8_t* b = t.b;
+  const std::int64_t a_stride = t.a_stride;
+  for (std::int64_t g = t.groups; g > 0; --g, a += 4, b += u8s8_cols * 4) {
+    U8S8Levels bv[vectors];
+    unroll<vectors>([&](auto v) __attribute__((always_inline)) {
+      bv[v] = load_levels(b + v * u8s8_lanes * 4);
+    });
+    unroll<rows>([&](auto r) __attribute__((always_inline)) {
+      const U8S8Codes av = broadcast_codes(a + r * a_stride);
+      unroll<vectors>([&](auto v) __attribute__((always_inline)) {
+        c[r][v] = multiply_add(c[r][v], av, bv[v]);
+      });
+    });
+  }
+  unroll<rows>([&](auto r) __attribute__((always_inline)) {
+    unroll<vectors>([&](auto v) __attribute__((always_inline)) {
+      store_sums(t.c + r * t.c_stride + v * u8s8_lanes, c[r][v]);
+    });
+  });
+}
+
+inline void gemm_u8s8(const GemmU8S8Tile& t) noexcept {
+  if (u8s8_vectors > 1 && t.cols <= u8s8_lanes) {
+    for_row_runs<u8s8_rows>(t, [](auto rows, const GemmU8S8Tile& part) {
+      gemm_u8s8_rows<rows, 1>(part);
+    });
+  } else {
+    for_row_runs<u8s8_rows>(t, [](auto rows, const GemmU8S8Tile& part) {
+      gemm_u8s8_rows<rows, u8s8_vectors>(part);
+    });
+  }
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kernels in portable C++: the meaning that every other table must reproduce bit for bit.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+#include <bitdial/kernels/kernel_table.hpp>
+
+namespace bitdial::inline BITDIAL_ABI::kernels::scalar {
+
+inline constexpr std::int64_t f32_rows = 4, f32_cols = 8;
+inline constexpr std::int64_t u8s8_rows = 4, u8s8_cols = 8;
+inline constexpr std::int64_t planes_rows = 4, planes_cols = 4;
+
+#include <bitdial/kernels/generic/reference.ipp>
+
+inline std::uint64_t dot_bits(const std::uint64_t* a, const std::uint64_t* b,
+                              std::int64_t words) noexcept {
+  std::uint64_t sum = 0;
+  for (std::int64_t i = 0; i < words; ++i) {
+    sum += static_cast<std::uint64_t>(std::popcount(a[i] & b[i]));
+  }
+  return sum;
+}
+
+/// `nearbyint` rather than the addition of a magic number: a compiler that contracts would fuse
+/// the product with that addition and skip the product's own rounding.
+inline std::uint8_t quantize_one(float x, const Quantize& q) noexcept {
+  const float positive = x > 0.0F ? x : 0.0F;
+  const float clipped = positive < q.clip ? positive : q.clip;
+  const float scaled = clipped * q.inverse_step;
+  const float limit = static_cast<float>(q.max_code);
+  return static_cast<std::uint8_t>(std::nearbyint(scaled < limit ? scaled : limit));
+}
+
+inline void quantize(const Quantize& q) noexcept {
+  for (std::int64_t i = 0; i < q.count; ++i) q.codes[i] = quantize_one(q.x[i], q);
+}
+
+inline float requantize_one(const Requantize& q, std::int64_t i) noexcept {
+  float y = std::fma(static_cast<float>(q.sums[i]), q.scale[i], q.bias[i]);
+  if (q.residual != nullptr) y += q.residual[i];
+  if (q.relu) y = y > 0.0F ? y : 0.0F;
+  return y;
+}
+
+inline void requantize(const Requantize& q) noexcept {
+  for (std::int64_t i = 0; i < q.count; ++i) q.y[i] = requantize_one(q, i);
+}
+
+/// Eight codes are `bits` whole bytes, so full blocks never share a byte.
+inline void pack_codes(const std::uint8_t* codes, std::int64_t count, int bits,
+                       std::uint8_t* bytes) noexcept {
+  const std::uint64_t mask = (std::uint64_t{1} << bits) - 1;
+  for (std::int64_t i = 0; i < count; i += 8) {
+    const std::int64_t block = std::min<std::int64_t>(8, count - i);
+    std::uint64_t word = 0;
+    for (std::int64_t j = 0; j < block; ++j) word |= (codes[i + j] & mask) << (j * bits);
+    const std::int64_t size = (block * bits + 7) / 8;
+    for (std::int64_t j = 0; j < size; ++j) *bytes++ = static_cast<std::uint8_t>(word >> (8 * j));
+  }
+}
+
+inline void unpack_codes(const std::uint8_t* bytes, std::int64_t count, int bits,
+                         std::uint8_t* codes) noexcept {
+  const std::uint64_t mask = (std::uint64_t{1} << bits) - 1;
+  for (std::int64_t i = 0; i < count; i += 8) {
+    const std::int64_t block = std::min<std::int64_t>(8, count - i);
+    const std::int64_t size = (block * bits + 7) / 8;
+    std::uint64_t word = 0;
+    for (std::int64_t j = 0; j < size; ++j) word |= std::uint64_t{*bytes++} << (8 * j);
+    for (std::int64_t j = 0; j < block; ++j) {
+      codes[i + j] = static_cast<std::uint8_t>((word >> (j * bits)) & mask);
+    }
+  }
+}
+
+/// Word `word` of every plane, from the codes that are left.
+inline void pack_planes_word(const PackPlanes& p, std::int64_t word) noexcept {
+  std::uint64_t planes[8] = {};
+  const std::int64_t first = word * 64;
+  const std::int64_t size = std::min<std::int64_t>(64, p.count - first);
+  for (std::int64_t i = 0; i < size; ++i) {
+    for (int plane = 0; plane < p.bits; ++plane) {
+      const std::uint64_t bit = (p.codes[first + i] >> (p.bits - 1 - plane)) & 1U;
+      planes[plane] |= bit << i;
+    }
+  }
+  for (int plane = 0; plane < p.bits; ++plane) {
+    p.planes[plane * p.plane_stride + word * p.word_stride] = planes[plane];
+  }
+}
+
+inline void pack_planes(const PackPlanes& p) noexcept {
+  for (std::int64_t word = 0; word * 64 < p.count; ++word) pack_planes_word(p, word);
+}
+
+inline std::uint64_t sum_codes(const std::uint8_t* codes, std::int64_t count) noexcept {
+  std::uint64_t sum = 0;
+  for (std::int64_t i = 0; i < count; ++i) sum += codes[i];
+  return sum;
+}
+
+inline bool supported() noexcept {
+  return true;
+}
+
+inline constexpr KernelTable table = {
+    .name = "scalar",
+    .supported = supported,
+    .gemm_f32 = {f32_rows, f32_cols, gemm_f32},
+    .gemm_u8s8 = {u8s8_rows, u8s8_cols, gemm_u8s8},
+    .gemm_planes = {planes_rows, planes_cols, gemm_planes},
+    .dot_bits = dot_bits,
+    .quantize = quantize,
+    .requantize = requantize,
+    .pack_codes = pack_codes,
+    .unpack_codes = unpack_codes,
+    .pack_planes = pack_planes,
+    .sum_codes = sum_codes,
+};
+
+}  // namespace bitdial::inline BITDIAL_ABI::kernels::scalar

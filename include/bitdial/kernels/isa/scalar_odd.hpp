@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// The portable kernels with odd tile shapes: for tests of the code around the kernels. Never
+// chosen by itself.
+#pragma once
+
+#include <bitdial/kernels/isa/scalar.hpp>
+
+namespace bitdial::inline BITDIAL_ABI::kernels::scalar_odd {
+
+inline constexpr std::int64_t f32_rows = 3, f32_cols = 5;
+inline constexpr std::int64_t u8s8_rows = 5, u8s8_cols = 3;
+inline constexpr std::int64_t planes_rows = 3, planes_cols = 7;
+
+#include <bitdial/kernels/generic/reference.ipp>
+
+inline constexpr KernelTable table = [] {
+  KernelTable t = scalar::table;
+  t.name = "scalar_odd";
+  t.gemm_f32 = {f32_rows, f32_cols, gemm_f32};
+  t.gemm_u8s8 = {u8s8_rows, u8s8_cols, gemm_u8s8};
+  t.gemm_planes = {planes_rows, planes_cols, gemm_planes};
+  return t;
+}();
+
+}  // namespace bitdial::inline BITDIAL_ABI::kernels::scalar_odd

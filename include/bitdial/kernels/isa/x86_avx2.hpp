@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+// AVX2 with FMA: 256-bit vectors. On other processors the table is the portable one, never
+// selected.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+#include <utility>
+
+#if defined(__x86_64__)
+#  include <immintrin.h>
+#endif
+
+#include <bitdial/kernels/cpu_features.hpp>
+#include <bitdial/kernels/isa/scalar.hpp>
+#include <bitdial/kernels/target_region.hpp>
+
+namespace bitdial::inline BITDIAL_ABI::kernels::avx2 {
+
+inline bool supported() noexcept {
+  constexpr std::uint32_t fma = 1U << 12;  // leaf 1, ecx
+  constexpr std::uint32_t avx2 = 1U << 5;  // leaf 7, ebx
+  return os_saves_registers(0x6) && cpuid_has(1, 0, CpuidRegister::ecx, fma) &&
+         cpuid_has(7, 0, CpuidRegister::ebx, avx2);
+}
+
+}  // namespace bitdial::inline BITDIAL_ABI::kernels::avx2
+
+#if defined(__x86_64__)
+
+BITDIAL_BEGIN_TARGET("avx2,fma")
+namespace bitdial::inline BITDIAL_ABI::kernels::avx2 {
+
+using F32 = __m256;
+inline constexpr std::int64_t f32_lanes = 8;
+inline constexpr int f32_rows = 6, f32_vectors = 2;
+
+inline F32 load_f32(const float* p) noexcept {
+  return _mm256_loadu_ps(p);
+}
+inline void store_f32(float* p, F32 v) noexcept {
+  _mm256_storeu_ps(p, v);
+}
+inline F32 broadcast_f32(const float* p) noexcept {
+  return _mm256_broadcast_ss(p);
+}
+inline F32 fmadd_f32(F32 a, F32 b, F32 c) noexcept {
+  return _mm256_fmadd_ps(a, b, c);
+}
+inline F32 mul_f32(F32 a, F32 b) noexcept {
+  return _mm256_mul_ps(a, b);
+}
+inline F32 add_f32(F32 a, F32 b) noexcept {
+  return _mm256_add_ps(a, b);
+}
+inline F32 min_f32(F32 a, F32 b) noexcept {
+  return _mm256_min_ps(a, b);
+}
+inline F32 max_f32(F32 a, F32 b) noexcept {
+  return _mm256_max_ps(a, b);
+}
+inline __m256i load_256(const void* p) noexcept {
+  return _mm256_loadu_si256(static_cast<const __m256i*>(p));
+}
+inline F32 load_sums(const std::int32_t* p) noexcept {
+  return _mm256_cvtepi32_ps(load_256(p));
+}
+inline void store_codes(std::uint8_t* p, F32 v) noexcept {
+  const __m256i wide = _mm256_cvtps_epi32(v);
+  const __m128i half =
+      _mm_packus_epi32(_mm256_castsi256_si128(wide), _mm256_extracti128_si256(wide, 1));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(half, half));
+}
+
+/// Codes and levels are widened to 16 bits, even and odd bytes apart, and multiplied there: the
+/// instruction that multiplies bytes would saturate.
+using U8S8Sums = __m256i;
+struct U8S8Codes {
+  __m256i even, odd;
+};
+using U8S8Levels = U8S8Codes;
+inline constexpr std::int64_t u8s8_lanes = 8;
+inline constexpr int u8s8_rows = 4, u8s8_vectors = 2;
+
+inline U8S8Codes broadcast_codes(const std::uint8_t* p) noexcept {
+  std::int32_t four = 0;
+  std::memcpy(&four, p, sizeof four);
+  const __m256i v = _mm256_set1_epi32(four);
+  return {_mm256_and_si256(v, _mm256_set1_epi16(255)), _mm256_srli_epi16(v, 8)};
+}
+inline U8S8Levels load_levels(const std::int8_t* p) noexcept {
+  const __m256i v = load_256(p);
+  return {_mm256_srai_epi16(_mm256_slli_epi16(v, 8), 8), _mm256_srai_epi16(v, 8)};
+}
+inline U8S8Sums multiply_add(U8S8Sums c, U8S8Codes a, U8S8Levels b) noexcept {
+  const __m256i even = _mm256_madd_epi16(a.even, b.even);
+  const __m256i odd = _mm256_madd_epi16(a.odd, b.odd);
+  return _mm256_add_epi32(c, _mm256_add_epi32(even, odd));
+}
+inline void store_sums(std::int32_t* p, U8S8Sums c) noexcept {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), c);
+}
+
+/// Population count by table look-up of nibbles (Mula); a byte holds 31 words of 8 ones.
+using Bits = __m256i;
+inline constexpr std::int64_t bits_lanes = 4, max_counts = 31;
+inline constexpr bool counts_are_lanes = false;
+inline constexpr int planes_rows = 4, planes_vectors = 2;
+
+inline Bits load_bits(const std::uint64_t* p) noexcept {
+  return load_256(p);
+}
+inline Bits broadcast_bits(const std::uint64_t* p) noexcept {
+  return _mm256_set1_epi64x(static_cast<long long>(*p));
+}
+inline Bits and_bits(Bits a, Bits b) noexcept {
+  return _mm256_and_si256(a, b);
+}
+inline Bits add_lanes(Bits a, Bits b) noexcept {
+  return _mm256_add_epi64(a, b);
+}
+inline Bits count_bits(Bits counts, Bits v) noexcept {
+  const __m256i nibble = _mm256_set1_epi8(15);
+  const __m256i ones =
+      _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
+  const __m256i low = _mm256_shuffle_epi8(ones, _mm256_and_si256(v, nibble));
+  const __m256i high = _mm256_shuffle_epi8(ones, _mm256_and_si256(_mm256_srli_epi16(v, 4), nibble));
+  return _mm256_add_epi8(counts, _mm256_add_epi8(low, high));
+}
+inline Bits fold_counts(Bits counts) noexcept {
+  return _mm256_sad_epu8(counts, Bits{});
+}
+inline void store_lanes(std::int32_t* p, Bits v) noexcept {
+  const __m256i order = _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
+                   _mm256_castsi256_si128(_mm256_permutevar8x32_epi32(v, order)));
+}
+inline std::uint64_t sum_lanes(Bits v) noexcept {
+  alignas(32) std::uint64_t lanes[4];
+  _mm256_store_si256(reinterpret_cast<__m256i*>(lanes), v);
+  return lanes[0] + lanes[1] + lanes[2] + lanes[3];
+}
+inline Bits add_code_sums(Bits sum, const std::uint8_t* p) noexcept {
+  return _mm256_add_epi64(sum, _mm256_sad_epu8(load_256(p), Bits{}));
+}
+
+struct Codes64 {
+  __m256i low, high;
+};
+inline Codes64 load_codes64(const std::uint8_t* p) noexcept {
+  return {load_256(p), load_256(p + 32)};
+}
+/// The wanted bit is moved to the sign of its byte; bits of the neighbour byte stay below it.
+inline std::uint64_t plane_word(Codes64 codes, int bit) noexcept {
+  const __m128i shift = _mm_cvtsi32_si128(7 - bit);
+  const auto low =
+      static_cast<std::uint32_t>(_mm256_movemask_epi8(_mm256_sll_epi16(codes.low, shift)));
+  const auto high =
+      static_cast<std::uint32_t>(_mm256_movemask_epi8(_mm256_sll_epi16(codes.high, shift)));
+  return std::uint64_t{high} << 32 | low;
+}
+
+#  include <bitdial/kernels/generic/tile_rows.ipp>
+
+#  include <bitdial/kernels/generic/bit_planes.ipp>
+#  include <bitdial/kernels/generic/elementwise.ipp>
+#  include <bitdial/kernels/generic/gemm_f32.ipp>
+#  include <bitdial/kernels/generic/gemm_u8s8.ipp>
+
+inline constexpr KernelTable table = [] {
+  KernelTable t = scalar::table;
+  t.name = "avx2";
+  t.supported = supported;
+  t.gemm_f32 = {f32_rows, f32_cols, gemm_f32};
+  t.gemm_u8s8 = {u8s8_rows, u8s8_cols, gemm_u8s8};
+  t.gemm_planes = {planes_rows, planes_cols, gemm_planes};
+  t.dot_bits = dot_bits;
+  t.quantize = quantize;
+  t.requantize = requantize;
+  t.pack_planes = pack_planes;
+  t.sum_codes = sum_codes;
+  return t;
+}();
+
+}  // namespace bitdial::inline BITDIAL_ABI::kernels::avx2
+BITDIAL_END_TARGET
+
+#else
+
+namespace bitdial::inline BITDIAL_ABI::kernels::avx2 {
+
+inline constexpr KernelTable table = [] {
+  KernelTable t = scalar::table;
+  t.name = "avx2";
+  t.supported = supported;
+  return t;
+}();
+
+}  // namespace bitdial::inline BITDIAL_ABI::kernels::avx2
+
+#endif

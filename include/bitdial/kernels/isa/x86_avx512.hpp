@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+// AVX-512 F, BW, DQ and VL: 512-bit vectors, without the integer dot product and bit count
+// instructions of later processors.
+#pragma once
+
+#include <bitdial/kernels/isa/x86_avx2.hpp>
+
+namespace bitdial::inline BITDIAL_ABI::kernels::avx512 {
+
+inline bool supported() noexcept {
+  constexpr std::uint32_t f_dq_bw_vl = 1U << 16 | 1U << 17 | 1U << 30 | 1U << 31;  // leaf 7, ebx
+  return avx2::supported() && os_saves_registers(0xe6) &&
+         cpuid_has(7, 0, CpuidRegister::ebx, f_dq_bw_vl);
+}
+
+}  // namespace bitdial::inline BITDIAL_ABI::kernels::avx512
+
+#if defined(__x86_64__)
+
+BITDIAL_BEGIN_TARGET("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")
+namespace bitdial::inline BITDIAL_ABI::kernels::avx512 {
+
+using F32 = __m512;
+inline constexpr std::int64_t f32_lanes = 16;
+inline constexpr int f32_rows = 12, f32_vectors = 2;
+
+inline F32 load_f32(const float* p) noexcept {
+  return _mm512_loadu_ps(p);
+}
+inline void store_f32(float* p, F32 v) noexcept {
+  _mm512_storeu_ps(p, v);
+}
+inline F32 broadcast_f32(const float* p) noexcept {
+  return _mm512_set1_ps(*p);
+}
+inline F32 fmadd_f32(F32 a, F32 b, F32 c) noexcept {
+  return _mm512_fmadd_ps(a, b, c);
+}
+inline F32 mul_f32(F32 a, F32 b) noexcept {
+  return _mm512_mul_ps(a, b);
+}
+inline F32 add_f32(F32 a, F32 b) noexcept {
+  return _mm512_add_ps(a, b);
+}
+inline F32 min_f32(F32 a, F32 b) noexcept {
+  return _mm512_min_ps(a, b);
+}
+inline F32 max_f32(F32 a, F32 b) noexcept {
+  return _mm512_max_ps(a, b);
+}
+inline F32 load_sums(const std::int32_t* p) noexcept {
+  return _mm512_cvtepi32_ps(_mm512_loadu_si512(p));
+}
+inline void store_codes(std::uint8_t* p, F32 v) noexcept {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(v)));
+}
+
+/// Products are widened to 16 bits first: the instruction for bytes would saturate. Columns
+/// 0..7 and 8..15 with two partial sums each.
+struct U8S8Sums {
+  __m512i low, high;
+};
+using U8S8Codes = __m512i;
+struct U8S8Levels {
+  __m512i low, high;
+};
+inline constexpr std::int64_t u8s8_lanes = 16;
+inline constexpr int u8s8_rows = 12, u8s8_vectors = 1;
+
+inline U8S8Codes broadcast_codes(const std::uint8_t* p) noexcept {
+  std::int32_t four = 0;
+  std::memcpy(&four, p, sizeof four);
+  return _mm512_cvtepu8_epi16(_mm256_set1_epi32(four));
+}
+inline U8S8Levels load_levels(const std::int8_t* p) noexcept {
+  return {_mm512_cvtepi8_epi16(avx2::load_256(p)), _mm512_cvtepi8_epi16(avx2::load_256(p + 32))};
+}
+inline U8S8Sums multiply_add(U8S8Sums c, U8S8Codes a, U8S8Levels b) noexcept {
+  return {_mm512_add_epi32(c.low, _mm512_madd_epi16(a, b.low)),
+          _mm512_add_epi32(c.high, _mm512_madd_epi16(a, b.high))};
+}
+inline __m256i add_pairs(__m512i v) noexcept {
+  return _mm512_cvtepi64_epi32(_mm512_add_epi32(v, _mm512_srli_epi64(v, 32)));
+}
+inline void store_sums(std::int32_t* p, U8S8Sums c) noexcept {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), add_pairs(c.low));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 8), add_pairs(c.high));
+}
+
+/// Population count by table look-up of nibbles (Mula); a byte holds 31 words of 8 ones.
+using Bits = __m512i;
+inline constexpr std::int64_t bits_lanes = 8, max_counts = 31;
+inline constexpr bool counts_are_lanes = false;
+inline constexpr int planes_rows = 6, planes_vectors = 2;
+
+inline Bits load_bits(const std::uint64_t* p) noexcept {
+  return _mm512_loadu_si512(p);
+}
+inline Bits broadcast_bits(const std::uint64_t* p) noexcept {
+  return _mm512_set1_epi64(static_cast<long long>(*p));
+}
+inline Bits and_bits(Bits a, Bits b) noexcept {
+  return _mm512_and_si512(a, b);
+}
+inline Bits add_lanes(Bits a, Bits b) noexcept {
+  return _mm512_add_epi64(a, b);
+}
+inline Bits count_bits(Bits counts, Bits v) noexcept {
+  const __m512i nibble = _mm512_set1_epi8(15);
+  const __m512i ones =
+      _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
+  const __m512i low = _mm512_shuffle_epi8(ones, _mm512_and_si512(v, nibble));
+  const __m512i high = _mm512_shuffle_epi8(ones, _mm512_and_si512(_mm512_srli_epi16(v, 4), nibble));
+  return _mm512_add_epi8(counts, _mm512_add_epi8(low, high));
+}
+inline Bits fold_counts(Bits counts) noexcept {
+  return _mm512_sad_epu8(counts, Bits{});
+}
+inline void store_lanes(std::int32_t* p, Bits v) noexcept {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi64_epi32(v));
+}
+inline std::uint64_t sum_lanes(Bits v) noexcept {
+  return static_cast<std::uint64_t>(_mm512_reduce_add_epi64(v));
+}
+inline Bits add_code_sums(Bits sum, const std::uint8_t* p) noexcept {
+  return _mm512_add_epi64(sum, _mm512_sad_epu8(_mm512_loadu_si512(p), Bits{}));
+}
+
+using Codes64 = __m512i;
+inline Codes64 load_codes64(const std::uint8_t* p) noexcept {
+  return _mm512_loadu_si512(p);
+}
+inline std::uint64_t plane_word(Codes64 codes, int bit) noexcept {
+  return _mm512_test_epi8_mask(codes, _mm512_set1_epi8(static_cast<char>(1 << bit)));
+}
+
+#  include <bitdial/kernels/generic/tile_rows.ipp>
+
+#  include <bitdial/kernels/generic/bit_planes.ipp>
+#  include <bitdial/kernels/generic/elementwise.ipp>
+#  include <bitdial/kernels/generic/gemm_f32.ipp>
+#  include <bitdial/kernels/generic/gemm_u8s8.ipp>
+
+inline constexpr KernelTable table = [] {
+  KernelTable t = avx2::table;
+  t.name = "avx512";
+  t.supported = supported;
+  t.gemm_f32 = {f32_rows, f32_cols, gemm_f32};
+  t.gemm_u8s8 = {u8s8_rows, u8s8_cols, gemm_u8s8};
+  t.gemm_planes = {planes_rows, planes_cols, gemm_planes};
+  t.dot_bits = dot_bits;
+  t.quantize = quantize;
+  t.requantize = requantize;
+  t.pack_planes = pack_planes;
+  t.sum_codes = sum_codes;
+  return t;
+}();
+
+}  // namespace bitdial::inline BITDIAL_ABI::kernels::avx512
+BITDIAL_END_TARGET
+
+#else
+
+namespace bitdial::inline BITDIAL_ABI::kernels::avx512 {
+
+inline constexpr KernelTable table = [] {
+  KernelTable t = avx2::table;
+  t.name = "avx512";
+  t.supported = supported;
+  return t;
+}();
+
+}  // namespace bitdial::inline BITDIAL_ABI::kernels::avx512
+
+#endif

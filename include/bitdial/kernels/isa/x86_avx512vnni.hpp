@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// AVX-512 with VNNI (dot products of four bytes) and VPOPCNTDQ (bit counts of 64-bit lanes).
+#pragma once
+
+#include <bitdial/kernels/isa/x86_avx512.hpp>
+
+namespace bitdial::inline BITDIAL_ABI::kernels::avx512vnni {
+
+inline bool supported() noexcept {
+  constexpr std::uint32_t vnni_vpopcntdq = 1U << 11 | 1U << 14;  // leaf 7, ecx
+  return avx512::supported() && cpuid_has(7, 0, CpuidRegister::ecx, vnni_vpopcntdq);
+}
+
+}  // namespace bitdial::inline BITDIAL_ABI::kernels::avx512vnni
+
+#if defined(__x86_64__)
+
+BITDIAL_BEGIN_TARGET("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vpopcntdq")
+namespace bitdial::inline BITDIAL_ABI::kernels::avx512vnni {
+
+/// Sums of four products are added in 32 bits: nothing saturates.
+using U8S8Sums = __m512i;
+using U8S8Codes = __m512i;
+using U8S8Levels = __m512i;
+inline constexpr std::int64_t u8s8_lanes = 16;
+inline constexpr int u8s8_rows = 12, u8s8_vectors = 2;
+
+inline U8S8Codes broadcast_codes(const std::uint8_t* p) noexcept {
+  std::int32_t four = 0;
+  std::memcpy(&four, p, sizeof four);
+  return _mm512_set1_epi32(four);
+}
+inline U8S8Levels load_levels(const std::int8_t* p) noexcept {
+  return _mm512_loadu_si512(p);
+}
+inline U8S8Sums multiply_add(U8S8Sums c, U8S8Codes a, U8S8Levels b) noexcept {
+  return _mm512_dpbusd_epi32(c, a, b);
+}
+inline void store_sums(std::int32_t* p, U8S8Sums c) noexcept {
+  _mm512_storeu_si512(p, c);
+}
+
+using Bits = __m512i;
+inline constexpr std::int64_t bits_lanes = 8, max_counts = std::int64_t{1} << 40;
+inline constexpr bool counts_are_lanes = true;
+inline constexpr int planes_rows = 6, planes_vectors = 2;
+
+using avx512::add_lanes, avx512::and_bits, avx512::broadcast_bits, avx512::load_bits,
+    avx512::store_lanes, avx512::sum_lanes;
+inline Bits count_bits(Bits counts, Bits v) noexcept {
+  return _mm512_add_epi64(counts, _mm512_popcnt_epi64(v));
+}
+inline Bits fold_counts(Bits counts) noexcept {
+  return counts;
+}
+
+#  include <bitdial/kernels/generic/tile_rows.ipp>
+
+#  include <bitdial/kernels/generic/bit_planes.ipp>
+#  include <bitdial/kernels/generic/gemm_u8s8.ipp>
+
+inline constexpr KernelTable table = [] {
+  KernelTable t = avx512::table;
+  t.name = "avx512vnni";
+  t.supported = supported;
+  t.gemm_u8s8 = {u8s8_rows, u8s8_cols, gemm_u8s8};
+  t.gemm_planes = {planes_rows, planes_cols, gemm_planes};
+  t.dot_bits = dot_bits;
+  return t;
+}();
+
+}  // namespace bitdial::inline BITDIAL_ABI::kernels::avx512vnni
+BITDIAL_END_TARGET
+
+#else
+
+namespace bitdial::inline BITDIAL_ABI::kernels::avx512vnni {
+
+inline constexpr KernelTable table = [] {
+  KernelTable t = avx512::table;
+  t.name = "avx512vnni";
+  t.supported = supported;
+  return t;
+}();
+
+}  // namespace bitdial::inline BITDIAL_ABI::kernels::avx512vnni
+
+#endif

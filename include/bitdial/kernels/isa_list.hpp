@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// The instruction sets of this library, strongest first: the only file outside `isa/` that names
+// one. A new one adds an include and an entry. See docs/writing-an-isa.md.
+#pragma once
+
+#include <bitdial/kernels/isa/scalar.hpp>
+#include <bitdial/kernels/isa/scalar_odd.hpp>
+#include <bitdial/kernels/isa/x86_avx2.hpp>
+#include <bitdial/kernels/isa/x86_avx512.hpp>
+#include <bitdial/kernels/isa/x86_avx512vnni.hpp>
+
+namespace bitdial::inline BITDIAL_ABI::kernels {
+
+/// Selection takes the first supported entry; what stands after `scalar` must be asked for.
+inline constexpr const KernelTable* isa_list[] = {
+    &avx512vnni::table, &avx512::table, &avx2::table, &scalar::table, &scalar_odd::table,
+};
+
+}  // namespace bitdial::inline BITDIAL_ABI::kernels

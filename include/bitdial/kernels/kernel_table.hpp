@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kernels: what each one computes, its layouts, ranges and tails. One table per instruction
+// set holds one function pointer per kernel, with the tile shape beside it.
+//
+// `isa/scalar.hpp` defines the meaning. Every other table returns the same bits for the same
+// arguments, floats included, so the choice of a table never changes a result. (A NaN result is a
+// NaN everywhere; its payload is not specified.)
+//
+// Common rules. No pointer needs more alignment than its type, except that packed B panels are
+// read at full rate only from 64-byte boundaries. Sizes may be zero. Inputs and outputs do not
+// overlap. A kernel reads and writes nothing outside the ranges named here.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include <bitdial/core/config.hpp>
+
+namespace bitdial::inline BITDIAL_ABI::kernels {
+
+/// Operands of the real-valued matrix tile: C[r][j] (+)= sum_k A[r][k] * B[k][j].
+///
+/// Every output is one chain of fused multiply-adds in ascending k that starts from 0 or, when
+/// accumulating, from C: c = fma(A[r][k], B[k][j], c). A sum split over calls is therefore the
+/// same chain. Error bound: |c - exact| <= gamma_K * sum_k |A| |B|, gamma_K = K u / (1 - K u).
+template <class T>
+struct GemmTile {
+  std::int64_t rows = 0;      ///< 1 .. table rows
+  std::int64_t cols = 0;      ///< 1 .. table cols: what the caller needs
+  std::int64_t depth = 0;     ///< number of k
+  const T* a = nullptr;       ///< rows x depth, k contiguous
+  std::int64_t a_stride = 0;  ///< elements between rows of A
+  const T* b = nullptr;       ///< depth x table cols, packed without gaps
+  T* c = nullptr;             ///< rows x table cols; columns from `cols` on may be overwritten
+  std::int64_t c_stride = 0;  ///< elements between rows of C, at least table cols
+  bool accumulate = false;
+};
+
+/// Operands of the integer matrix tile: C[r][j] = sum_k A[r][k] * B[k][j], exact in int32 for all
+/// operand values as long as the sum is; codes 0 .. 255 against levels -128 .. 127.
+///
+/// K is taken in groups of four. A is row-major, so that packing it is a copy of runs; reads cover
+/// exactly 4 * groups bytes of each row. B is interleaved: level (k, j) is
+/// b[(k / 4 * table cols + j) * 4 + k % 4]; the caller pads K and the columns with zero levels.
+struct GemmU8S8Tile {
+  std::int64_t rows = 0;
+  std::int64_t cols = 0;
+  std::int64_t groups = 0;  ///< ceil(K / 4)
+  const std::uint8_t* a = nullptr;
+  std::int64_t a_stride = 0;  ///< bytes between rows of A
+  const std::int8_t* b = nullptr;
+  std::int32_t* c = nullptr;  ///< rows x table cols; columns from `cols` on may be overwritten
+  std::int64_t c_stride = 0;
+};
+
+/// Operands of the bit-plane matrix tile: with unsigned codes u (A) and q (B) given as planes,
+/// C[r][j] = sum_k u[r][k] * q[k][j] = sum_{s,t} 2^(s+t) sum_words popcount(A_s & B_t), exact in
+/// int32 as long as the sum is.
+///
+/// Planes stand most significant first, 64 codes a word, code i in bit i % 64. Row r of A is
+/// `a_planes` runs of `words` words, one run after the other. B is [b_planes][words][table cols].
+/// Unused bits are zero.
+struct GemmPlanesTile {
+  std::int64_t rows = 0;
+  std::int64_t cols = 0;
+  std::int64_t words = 0;     ///< ceil(K / 64)
+  std::int64_t a_planes = 1;  ///< 1 .. 8
+  std::int64_t b_planes = 1;  ///< 1 .. 8
+  const std::uint64_t* a = nullptr;
+  std::int64_t a_stride = 0;  ///< words between rows of A, at least a_planes * words
+  const std::uint64_t* b = nullptr;
+  std::int32_t* c = nullptr;  ///< rows x table cols; columns from `cols` on may be overwritten
+  std::int64_t c_stride = 0;
+};
+
+/// Operands of quantize: code = min(round_half_even(clamp(x, 0, clip) * inverse_step), max_code).
+///
+/// The product is rounded to float before it is rounded to an integer. NaN gives code 0, +infinity
+/// the code of `clip`. Requires finite clip >= 0 and inverse_step >= 0.
+struct Quantize {
+  const float* x = nullptr;
+  std::int64_t count = 0;
+  float clip = 1.0F;
+  float inverse_step = 1.0F;
+  std::int32_t max_code = 255;  ///< 0 .. 255
+  std::uint8_t* codes = nullptr;
+};
+
+/// Operands of requantize: y = fma(float(sum), scale[c], bias[c]), then + residual[c] when there
+/// is one, then y > 0 ? y : +0 when `relu` (so NaN becomes 0).
+struct Requantize {
+  const std::int32_t* sums = nullptr;
+  std::int64_t count = 0;
+  const float* scale = nullptr;
+  const float* bias = nullptr;
+  const float* residual = nullptr;  ///< may be null; may be the same array as y
+  bool relu = false;
+  float* y = nullptr;
+};
+
+/// Operands of pack_planes: codes of `bits` bits to planes, most significant first.
+///
+/// Bit i of word w of plane p, at planes[p * plane_stride + w * word_stride], is bit
+/// (bits - 1 - p) of codes[64 w + i]; bits past `count` are zero. Higher bits of a code are
+/// ignored.
+struct PackPlanes {
+  const std::uint8_t* codes = nullptr;
+  std::int64_t count = 0;
+  int bits = 8;  ///< 1 .. 8
+  std::uint64_t* planes = nullptr;
+  std::int64_t plane_stride = 0;
+  std::int64_t word_stride = 1;
+};
+
+/// One kernel of tiles: `rows` x `cols` is the shape that it computes at once.
+template <class Operands>
+struct TileKernel {
+  std::int64_t rows = 0;
+  std::int64_t cols = 0;
+  void (*run)(const Operands&) noexcept = nullptr;
+};
+
+/// All kernels of one instruction set. A table starts as a copy of the next weaker one and
+/// overrides what it does better; no pointer is ever null.
+struct KernelTable {
+  const char* name = nullptr;
+  bool (*supported)() noexcept = nullptr;  ///< asks CPU and operating system
+
+  TileKernel<GemmTile<float>> gemm_f32;
+  TileKernel<GemmU8S8Tile> gemm_u8s8;
+  TileKernel<GemmPlanesTile> gemm_planes;
+
+  /// sum over `words` of popcount(a[i] & b[i])
+  std::uint64_t (*dot_bits)(const std::uint64_t* a, const std::uint64_t* b,
+                            std::int64_t words) noexcept = nullptr;
+
+  void (*quantize)(const Quantize&) noexcept = nullptr;
+  void (*requantize)(const Requantize&) noexcept = nullptr;
+
+  /// Codes of 1 .. 8 bits to a little-endian bit string: code i fills bits i * bits and up. Writes
+  /// ceil(count * bits / 8) bytes, the last one padded with zeros; higher bits of a code are
+  /// ignored.
+  void (*pack_codes)(const std::uint8_t* codes, std::int64_t count, int bits,
+                     std::uint8_t* bytes) noexcept = nullptr;
+  /// The inverse: reads ceil(count * bits / 8) bytes, writes `count` codes.
+  void (*unpack_codes)(const std::uint8_t* bytes, std::int64_t count, int bits,
+                       std::uint8_t* codes) noexcept = nullptr;
+
+  void (*pack_planes)(const PackPlanes&) noexcept = nullptr;
+
+  /// sum of `count` codes
+  std::uint64_t (*sum_codes)(const std::uint8_t* codes, std::int64_t count) noexcept = nullptr;
+};
+
+}  // namespace bitdial::inline BITDIAL_ABI::kernels

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// One-bit weights and activations: the BinaryConnect ... BNN family.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include <bitdial/core/config.hpp>
+#include <bitdial/quant/grid.hpp>
+#include <bitdial/quant/policy.hpp>
+#include <bitdial/quant/statistics.hpp>
+#include <bitdial/quant/straight_through.hpp>
+
+namespace bitdial::inline BITDIAL_ABI {
+
+/// Weights -1 and 1 without a scale: sign(w), sign(0) = +1, gradient identity.
+///
+/// Only 1 bit, and 32 bits = identity (with real activations: BinaryConnect's real-valued twin).
+/// Non-finite weights throw `Error`.
+/// Courbariaux et al., "BinaryConnect", arXiv 1511.00363.
+struct SignWeights {
+  static constexpr std::string_view name = "SignWeights";
+  static constexpr std::string_view paper = "arXiv 1511.00363";
+  static constexpr TensorRole role = TensorRole::weights;
+  static constexpr int max_bits = 1;
+
+  struct State {
+    friend bool operator==(const State&, const State&) = default;
+  };
+
+  [[nodiscard]] State fit(std::span<const float> w) const {
+    static_cast<void>(weight_statistics(name, w));
+    return {};
+  }
+
+  [[nodiscard]] std::int32_t encode(float w, const State&, int) const noexcept {
+    return SignGrid::encode_zero_up(w);
+  }
+  [[nodiscard]] IntegerLevels levels(const State&, int) const noexcept {
+    return SignGrid::levels();
+  }
+  [[nodiscard]] float real_valued(float w, const State&) const noexcept { return w; }
+
+  template <class Real>
+  void surrogate(std::span<const Real> w, int, std::span<Real> y) const {
+    IdentitySurrogate::forward(w, y);
+  }
+  void backward(std::span<const float>, std::span<const float> dy, const State&, int,
+                std::span<float> dw) const {
+    IdentitySurrogate::backward(dy, dw);
+  }
+};
+
+/// Activations -1 and 1: sign(x) with sign(0) = -1, so that the zeros of a ReLU count as -1;
+/// gradient 1 for |x| <= 1, else 0.
+///
+/// Only 1 bit, and 32 bits = identity. NaN gets -1 and no gradient.
+/// Courbariaux et al., "Binarized neural networks", arXiv 1602.02830.
+struct SignActivations {
+  static constexpr std::string_view name = "SignActivations";
+  static constexpr std::string_view paper = "arXiv 1602.02830";
+  static constexpr TensorRole role = TensorRole::activations;
+  static constexpr int max_bits = 1;
+
+  struct State {
+    friend bool operator==(const State&, const State&) = default;
+  };
+
+  [[nodiscard]] State fit(std::span<const float>) const noexcept { return {}; }
+
+  [[nodiscard]] std::int32_t encode(float x, const State&, int) const noexcept {
+    return SignGrid::encode_zero_down(x);
+  }
+  [[nodiscard]] IntegerLevels levels(const State&, int) const noexcept {
+    return SignGrid::levels();
+  }
+  [[nodiscard]] float real_valued(float x, const State&) const noexcept { return x; }
+
+  template <class Real>
+  void surrogate(std::span<const Real> x, int bits, std::span<Real> y) const {
+    if (bits == real_valued_bits) return IdentitySurrogate::forward(x, y);
+    SignGrid::activation_surrogate().forward(x, y);
+  }
+  void backward(std::span<const float> x, std::span<const float> dy, const State&, int bits,
+                std::span<float> dx) const {
+    if (bits == real_valued_bits) return IdentitySurrogate::backward(dy, dx);
+    SignGrid::activation_surrogate().backward(x, dy, dx);
+  }
+};
+
+}  // namespace bitdial::inline BITDIAL_ABI

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// Everything that running a packed model needs, and nothing else: the standard library and
+// intrinsics; no exceptions, no RTTI, no output.
+#pragma once
+
+#include <bitdial/deploy/model.hpp>
+#include <bitdial/deploy/packed_network.hpp>
+#include <bitdial/deploy/session.hpp>
+#include <bitdial/io/mapped_file.hpp>
+#include <bitdial/kernels/dispatch.hpp>
+#include <bitdial/quant/plan.hpp>
+#include <bitdial/quant/precision.hpp>
+#include <bitdial/version.hpp>

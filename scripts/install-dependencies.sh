@@ -1,0 +1,106 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The one place that installs what bitdial needs from the system.
+#
+# usage: scripts/install-dependencies.sh GROUP...
+#   build        a C++20 compiler, CMake, Ninja, zlib: enough for the library and the examples
+#   tests        doctest, Eigen and Python for the tests
+#   clang        Clang with OpenMP and clang-format, for the second half of the tests
+#   bench        Google Benchmark
+#   quickstart   the Fashion-MNIST images
+#
+# It asks what is there first, and does nothing if that is everything. On Debian and its relatives
+# it installs the rest with apt-get (with sudo where it is not root); elsewhere it names what to
+# install and ends with exit code 1.
+set -euo pipefail
+
+missing=()   # Debian packages
+wanted=()    # the same in words
+
+need() { # need PACKAGE WORDS COMMAND...: PACKAGE is missing unless COMMAND succeeds
+  local package=$1 words=$2
+  shift 2
+  if ! "$@" >/dev/null 2>&1; then
+    missing+=("$package")
+    wanted+=("$words")
+  fi
+}
+
+has_header() { # through the compiler, which knows its folders
+  local compiler=c++
+  command -v c++ >/dev/null || compiler=g++
+  echo "#include <$1>" | "$compiler" -std=c++20 -fsyntax-only -I/usr/include/eigen3 -x c++ -
+}
+
+has_cmake() { # at least 3.24
+  local version
+  version=$(cmake --version | head -n 1 | grep -oE '[0-9]+\.[0-9]+') &&
+    [ "$(printf '3.24\n%s\n' "$version" | sort -V | head -n 1)" = 3.24 ]
+}
+
+has_images() {
+  [ -e /usr/share/datasets/fashion-mnist/t10k-labels-idx1-ubyte.gz ]
+}
+
+need_group() {
+  case $1 in
+    build)
+      need g++ "a C++20 compiler (GCC 12 or newer)" command -v g++
+      need cmake "CMake 3.24 or newer" has_cmake
+      need ninja-build "Ninja" command -v ninja
+      need zlib1g-dev "zlib with its header" has_header zlib.h
+      ;;
+    tests)
+      need doctest-dev "doctest" has_header doctest/doctest.h
+      need libeigen3-dev "Eigen 3.4 or newer" has_header Eigen/Core
+      need python3 "Python 3.9 or newer" command -v python3
+      ;;
+    clang)
+      need clang "Clang 14 or newer" command -v clang++
+      need libomp-dev "the OpenMP runtime of Clang" \
+        sh -c 'echo "int main() {}" | clang++ -fopenmp -x c++ - -o /dev/null'
+      need clang-format "clang-format 14" command -v clang-format
+      ;;
+    bench)
+      need libbenchmark-dev "Google Benchmark" has_header benchmark/benchmark.h
+      ;;
+    quickstart)
+      need dataset-fashion-mnist "Fashion-MNIST, four gzipped IDX files" has_images
+      ;;
+    *)
+      echo "install-dependencies: no group '$1'; there are build, tests, clang, bench, quickstart" >&2
+      exit 2
+      ;;
+  esac
+}
+
+if [ $# -eq 0 ]; then
+  sed -n '5,11s/^# \{0,1\}//p' "$0"
+  exit 2
+fi
+for group in "$@"; do need_group "$group"; done
+if [ ${#missing[@]} -eq 0 ]; then exit 0; fi
+
+if ! command -v apt-get >/dev/null; then
+  echo "bitdial needs, and this machine lacks:" >&2
+  printf '  %s\n' "${wanted[@]}" >&2
+  echo "Install these with the package manager of your system, then start again." >&2
+  exit 1
+fi
+
+as_root=(env DEBIAN_FRONTEND=noninteractive)
+if [ "$(id -u)" -ne 0 ]; then
+  if ! command -v sudo >/dev/null; then
+    echo "Not root, and there is no sudo. Please let an administrator run:" >&2
+    echo "  apt-get install ${missing[*]}" >&2
+    exit 1
+  fi
+  as_root=(sudo "${as_root[@]}")
+fi
+install=("${as_root[@]}" apt-get -qq install -y --no-install-recommends "${missing[@]}")
+echo "installing: ${missing[*]}"
+# The package lists may be missing or old: only then fetch them, and say what goes wrong.
+if ! "${install[@]}" >/dev/null 2>&1; then
+  "${as_root[@]}" apt-get -qq update
+  "${install[@]}" >/dev/null
+fi

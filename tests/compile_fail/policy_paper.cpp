@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+// expect: bitdial: Quantizer<Policy>: Policy needs .static constexpr std::string_view paper
+#include "archetype_policy.hpp"
+
+struct Policy : ArchetypePolicy {
+#ifndef GOOD
+  void paper();
+#endif
+};
+
+template class bitdial::Quantizer<Policy>;

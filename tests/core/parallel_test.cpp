@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstddef>
+#include <cstdint>
+#include <stdexcept>
+#include <vector>
+
+#include <doctest/doctest.h>
+#include <bitdial/core/parallel.hpp>
+#include <bitdial/core/random.hpp>
+
+namespace {
+
+// A float sum whose order matters, in the documented manner: a slot per chunk, added in order.
+float chunked_sum(int threads, const std::vector<float>& x, std::int64_t grain) {
+  const auto count = static_cast<std::int64_t>(x.size());
+  std::vector<float> slots(static_cast<std::size_t>((count + grain - 1) / grain));
+  bitdial::parallel_for(threads, count, grain, [&](std::int64_t begin, std::int64_t end) {
+    float sum = 0.0F;
+    for (std::int64_t i = begin; i < end; ++i) sum += x[static_cast<std::size_t>(i)];
+    slots[static_cast<std::size_t>(begin / grain)] = sum;
+  });
+  float total = 0.0F;
+  for (const float slot : slots) total += slot;
+  return total;
+}
+
+class ThreadCountGuard {
+ public:
+  ThreadCountGuard() = default;
+  ThreadCountGuard(const ThreadCountGuard&) = delete;
+  ThreadCountGuard& operator=(const ThreadCountGuard&) = delete;
+  ~ThreadCountGuard() { bitdial::set_thread_count(0); }
+};
+
+}  // namespace
+
+TEST_CASE("every index is visited once, in chunks that do not depend on the threads") {
+  for (const int threads : {1, 2, 7}) {
+    for (const std::int64_t count : {0, 1, 4, 5, 63, 64, 65, 1000}) {
+      constexpr std::int64_t grain = 5;
+      std::vector<int> visits(static_cast<std::size_t>(count));
+      std::vector<std::int64_t> ends(static_cast<std::size_t>((count + grain - 1) / grain));
+      bitdial::parallel_for(threads, count, grain, [&](std::int64_t begin, std::int64_t end) {
+        ends[static_cast<std::size_t>(begin / grain)] = end;
+        for (std::int64_t i = begin; i < end; ++i) ++visits[static_cast<std::size_t>(i)];
+      });
+      CAPTURE(threads);
+      CAPTURE(count);
+      for (const int visit : visits) CHECK(visit == 1);
+      for (std::size_t chunk = 0; chunk < ends.size(); ++chunk) {
+        const auto whole = (static_cast<std::int64_t>(chunk) + 1) * grain;
+        CHECK(ends[chunk] == (whole < count ? whole : count));
+      }
+    }
+  }
+}
+
+TEST_CASE("a negative count does nothing") {
+  bool called = false;
+  bitdial::parallel_for(2, -3, 4, [&](std::int64_t, std::int64_t) { called = true; });
+  CHECK_FALSE(called);
+}
+
+TEST_CASE("1, 2 and 7 threads give the same bits") {
+  std::vector<float> x(10007);
+  bitdial::Random random(1, 2);
+  for (float& value : x) value = random.normal() * 1000.0F;
+  const float expected = chunked_sum(1, x, 64);
+  CHECK(chunked_sum(2, x, 64) == expected);
+  CHECK(chunked_sum(7, x, 64) == expected);
+}
+
+TEST_CASE("an exception of the body reaches the caller") {
+  for (const int threads : {1, 2, 7}) {
+    CHECK_THROWS_WITH_AS(bitdial::parallel_for(threads, 100, 1,
+                                               [](std::int64_t begin, std::int64_t) {
+                                                 if (begin == 63) throw std::range_error("at 63");
+                                               }),
+                         "at 63", std::range_error);
+  }
+}
+
+TEST_CASE("a nested loop visits everything too") {
+  std::vector<int> visits(20 * 30);
+  bitdial::parallel_for(4, 20, 1, [&](std::int64_t row, std::int64_t) {
+    bitdial::parallel_for(4, 30, 7, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) ++visits[static_cast<std::size_t>(row * 30 + i)];
+    });
+  });
+  for (const int visit : visits) CHECK(visit == 1);
+}
+
+TEST_CASE("the default thread count can be set and taken back") {
+  const ThreadCountGuard guard;
+  CHECK(bitdial::available_threads() >= 1);
+  CHECK(bitdial::thread_count() == bitdial::available_threads());
+  bitdial::set_thread_count(3);
+  CHECK(bitdial::thread_count() == 3);
+  bitdial::set_thread_count(-1);
+  CHECK(bitdial::thread_count() == bitdial::available_threads());
+}

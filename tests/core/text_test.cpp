@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <doctest/doctest.h>
+#include <bitdial/core/text.hpp>
+
+namespace {
+
+struct Named {
+  [[nodiscard]] std::string text() const { return "named"; }
+};
+
+}  // namespace
+
+TEST_CASE("concat joins text, numbers and things that have text") {
+  const std::string owned = "owned";
+  const std::string_view viewed = "viewed";
+  CHECK(bitdial::concat() == "");
+  CHECK(bitdial::concat("a", owned, viewed, 'c', Named{}) == "aownedviewedcnamed");
+  CHECK(bitdial::concat("expected ", 3, " channels, found ", -4) ==
+        "expected 3 channels, found -4");
+}
+
+TEST_CASE("concat writes numbers completely") {
+  CHECK(bitdial::concat(std::int64_t{-9223372036854775807} - 1) == "-9223372036854775808");
+  CHECK(bitdial::concat(~std::uint64_t{0}) == "18446744073709551615");
+  CHECK(bitdial::concat(std::uint8_t{200}) == "200");
+  CHECK(bitdial::concat(true, false) == "truefalse");
+}
+
+TEST_CASE("concat writes floating-point numbers in their shortest exact form") {
+  CHECK(bitdial::concat(0.1F) == "0.1");
+  CHECK(bitdial::concat(0.1) == "0.1");
+  CHECK(bitdial::concat(-2.5) == "-2.5");
+  CHECK(bitdial::concat(1.7976931348623157e308).size() < 48);
+}
+
+TEST_CASE("join separates the pieces of a range") {
+  CHECK(bitdial::join(std::vector<int>{}) == "");
+  CHECK(bitdial::join(std::array{8}) == "8");
+  CHECK(bitdial::join(std::array{8, 4, 2}) == "8, 4, 2");
+  CHECK(bitdial::join(std::vector<std::string>{"", "b"}, "|") == "|b");
+}

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+// The element-wise kernels of every table: quantize, requantize, packing of codes and planes.
+#include "every_isa.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+
+using bitdial_test::for_each_supported_isa;
+using bitdial_test::GuardedArray;
+using bitdial_test::Numbers;
+namespace kernels = bitdial::kernels;
+
+namespace {
+
+constexpr std::int64_t longest = 2 * 64 + 1;
+
+int quantize_reference(float x, float clip, float inverse_step, int max_code) {
+  if (std::isnan(x) || x <= 0) return 0;
+  // The product of two floats is exact in double; the conversion to float is its one rounding.
+  const auto product = static_cast<float>(static_cast<double>(std::min(x, clip)) * inverse_step);
+  const double whole = std::floor(static_cast<double>(product));
+  const double rest = static_cast<double>(product) - whole;
+  double rounded = whole;
+  if (rest > 0.5 || (rest == 0.5 && std::fmod(whole, 2.0) != 0.0)) rounded += 1.0;
+  return static_cast<int>(std::min(rounded, static_cast<double>(max_code)));
+}
+
+}  // namespace
+
+TEST_CASE("quantize: known values") {
+  const float inf = std::numeric_limits<float>::infinity();
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  // Ties go to the even code: 0.5 -> 0, 1.5 -> 2, 2.5 -> 2.
+  const float x[] = {0.0F,  -0.0F, 0.5F, 1.5F, 2.5F, 2.51F, 7.0F,   7.4F, 8.0F,
+                     1e30F, inf,   -inf, nan,  -nan, -3.0F, 1e-40F, 6.5F, 5.5F};
+  const std::uint8_t expected[] = {0, 0, 0, 2, 2, 3, 7, 7, 7, 7, 7, 0, 0, 0, 0, 0, 6, 6};
+  for_each_supported_isa([&](const kernels::KernelTable& t) {
+    std::uint8_t codes[std::size(x)];
+    t.quantize({.x = x,
+                .count = std::ssize(x),
+                .clip = 7.0F,
+                .inverse_step = 1.0F,
+                .max_code = 7,
+                .codes = codes});
+    for (std::size_t i = 0; i < std::size(x); ++i) {
+      CAPTURE(x[i]);
+      CHECK(int{codes[i]} == int{expected[i]});
+    }
+  });
+}
+
+TEST_CASE("quantize: every count, the product rounds before the code does") {
+  for_each_supported_isa([](const kernels::KernelTable& t) {
+    Numbers numbers(5);
+    for (std::int64_t count = 0; count <= longest; ++count) {
+      const int bits = 1 + static_cast<int>(count % 8);
+      const int max_code = (1 << bits) - 1;
+      const float clip = numbers.real(0.5F, 6.0F);
+      const float inverse_step = static_cast<float>(max_code) / clip;
+      GuardedArray<float> x(count);
+      GuardedArray<std::uint8_t> codes(count);
+      // Half of the values lie next to a boundary between two codes.
+      x.fill([&] {
+        const float any = numbers.real(-0.25F * clip, 1.25F * clip);
+        if (numbers.bits() % 2 == 0) return any;
+        const float boundary =
+            (static_cast<float>(numbers.between(0, max_code)) + 0.5F) / inverse_step;
+        return std::nextafter(boundary, numbers.bits() % 2 == 0 ? 0.0F : 10.0F);
+      });
+      t.quantize({.x = x.data(),
+                  .count = count,
+                  .clip = clip,
+                  .inverse_step = inverse_step,
+                  .max_code = max_code,
+                  .codes = codes.data()});
+      int wrong = 0;
+      for (std::int64_t i = 0; i < count; ++i) {
+        wrong += codes[i] != quantize_reference(x[i], clip, inverse_step, max_code);
+      }
+      CAPTURE(count);
+      CHECK(wrong == 0);
+    }
+  });
+}
+
+TEST_CASE("quantize: a product above the last code stays at the last code") {
+  for_each_supported_isa([](const kernels::KernelTable& t) {
+    std::vector<float> x(70, 3e38F);
+    std::vector<std::uint8_t> codes(70);
+    t.quantize({.x = x.data(),
+                .count = 70,
+                .clip = 3e38F,
+                .inverse_step = 3e38F,
+                .max_code = 200,
+                .codes = codes.data()});
+    CHECK(std::all_of(codes.begin(), codes.end(), [](std::uint8_t c) { return c == 200; }));
+  });
+}
+
+TEST_CASE("requantize: fma, residual, relu, bit for bit") {
+  for_each_supported_isa([](const kernels::KernelTable& t) {
+    Numbers numbers(6);
+    for (std::int64_t count = 0; count <= longest; ++count) {
+      GuardedArray<std::int32_t> sums(count);
+      GuardedArray<float> scale(count), bias(count), residual(count), y(count);
+      // Beyond 2^24 the conversion to float rounds.
+      sums.fill([&] {
+        return static_cast<std::int32_t>(count % 2 == 0 ? numbers.between(-30000, 30000)
+                                                        : numbers.between(-2147483647, 2147483647));
+      });
+      scale.fill([&] { return numbers.real(-0.01F, 0.01F); });
+      bias.fill([&] { return numbers.real(-1.0F, 1.0F); });
+      residual.fill([&] { return numbers.real(-1.0F, 1.0F); });
+      for (const bool with_residual : {false, true}) {
+        for (const bool relu : {false, true}) {
+          t.requantize({.sums = sums.data(),
+                        .count = count,
+                        .scale = scale.data(),
+                        .bias = bias.data(),
+                        .residual = with_residual ? residual.data() : nullptr,
+                        .relu = relu,
+                        .y = y.data()});
+          int wrong = 0;
+          for (std::int64_t i = 0; i < count; ++i) {
+            float expected = std::fma(static_cast<float>(sums[i]), scale[i], bias[i]);
+            if (with_residual) expected += residual[i];
+            if (relu && !(expected > 0)) expected = 0.0F;
+            wrong += std::bit_cast<std::uint32_t>(y[i]) != std::bit_cast<std::uint32_t>(expected);
+          }
+          CAPTURE(count);
+          CAPTURE(with_residual);
+          CAPTURE(relu);
+          CHECK(wrong == 0);
+        }
+      }
+    }
+  });
+}
+
+TEST_CASE("requantize: the residual may be the output; relu turns NaN and -0 into +0") {
+  for_each_supported_isa([](const kernels::KernelTable& t) {
+    constexpr std::int64_t count = 37;
+    const std::vector<std::int32_t> sums(count, 2);
+    const std::vector<float> scale(count, 3.0F);
+    const std::vector<float> bias(count, 0.5F);
+    std::vector<float> y(count, 10.0F);
+    kernels::Requantize operands{.sums = sums.data(),
+                                 .count = count,
+                                 .scale = scale.data(),
+                                 .bias = bias.data(),
+                                 .residual = y.data(),
+                                 .y = y.data()};
+    t.requantize(operands);
+    CHECK(std::all_of(y.begin(), y.end(), [](float v) { return v == 16.5F; }));
+
+    const std::vector<float> nan(count, std::numeric_limits<float>::quiet_NaN());
+    operands.bias = nan.data();
+    operands.residual = nullptr;
+    operands.relu = true;
+    t.requantize(operands);
+    CHECK(std::all_of(y.begin(), y.end(), [](float v) { return v == 0 && !std::signbit(v); }));
+
+    const std::vector<std::int32_t> zeros(count, 0);
+    const std::vector<float> negative_zero(count, -0.0F);
+    operands.sums = zeros.data();
+    operands.scale = negative_zero.data();
+    operands.bias = negative_zero.data();
+    t.requantize(operands);
+    CHECK(std::all_of(y.begin(), y.end(), [](float v) { return v == 0 && !std::signbit(v); }));
+  });
+}
+
+TEST_CASE("pack_codes: the documented bit order, and unpack_codes inverts it") {
+  for_each_supported_isa([](const kernels::KernelTable& t) {
+    Numbers numbers(7);
+    for (int bits = 1; bits <= 8; ++bits) {
+      for (std::int64_t count = 0; count <= longest; ++count) {
+        GuardedArray<std::uint8_t> codes(count), back(count);
+        // Bits above the width must not leak into the neighbours.
+        codes.fill([&] { return static_cast<std::uint8_t>(numbers.between(0, 255)); });
+        const std::int64_t size = (count * bits + 7) / 8;
+        GuardedArray<std::uint8_t> bytes(size);
+        bytes.fill([] { return std::uint8_t{0xa5}; });
+        t.pack_codes(codes.data(), count, bits, bytes.data());
+        t.unpack_codes(bytes.data(), count, bits, back.data());
+        int wrong = 0;
+        for (std::int64_t bit = 0; bit < size * 8; ++bit) {
+          const int expected = bit < count * bits ? codes[bit / bits] >> (bit % bits) & 1 : 0;
+          wrong += (bytes[bit / 8] >> (bit % 8) & 1) != expected;
+        }
+        for (std::int64_t i = 0; i < count; ++i) {
+          wrong += back[i] != (codes[i] & ((1 << bits) - 1));
+        }
+        CAPTURE(bits);
+        CAPTURE(count);
+        CHECK(wrong == 0);
+      }
+    }
+  });
+}
+
+TEST_CASE("pack_planes: most significant plane first, strides, zero tail") {
+  for_each_supported_isa([](const kernels::KernelTable& t) {
+    Numbers numbers(8);
+    for (int bits = 1; bits <= 8; ++bits) {
+      for (std::int64_t count = 0; count <= longest; ++count) {
+        GuardedArray<std::uint8_t> codes(count);
+        codes.fill([&] { return static_cast<std::uint8_t>(numbers.between(0, 255)); });
+        const std::int64_t words = (count + 63) / 64;
+        const std::int64_t word_stride = 1 + bits % 3;
+        const std::int64_t plane_stride = words * word_stride + 2;
+        constexpr std::uint64_t untouched = 0x0123456789abcdefU;
+        GuardedArray<std::uint64_t> planes(bits * plane_stride);
+        planes.fill([] { return untouched; });
+        t.pack_planes({.codes = codes.data(),
+                       .count = count,
+                       .bits = bits,
+                       .planes = planes.data(),
+                       .plane_stride = plane_stride,
+                       .word_stride = word_stride});
+        int wrong = 0;
+        for (int p = 0; p < bits; ++p) {
+          for (std::int64_t at = 0; at < plane_stride; ++at) {
+            std::uint64_t expected = untouched;
+            if (at % word_stride == 0 && at / word_stride < words) {
+              expected = 0;
+              for (std::int64_t i = 0; i < 64; ++i) {
+                const std::int64_t code = at / word_stride * 64 + i;
+                if (code >= count) break;
+                expected |= std::uint64_t{(codes[code] >> (bits - 1 - p)) & 1U} << i;
+              }
+            }
+            wrong += planes[p * plane_stride + at] != expected;
+          }
+        }
+        CAPTURE(bits);
+        CAPTURE(count);
+        CHECK(wrong == 0);
+      }
+    }
+  });
+}
+
+TEST_CASE("sum_codes: every count") {
+  for_each_supported_isa([](const kernels::KernelTable& t) {
+    Numbers numbers(9);
+    for (std::int64_t count = 0; count <= longest; ++count) {
+      GuardedArray<std::uint8_t> codes(count);
+      codes.fill([&] { return static_cast<std::uint8_t>(numbers.between(200, 255)); });
+      std::uint64_t expected = 0;
+      for (std::int64_t i = 0; i < count; ++i) expected += codes[i];
+      CHECK(t.sum_codes(codes.data(), count) == expected);
+    }
+  });
+}

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tile kernels of every table against the formulas of kernel_table.hpp.
+#include "every_isa.hpp"
+
+#include <bit>
+#include <cmath>
+
+using bitdial_test::for_each_supported_isa;
+using bitdial_test::GuardedArray;
+using bitdial_test::Numbers;
+namespace kernels = bitdial::kernels;
+
+TEST_CASE("every table is complete") {
+  for_each_supported_isa([](const kernels::KernelTable& t) {
+    CHECK((t.gemm_f32.run != nullptr));
+    CHECK((t.gemm_u8s8.run != nullptr));
+    CHECK((t.gemm_planes.run != nullptr));
+    CHECK((t.dot_bits != nullptr));
+    CHECK((t.quantize != nullptr));
+    CHECK((t.requantize != nullptr));
+    CHECK((t.pack_codes != nullptr));
+    CHECK((t.unpack_codes != nullptr));
+    CHECK((t.pack_planes != nullptr));
+    CHECK((t.sum_codes != nullptr));
+  });
+}
+
+TEST_CASE("f32 tile: one chain of fused multiply-adds, from zero or from C") {
+  for_each_supported_isa([](const kernels::KernelTable& t) {
+    const std::int64_t width = t.gemm_f32.cols;
+    for (std::int64_t rows = 1; rows <= t.gemm_f32.rows; ++rows) {
+      for (const std::int64_t depth : {0, 1, 2, 3, 17, 64}) {
+        for (const std::int64_t cols : {std::int64_t{1}, width / 2, width / 2 + 1, width}) {
+          Numbers numbers(static_cast<std::uint64_t>(rows * 100 + depth));
+          const std::int64_t a_stride = depth + 3;
+          const std::int64_t c_stride = width + 5;
+          GuardedArray<float> a((rows - 1) * a_stride + depth);
+          GuardedArray<float> b(depth * width);
+          GuardedArray<float> c((rows - 1) * c_stride + width);
+          a.fill([&] { return numbers.real(-2, 2); });
+          b.fill([&] { return numbers.real(-2, 2); });
+          for (const bool accumulate : {false, true}) {
+            c.fill([&] { return numbers.real(-1, 1); });
+            const std::vector<float> before(c.data(), c.data() + c.size());
+            t.gemm_f32.run({.rows = rows,
+                            .cols = cols,
+                            .depth = depth,
+                            .a = a.data(),
+                            .a_stride = a_stride,
+                            .b = b.data(),
+                            .c = c.data(),
+                            .c_stride = c_stride,
+                            .accumulate = accumulate});
+            int wrong = 0;
+            for (std::int64_t r = 0; r < rows; ++r) {
+              for (std::int64_t j = 0; j < cols; ++j) {
+                const auto at = static_cast<std::size_t>(r * c_stride + j);
+                float expected = accumulate ? before[at] : 0.0F;
+                for (std::int64_t k = 0; k < depth; ++k) {
+                  expected = std::fma(a[r * a_stride + k], b[k * width + j], expected);
+                }
+                wrong += c[r * c_stride + j] != expected;
+              }
+              for (std::int64_t j = width; r + 1 < rows && j < c_stride; ++j) {
+                wrong += c[r * c_stride + j] != before[static_cast<std::size_t>(r * c_stride + j)];
+              }
+            }
+            CAPTURE(rows);
+            CAPTURE(depth);
+            CAPTURE(cols);
+            CHECK(wrong == 0);
+          }
+        }
+      }
+    }
+  });
+}
+
+TEST_CASE("u8 x s8 tile: exact sums, extreme codes, no access outside") {
+  for_each_supported_isa([](const kernels::KernelTable& t) {
+    const std::int64_t width = t.gemm_u8s8.cols;
+    enum class Fill { random, lowest, highest };
+    for (std::int64_t rows = 1; rows <= t.gemm_u8s8.rows; ++rows) {
+      for (const std::int64_t groups : {0, 1, 2, 3, 16, 33}) {
+        for (const Fill fill : {Fill::random, Fill::lowest, Fill::highest}) {
+          const std::int64_t cols = 1 + (rows * 7 + groups) % width;
+          Numbers numbers(static_cast<std::uint64_t>(rows * 100 + groups));
+          const std::int64_t a_stride = groups * 4 + 1;
+          const std::int64_t c_stride = width + 3;
+          GuardedArray<std::uint8_t> a((rows - 1) * a_stride + groups * 4);
+          GuardedArray<std::int8_t> b(groups * 4 * width);
+          GuardedArray<std::int32_t> c((rows - 1) * c_stride + width);
+          a.fill([&] {
+            return static_cast<std::uint8_t>(fill == Fill::random ? numbers.between(0, 255) : 255);
+          });
+          b.fill([&] {
+            return static_cast<std::int8_t>(fill == Fill::random   ? numbers.between(-128, 127)
+                                            : fill == Fill::lowest ? -128
+                                                                   : 127);
+          });
+          c.fill([] { return 12345; });
+          t.gemm_u8s8.run({.rows = rows,
+                           .cols = cols,
+                           .groups = groups,
+                           .a = a.data(),
+                           .a_stride = a_stride,
+                           .b = b.data(),
+                           .c = c.data(),
+                           .c_stride = c_stride});
+          int wrong = 0;
+          for (std::int64_t r = 0; r < rows; ++r) {
+            for (std::int64_t j = 0; j < cols; ++j) {
+              std::int32_t expected = 0;
+              for (std::int64_t k = 0; k < groups * 4; ++k) {
+                expected += a[r * a_stride + k] * b[(k / 4 * width + j) * 4 + k % 4];
+              }
+              wrong += c[r * c_stride + j] != expected;
+            }
+            for (std::int64_t j = width; r + 1 < rows && j < c_stride; ++j) {
+              wrong += c[r * c_stride + j] != 12345;
+            }
+          }
+          CAPTURE(rows);
+          CAPTURE(groups);
+          CAPTURE(static_cast<int>(fill));
+          CHECK(wrong == 0);
+        }
+      }
+    }
+  });
+}
+
+TEST_CASE("plane tile: sums of code products for all pairs of widths") {
+  for_each_supported_isa([](const kernels::KernelTable& t) {
+    const std::int64_t width = t.gemm_planes.cols;
+    for (std::int64_t words : {0, 1, 2, 5, 31, 32, 63}) {
+      for (std::int64_t a_planes = 1; a_planes <= 8; a_planes += 1 + (words > 5)) {
+        for (std::int64_t b_planes = 1; b_planes <= 8; b_planes += 1 + 2 * (words > 5)) {
+          const std::int64_t rows = 1 + (a_planes * 3 + b_planes) % t.gemm_planes.rows;
+          const std::int64_t cols = 1 + (a_planes * 5 + b_planes + words) % width;
+          Numbers numbers(static_cast<std::uint64_t>(words * 100 + a_planes * 10 + b_planes));
+          const std::int64_t a_stride = a_planes * words + 1;
+          GuardedArray<std::uint64_t> a((rows - 1) * a_stride + a_planes * words);
+          GuardedArray<std::uint64_t> b(b_planes * words * width);
+          GuardedArray<std::int32_t> c((rows - 1) * width + width);
+          const bool ones = a_planes == b_planes;
+          a.fill([&] { return ones ? ~std::uint64_t{0} : numbers.bits(); });
+          b.fill([&] { return ones ? ~std::uint64_t{0} : numbers.bits(); });
+          t.gemm_planes.run({.rows = rows,
+                             .cols = cols,
+                             .words = words,
+                             .a_planes = a_planes,
+                             .b_planes = b_planes,
+                             .a = a.data(),
+                             .a_stride = a_stride,
+                             .b = b.data(),
+                             .c = c.data(),
+                             .c_stride = width});
+          int wrong = 0;
+          for (std::int64_t r = 0; r < rows; ++r) {
+            for (std::int64_t j = 0; j < cols; ++j) {
+              std::int64_t expected = 0;
+              for (std::int64_t s = 0; s < a_planes; ++s) {
+                for (std::int64_t p = 0; p < b_planes; ++p) {
+                  for (std::int64_t w = 0; w < words; ++w) {
+                    const std::int64_t common = std::popcount(a[r * a_stride + s * words + w] &
+                                                              b[(p * words + w) * width + j]);
+                    expected += common * (std::int64_t{1} << (a_planes - 1 - s)) *
+                                (std::int64_t{1} << (b_planes - 1 - p));
+                  }
+                }
+              }
+              wrong += c[r * width + j] != expected;
+            }
+          }
+          CAPTURE(words);
+          CAPTURE(a_planes);
+          CAPTURE(b_planes);
+          CHECK(wrong == 0);
+        }
+      }
+    }
+  });
+}
+
+TEST_CASE("dot_bits: every length around the step of the kernels, zeros, ones, any bits") {
+  for_each_supported_isa([](const kernels::KernelTable& t) {
+    for (std::int64_t words = 0; words <= 600; words += words < 40 ? 1 : 67) {
+      for (const int kind : {0, 1, 2}) {
+        Numbers numbers(static_cast<std::uint64_t>(words + 1));
+        GuardedArray<std::uint64_t> a(words);
+        GuardedArray<std::uint64_t> b(words, {.at_start = true});
+        a.fill([&] { return kind == 0 ? numbers.bits() : ~std::uint64_t{0}; });
+        b.fill([&] { return kind == 2 ? ~std::uint64_t{0} : numbers.bits(); });
+        std::uint64_t expected = 0;
+        for (std::int64_t i = 0; i < words; ++i) {
+          expected += static_cast<std::uint64_t>(std::popcount(a[i] & b[i]));
+        }
+        CAPTURE(words);
+        CHECK(t.dot_bits(a.data(), b.data(), words) == expected);
+      }
+    }
+  });
+}

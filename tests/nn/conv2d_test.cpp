@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+#include <bitdial/nn/conv2d.hpp>
+#include <bitdial/nn/traverse.hpp>
+#include <support/tensors.hpp>
+
+using namespace bitdial;
+
+TEST_CASE("options out of range name every option") {
+  for (const nn::Conv2dOptions& options :
+       {nn::Conv2dOptions{.in = 0}, nn::Conv2dOptions{.out = -1}, nn::Conv2dOptions{.kernel = 0},
+        nn::Conv2dOptions{.stride = 0}, nn::Conv2dOptions{.padding = -1}}) {
+    CHECK_THROWS_AS(nn::Conv2d{options}, ConfigError);
+  }
+  CHECK(test::error_text<ConfigError>(
+            [] { nn::Conv2d({.in = 3, .out = 5, .kernel = 7, .stride = 0, .padding = 2}); }) ==
+        "conv2d: channels, kernel and stride must be at least 1 and padding at least 0, got in 3, "
+        "out 5, kernel 7, stride 0, padding 2");
+}
+
+TEST_CASE("geometry and weight shape follow the options") {
+  nn::Conv2d conv({.in = 3, .out = 5, .kernel = 7, .stride = 2, .padding = 4});
+  CHECK(conv.weight().value.shape() == Shape{5, 7, 7, 3});
+  CHECK(conv.weight().role == nn::ParameterRole::weight);
+  const nn::LayerGeometry geometry = conv.geometry();
+  CHECK(geometry.kind == ops::NodeKind::conv2d);
+  CHECK(geometry.out_channels == 5);
+  CHECK(geometry.in_channels == 3);
+  CHECK(geometry.window == ops::Window{7, 7, 2, 2, 4, 4, 1, 1});
+  CHECK(nn::parameter_count(conv) == 5 * 49 * 3);
+}
+
+TEST_CASE("a value computed by hand, with stride and padding") {
+  nn::Conv2d conv({.in = 1, .out = 1, .kernel = 2, .stride = 2, .padding = 1});
+  for (std::int64_t i = 0; i < 4; ++i) conv.weight().value[i] = static_cast<float>(i + 1);
+  Tensor<float> x({1, 2, 2, 1});
+  for (std::int64_t i = 0; i < 4; ++i) x[i] = static_cast<float>(10 * (i + 1));
+  Tape tape;
+  const PrecisionPlan plan;
+  const Var y = conv.forward(tape.borrow(x), {.plan = plan});
+  REQUIRE(y.shape() == Shape{1, 2, 2, 1});
+  // Each corner of the image lies under the opposite corner of the window.
+  CHECK(y.value()[0] == 4.0F * 10.0F);
+  CHECK(y.value()[1] == 3.0F * 20.0F);
+  CHECK(y.value()[2] == 2.0F * 30.0F);
+  CHECK(y.value()[3] == 1.0F * 40.0F);
+}
+
+TEST_CASE("an input with other channels is refused with both sides") {
+  nn::Conv2d conv({.in = 3, .out = 16, .kernel = 3});
+  Tape tape;
+  const PrecisionPlan plan;
+  const Var x = tape.constant(Tensor<float>({8, 32, 32, 4}));
+  CHECK(test::error_text<ShapeError>(
+            [&] { static_cast<void>(conv.forward(x, {.plan = plan})); }) ==
+        "conv2d: weight [16, 3, 3, 3] expects 3 input channels, x is [8, 32, 32, 4]");
+}
+
+TEST_CASE("a real-valued layer does not pack and says what does") {
+  const nn::Conv2d conv({.in = 1, .out = 1});
+  CHECK(test::contains(
+      test::error_text<ConfigError>([&] { static_cast<void>(nn::describe(conv)); }),
+      "SwitchableLayer<Conv2d"));
+}

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <bitdial/ops/conv2d.hpp>
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include <bitdial/autodiff/grad_check.hpp>
+
+#include "op_support.hpp"
+
+using namespace bitdial;
+using namespace op_test;
+using ops::Window;
+
+namespace {
+
+struct Case {
+  Shape x;
+  std::int64_t out;
+  Window window;
+
+  Shape w() const { return {out, window.kernel_h, window.kernel_w, x[3]}; }
+  Shape y() const { return ops::conv2d_output_shape(x, w(), window); }
+};
+
+// Odd channels and extents; every branch of stride, padding, dilation; kernels larger than the
+// image; windows that leave input rows unused.
+const std::vector<Case> cases = {
+    {{2, 5, 7, 3}, 5, Window::square(3, {.padding = 1})},
+    {{1, 7, 5, 5}, 3, Window::square(3, {.stride = 2, .padding = 1})},
+    {{2, 7, 7, 3}, 17, Window::square(1, {.stride = 2})},
+    {{1, 5, 7, 17}, 3, Window::square(1)},
+    {{2, 5, 7, 3}, 5, Window::square(3)},
+    {{1, 5, 7, 3}, 5, Window::square(3, {.padding = 2})},
+    {{1, 7, 9, 3}, 5, Window::square(3, {.padding = 2, .dilation = 2})},
+    {{1, 9, 8, 2}, 3, Window::square(3, {.stride = 2, .padding = 1, .dilation = 2})},
+    {{1, 9, 8, 2}, 3, Window::square(3, {.stride = 2, .padding = 1, .dilation = 3})},
+    {{1, 11, 10, 2}, 3, Window::square(3, {.stride = 4, .padding = 1, .dilation = 2})},
+    {{1, 5, 9, 3}, 4, {.kernel_h = 1, .kernel_w = 7, .padding_w = 3}},
+    {{1, 9, 5, 3}, 4, {.kernel_h = 7, .kernel_w = 1, .padding_h = 3}},
+    {{1, 3, 3, 2}, 3, Window::square(5, {.padding = 2})},
+    {{2, 8, 8, 3}, 2, Window::square(2, {.stride = 3})},
+    {{1, 6, 6, 1}, 1, {.kernel_h = 2, .kernel_w = 3, .stride_h = 2, .stride_w = 1, .padding_w = 1}},
+    {{3, 13, 11, 33}, 40, Window::square(3, {.padding = 1})},
+};
+
+// The definition, one multiplication after the other: calls f(index of y, of x, of w).
+template <class F>
+void for_each_product(const Case& c, F f) {
+  const Shape y = c.y();
+  const Shape w = c.w();
+  for (std::int64_t n = 0; n < y[0]; ++n)
+    for (std::int64_t oh = 0; oh < y[1]; ++oh)
+      for (std::int64_t ow = 0; ow < y[2]; ++ow)
+        for (std::int64_t o = 0; o < y[3]; ++o)
+          for (std::int64_t kh = 0; kh < w[1]; ++kh)
+            for (std::int64_t kw = 0; kw < w[2]; ++kw)
+              for (std::int64_t i = 0; i < w[3]; ++i) {
+                const Window& v = c.window;
+                const std::int64_t ih = oh * v.stride_h + kh * v.dilation_h - v.padding_h;
+                const std::int64_t iw = ow * v.stride_w + kw * v.dilation_w - v.padding_w;
+                if (ih < 0 || ih >= c.x[1] || iw < 0 || iw >= c.x[2]) continue;
+                f(((n * y[1] + oh) * y[2] + ow) * y[3] + o,
+                  ((n * c.x[1] + ih) * c.x[2] + iw) * c.x[3] + i,
+                  ((o * w[1] + kh) * w[2] + kw) * w[3] + i);
+              }
+}
+
+template <class T>
+void check_close(const Tensor<T>& actual, const Tensor<double>& expected, double tolerance) {
+  REQUIRE(actual.shape() == expected.shape());
+  double worst = 0.0;
+  for (std::int64_t i = 0; i < actual.size(); ++i) {
+    worst = std::max(worst, std::abs(static_cast<double>(actual[i]) - expected[i]));
+  }
+  CHECK(worst <= tolerance);
+}
+
+template <class T>
+void check_against_definition(double tolerance) {
+  for (const Case& c : cases) {
+    CAPTURE(c.x.text());
+    CAPTURE(c.w().text());
+    const auto x = random_tensor<T>(c.x, 1);
+    const auto w = random_tensor<T>(c.w(), 2);
+    const auto dy = random_tensor<T>(c.y(), 3);
+    Tensor<double> y_exact(c.y());
+    Tensor<double> dx_exact(c.x, 0.5);
+    Tensor<double> dw_exact(c.w(), 0.25);
+    for_each_product(c, [&](std::int64_t iy, std::int64_t ix, std::int64_t iw) {
+      y_exact[iy] += static_cast<double>(x[ix]) * static_cast<double>(w[iw]);
+      dx_exact[ix] += static_cast<double>(dy[iy]) * static_cast<double>(w[iw]);
+      dw_exact[iw] += static_cast<double>(dy[iy]) * static_cast<double>(x[ix]);
+    });
+    Tensor<T> y(c.y(), T{7});  // overwritten
+    ops::conv2d_forward(y.view(), x.view(), w.view(), c.window);
+    check_close(y, y_exact, tolerance);
+    Tensor<T> dx(c.x, T{0.5});  // added to
+    ops::conv2d_backward_input(dx.view(), dy.view(), w.view(), c.window);
+    check_close(dx, dx_exact, tolerance);
+    Tensor<T> dw(c.w(), T{0.25});
+    ops::conv2d_backward_weight(dw.view(), dy.view(), x.view(), c.window);
+    check_close(dw, dw_exact, tolerance);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("conv2d and its derivatives match the definition in double") {
+  check_against_definition<double>(1e-11);
+}
+
+TEST_CASE("conv2d and its derivatives match the double result in float") {
+  check_against_definition<float>(2e-4);
+}
+
+TEST_CASE("conv2d derivatives match finite differences") {
+  for (const Case& c : cases) {
+    if (c.x.size() > 700) continue;
+    CAPTURE(c.x.text());
+    CAPTURE(c.w().text());
+    auto x = random_tensor<double>(c.x, 1);
+    auto w = random_tensor<double>(c.w(), 2);
+    const auto dy = random_tensor<double>(c.y(), 3);
+    const auto loss = [&] {
+      Tensor<double> y(c.y());
+      ops::conv2d_forward(y.view(), x.view(), w.view(), c.window);
+      return dot(y, dy);
+    };
+    Tensor<double> dx(c.x);
+    Tensor<double> dw(c.w());
+    ops::conv2d_backward_input(dx.view(), dy.view(), w.view(), c.window);
+    ops::conv2d_backward_weight(dw.view(), dy.view(), x.view(), c.window);
+    const GradCheck of_x = check_gradient(x.view(), dx.view(), loss);
+    const GradCheck of_w = check_gradient(w.view(), dw.view(), loss);
+    CHECK_MESSAGE(of_x.error < 1e-8, of_x.text());
+    CHECK_MESSAGE(of_w.error < 1e-8, of_w.text());
+  }
+}
+
+TEST_CASE("conv2d of whole numbers is exact in float up to 2^24") {
+  // K = 9 * 64 = 576 products of at most 170 * 171: sums reach 2^24 and must not be rounded.
+  const Case c{{2, 9, 7, 64}, 19, Window::square(3, {.padding = 1})};
+  const auto x = integer_tensor<float>(c.x, 1, -170, 170);
+  auto w = integer_tensor<float>(c.w(), 2, -171, 171);
+  // One output channel with equal signs nearly reaches the limit.
+  for (std::int64_t k = 0; k < 576; ++k) w[k] = 171.0F;
+  Tensor<float> constant(c.x, 170.0F);
+  for (const Tensor<float>* input : {&x, static_cast<const Tensor<float>*>(&constant)}) {
+    std::vector<std::int64_t> sums(static_cast<std::size_t>(c.y().size()));
+    for_each_product(c, [&](std::int64_t iy, std::int64_t ix, std::int64_t iw) {
+      sums[static_cast<std::size_t>(iy)] +=
+          static_cast<std::int64_t>((*input)[ix]) * static_cast<std::int64_t>(w[iw]);
+    });
+    Tensor<float> y(c.y());
+    ops::conv2d_forward(y.view(), input->view(), w.view(), c.window);
+    std::int64_t wrong = 0;
+    for (std::int64_t i = 0; i < y.size(); ++i) {
+      wrong += static_cast<std::int64_t>(y[i]) != sums[static_cast<std::size_t>(i)];
+    }
+    CHECK(wrong == 0);
+  }
+}
+
+TEST_CASE("conv2d does not depend on the number of threads") {
+  for (const std::int64_t stride : {1, 2}) {
+    const Case c{{37, 9, 8, 5}, 6, Window::square(3, {.stride = stride, .padding = 1})};
+    const auto x = random_tensor<float>(c.x, 1);
+    const auto w = random_tensor<float>(c.w(), 2);
+    const auto dy = random_tensor<float>(c.y(), 3);
+    CHECK(same_for_every_thread_count([&] {
+      Tensor<float> y(c.y());
+      ops::conv2d_forward(y.view(), x.view(), w.view(), c.window);
+      return y;
+    }));
+    CHECK(same_for_every_thread_count([&] {
+      Tensor<float> dx(c.x);
+      ops::conv2d_backward_input(dx.view(), dy.view(), w.view(), c.window);
+      return dx;
+    }));
+    CHECK(same_for_every_thread_count([&] {
+      Tensor<float> dw(c.w());
+      ops::conv2d_backward_weight(dw.view(), dy.view(), x.view(), c.window);
+      return dw;
+    }));
+  }
+}
+
+TEST_CASE("conv2d of an empty batch is empty") {
+  const Case c{{0, 5, 5, 3}, 4, Window::square(3)};
+  const auto x = Tensor<float>(c.x);
+  const auto w = random_tensor<float>(c.w(), 2);
+  Tensor<float> y(c.y());
+  Tensor<float> dx(c.x);
+  Tensor<float> dw(c.w(), 3.0F);
+  ops::conv2d_forward(y.view(), x.view(), w.view(), c.window);
+  ops::conv2d_backward_input(dx.view(), y.view(), w.view(), c.window);
+  ops::conv2d_backward_weight(dw.view(), y.view(), x.view(), c.window);
+  CHECK(dw[0] == 3.0F);
+}
+
+TEST_CASE("conv2d says which shapes do not fit") {
+  const auto message = [](const Shape& x, const Shape& w, const Window& window) -> std::string {
+    try {
+      static_cast<void>(ops::conv2d_output_shape(x, w, window));
+    } catch (const ShapeError& error) {
+      return error.what();
+    }
+    return "";
+  };
+  CHECK(message({8, 32, 32, 4}, {16, 3, 3, 3}, Window::square(3)) ==
+        "conv2d: weight [16, 3, 3, 3] expects 3 input channels, x is [8, 32, 32, 4]");
+  CHECK(message({8, 32, 4}, {16, 3, 3, 3}, Window::square(3)) ==
+        "conv2d: x must be [N, H, W, C], it is [8, 32, 4]");
+  CHECK(message({1, 5, 5, 3}, {4, 3, 3, 3}, Window::square(5)) ==
+        "conv2d: weight [4, 3, 3, 3] has a 3 x 3 kernel, the window is 5 x 5 with stride 1 x 1");
+  CHECK(message({1, 2, 5, 3}, {4, 3, 3, 3}, Window::square(3)) ==
+        "conv2d: a 3 x 3 window with padding 0 x 0 does not fit into x [1, 2, 5, 3]");
+  Tensor<float> y({1, 3, 3, 5});
+  const Tensor<float> x({1, 5, 5, 3});
+  const Tensor<float> w({4, 3, 3, 3});
+  CHECK_THROWS_WITH_AS(ops::conv2d_forward(y.view(), x.view(), w.view(), Window::square(3)),
+                       "conv2d: y must be [1, 3, 3, 4], it is [1, 3, 3, 5]", ShapeError);
+}

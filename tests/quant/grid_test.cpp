@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include <bitdial/quant/grid.hpp>
+
+using namespace bitdial;
+
+TEST_CASE("clamp_unit is clamp to [0, 1] with NaN at 0") {
+  for (const float x : {-1e30F, -1.0F, -1e-40F, -0.0F, 0.0F, 1e-40F, 0.3F, 0.99999994F, 1.0F,
+                        1.0000001F, 7.0F, std::numeric_limits<float>::infinity()}) {
+    CAPTURE(x);
+    CHECK(clamp_unit(x) == std::clamp(x, 0.0F, 1.0F));
+    CHECK_FALSE(std::signbit(clamp_unit(x)));
+  }
+  CHECK(clamp_unit(NAN) == 0.0F);
+  CHECK(clamp_unit(-NAN) == 0.0F);
+  CHECK(clamp_unit(-std::numeric_limits<float>::infinity()) == 0.0F);
+  CHECK(clamp_nan_low(NAN, -1.0F, 1.0F) == -1.0F);
+  CHECK(clamp_nan_low(-3.0F, -1.0F, 1.0F) == -1.0F);
+  CHECK(clamp_nan_low(0.25F, -1.0F, 1.0F) == 0.25F);
+  CHECK(clamp_nan_low(3.0F, -1.0F, 1.0F) == 1.0F);
+}
+
+TEST_CASE("RoundGrid: codes of its own values, ties to even") {
+  for (int bits = 1; bits <= 8; ++bits) {
+    const int top = (1 << bits) - 1;
+    for (int code = 0; code <= top; ++code) {
+      CHECK(RoundGrid::encode(static_cast<float>(code) / static_cast<float>(top), bits) == code);
+    }
+  }
+  CHECK(RoundGrid::encode(0.5F, 1) == 0);    // 0.5 -> 0
+  CHECK(RoundGrid::encode(0.5F, 2) == 2);    // 1.5 -> 2
+  CHECK(RoundGrid::encode(0.5F, 8) == 128);  // 127.5 -> 128
+}
+
+TEST_CASE("FloorGrid: the code of k bits is the code of 8 bits without its low bits") {
+  int mismatches = 0;
+  for (int i = 0; i <= 200000; ++i) {
+    const float u = static_cast<float>(i) / 200000.0F;
+    const int byte = FloorGrid::encode(u, 8);
+    mismatches += byte != std::min(255, static_cast<int>(std::floor(u * 256.0F)));
+    for (int bits = 1; bits < 8; ++bits)
+      mismatches += FloorGrid::encode(u, bits) != byte >> (8 - bits);
+  }
+  CHECK(mismatches == 0);
+  CHECK(FloorGrid::encode(1.0F, 3) == 7);
+  CHECK(FloorGrid::encode(NAN, 3) == 0);
+}

@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Installs what is missing, builds, and runs every test.
+#
+# usage: tests/run.sh [--quick]
+#   --quick   the release build only
+#
+# Three builds: release (GCC, every test), asan (GCC, the layers that handle memory and files), and
+# clang (every layer, assertions on). The last line is `N passed, N failed` with `, N skipped` if
+# any were; the exit code is 0 only if nothing failed.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+
+quick=no
+for argument in "$@"; do
+  case $argument in
+    --quick) quick=yes ;;
+    *) sed -n '3,10s/^# \{0,1\}//p' "$0"; exit 2 ;;
+  esac
+done
+
+scripts/install-dependencies.sh build tests || exit 1
+# Clang doubles the evidence but is not needed to use bitdial: without it, its part is skipped.
+scripts/install-dependencies.sh clang || echo "no Clang: its tests are skipped"
+
+jobs=$(nproc)
+started=$SECONDS
+passed=0 failed=0 skipped=0
+rows=()
+if command -v ccache >/dev/null; then export CMAKE_CXX_COMPILER_LAUNCHER=ccache; fi
+
+count() { # count ATTRIBUTE FILE: of the first line of a JUnit report
+  grep -o -m 1 "$1=\"[0-9]*\"" "$2" | head -n 1 | grep -o '[0-9]*'
+}
+
+# run NAME PRESET CMAKE-ARGUMENT...: one configuration, one row of the table.
+run() {
+  local name=$1 preset=$2 build=build/$2 begin=$SECONDS report tests
+  shift 2
+  report=$PWD/$build/tests.xml
+  echo "=== $name: build"
+  if ! cmake --preset "$preset" "$@" >"/tmp/bitdial-configure.$$" 2>&1; then
+    cat "/tmp/bitdial-configure.$$"
+    rows+=("$(printf '%-10s configuration failed' "$name")")
+    failed=$((failed + 1))
+    return
+  fi
+  # A file that does not compile is a failed test, not the end of the others.
+  cmake --build "$build" --parallel "$jobs" -- -k 0 || echo "=== $name: some targets do not build"
+  echo "=== $name: test"
+  rm -f "$report"
+  ctest --test-dir "$build" --parallel "$jobs" --output-on-failure --output-junit "$report"
+  if [ ! -s "$report" ]; then
+    rows+=("$(printf '%-10s no test report' "$name")")
+    failed=$((failed + 1))
+    return
+  fi
+  tests=$(count tests "$report")
+  local bad skip
+  bad=$(count failures "$report")
+  # A program that was not built counts as disabled or skipped there, with the status notrun.
+  skip=$(grep -c 'SKIP_RETURN_CODE' "$report")
+  local unbuilt=$(($(count skipped "$report") + $(count disabled "$report") - skip))
+  bad=$((bad + unbuilt))
+  passed=$((passed + tests - bad - skip))
+  failed=$((failed + bad))
+  skipped=$((skipped + skip))
+  rows+=("$(printf '%-10s %6d %6d %7d %7ds' "$name" $((tests - bad - skip)) "$bad" "$skip" \
+    $((SECONDS - begin)))")
+}
+
+run release release
+if [ "$quick" = no ]; then
+  run asan asan -DBITDIAL_BUILD_EXAMPLES=OFF \
+    "-DBITDIAL_TEST_LAYERS=core;io;kernels;quant;ops;data;deploy"
+  if command -v clang++ >/dev/null; then
+    run clang clang -DBITDIAL_BUILD_EXAMPLES=OFF \
+      "-DBITDIAL_TEST_LAYERS=core;io;kernels;quant;ops;autodiff;nn;switchable;models;train;data;deploy;interop;compile_fail"
+  else
+    rows+=("clang      skipped: no clang++")
+    skipped=$((skipped + 1))
+  fi
+fi
+rm -f "/tmp/bitdial-configure.$$"
+
+echo
+printf '%-10s %6s %6s %7s %8s\n' build passed failed skipped time
+printf '%s\n' "${rows[@]}"
+echo "total time $((SECONDS - started)) s"
+if [ "$skipped" -gt 0 ]; then
+  echo "$passed passed, $failed failed, $skipped skipped"
+else
+  echo "$passed passed, $failed failed"
+fi
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
