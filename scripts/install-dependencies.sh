@@ -3,7 +3,8 @@
 # The one place that installs what bitdial needs from the system.
 #
 # usage: scripts/install-dependencies.sh GROUP...
-#   build        a C++20 compiler, CMake, Ninja, zlib: enough for the library and the examples
+#   build        a C++20 compiler, CMake, Ninja, zlib: enough for the library
+#   examples     CLI11, which reads the options of the example programs
 #   tests        doctest, Eigen and Python for the tests
 #   clang        Clang with OpenMP and clang-format, for the second half of the tests
 #   bench        Google Benchmark
@@ -50,6 +51,9 @@ need_group() {
       need ninja-build "Ninja" command -v ninja
       need zlib1g-dev "zlib with its header" has_header zlib.h
       ;;
+    examples)
+      need libcli11-dev "CLI11 2.0 or newer" has_header CLI/CLI.hpp
+      ;;
     tests)
       need doctest-dev "doctest" has_header doctest/doctest.h
       need libeigen3-dev "Eigen 3.4 or newer" has_header Eigen/Core
@@ -68,14 +72,15 @@ need_group() {
       need dataset-fashion-mnist "Fashion-MNIST, four gzipped IDX files" has_images
       ;;
     *)
-      echo "install-dependencies: no group '$1'; there are build, tests, clang, bench, quickstart" >&2
+      echo "install-dependencies: no group '$1'; there are" \
+        "build, examples, tests, clang, bench, quickstart" >&2
       exit 2
       ;;
   esac
 }
 
 if [ $# -eq 0 ]; then
-  sed -n '5,11s/^# \{0,1\}//p' "$0"
+  sed -n '5,12s/^# \{0,1\}//p' "$0"
   exit 2
 fi
 for group in "$@"; do need_group "$group"; done

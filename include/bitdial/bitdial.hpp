@@ -7,6 +7,7 @@
 #include <bitdial/autodiff/tape.hpp>
 #include <bitdial/core/aligned_buffer.hpp>
 #include <bitdial/core/assert.hpp>
+#include <bitdial/core/block_cache.hpp>
 #include <bitdial/core/config.hpp>
 #include <bitdial/core/error.hpp>
 #include <bitdial/core/parallel.hpp>
@@ -27,14 +28,19 @@
 #include <bitdial/data/synthetic.hpp>
 #include <bitdial/deploy/activation_encoder.hpp>
 #include <bitdial/deploy/border_sums.hpp>
+#include <bitdial/deploy/executor.hpp>
 #include <bitdial/deploy/kernel_choice.hpp>
 #include <bitdial/deploy/model.hpp>
 #include <bitdial/deploy/model_format.hpp>
 #include <bitdial/deploy/network_check.hpp>
 #include <bitdial/deploy/pack.hpp>
 #include <bitdial/deploy/packed_network.hpp>
+#include <bitdial/deploy/patches.hpp>
 #include <bitdial/deploy/plan_compiler.hpp>
+#include <bitdial/deploy/prepared_encoder.hpp>
 #include <bitdial/deploy/prepared_weights.hpp>
+#include <bitdial/deploy/real_steps.hpp>
+#include <bitdial/deploy/session.hpp>
 #include <bitdial/fwd.hpp>
 #include <bitdial/io/byte_io.hpp>
 #include <bitdial/io/checksum.hpp>

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The public types by name only, for headers that pass them by reference or pointer. Templates
-// whose parameters are constrained by a concept need their own header and are not here.
+// The public types by name only, for headers that pass them by reference or pointer.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +13,6 @@ template <class T>
 class TensorView;
 template <class T>
 class Tensor;
-template <class T>
-class AlignedBuffer;
 class Random;
 template <class T>
 class Result;
@@ -48,8 +45,12 @@ class BasicVar;
 using Tape = BasicTape<float>;
 using Var = BasicVar<float>;
 
+template <int Bits, class Layout>
+class QTensor;
 template <int... Bits>
 struct BitList;
+template <class Layer, class Bits, class WeightPolicy, class ActivationPolicy, class Key>
+class SwitchableLayer;
 
 class Model;
 class Session;

@@ -57,8 +57,6 @@ TEST_CASE("a subset outside the data is an error") {
   const std::int64_t huge = INT64_MAX;
   for (const auto& [first, count] : std::vector<std::pair<std::int64_t, std::int64_t>>{
            {0, 6}, {5, 1}, {-1, 2}, {0, 0}, {2, -1}, {huge, huge}, {1, huge}}) {
-    CAPTURE(first);
-    CAPTURE(count);
     CHECK_THROWS_AS(static_cast<void>(dataset.subset(first, count)), ConfigError);
   }
   CHECK_THROWS_WITH(static_cast<void>(dataset.subset(3, 3)),

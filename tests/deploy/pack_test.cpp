@@ -16,7 +16,9 @@ using namespace bitdial;
 namespace {
 
 using AllWidths = BitList<8, 7, 6, 5, 4, 3, 2, 1>;
-using Zoo = test::Zoo<AllWidths>;
+
+const test::LayerFactory layers = test::watched_layers<AllWidths>();
+const test::Zoo zoo{layers};
 
 std::vector<PrecisionPlan> uniform_plans() {
   std::vector<PrecisionPlan> plans;
@@ -26,14 +28,14 @@ std::vector<PrecisionPlan> uniform_plans() {
   return plans;
 }
 
-/// Plans with a precision of its own for each of `layers` layers.
-std::vector<PrecisionPlan> mixed_plans(std::size_t layers, std::uint64_t seed) {
+/// Plans with a precision of its own for each of `count` layers.
+std::vector<PrecisionPlan> mixed_plans(std::size_t count, std::uint64_t seed) {
   Random random(seed, 5);
   const auto width = [&] { return 1 + static_cast<int>(random.below(8)); };
   std::vector<PrecisionPlan> plans;
   for (int i = 0; i < 6; ++i) {
     std::vector<Precision> precisions;
-    for (std::size_t layer = 0; layer < layers; ++layer) {
+    for (std::size_t layer = 0; layer < count; ++layer) {
       precisions.push_back({.w = width(), .a = width()});
     }
     plans.push_back(*PrecisionPlan::per_layer(std::move(precisions)));
@@ -45,8 +47,8 @@ std::vector<PrecisionPlan> mixed_plans(std::size_t layers, std::uint64_t seed) {
 
 TEST_CASE("every network, every pair of widths, every kernel table: the same bits") {
   const std::vector<PrecisionPlan> plans = uniform_plans();
-  auto networks = Zoo{}.networks();
-  for (Zoo::Network& entry : networks) {
+  auto networks = zoo.networks();
+  for (test::TestNetwork& entry : networks) {
     CAPTURE(entry.name);
     const Shape& image = entry.image;
     nn::Sequential& network = entry.modules;
@@ -58,27 +60,26 @@ TEST_CASE("every network, every pair of widths, every kernel table: the same bit
 }
 
 TEST_CASE("plans with a precision per layer") {
-  auto networks = Zoo{}.networks();
-  for (Zoo::Network& entry : networks) {
+  auto networks = zoo.networks();
+  for (test::TestNetwork& entry : networks) {
     CAPTURE(entry.name);
     const Shape& image = entry.image;
     nn::Sequential& network = entry.modules;
-    const std::vector<PrecisionPlan> plans =
-        mixed_plans(nn::quantized_layers(network).size(), 21);
+    const std::vector<PrecisionPlan> plans = mixed_plans(nn::quantized_layers(network).size(), 21);
     test::settle(network, image, plans, 22);
     test::check_packed(network, image, plans, test::ByteImages(4, image, 23), test::all_ways());
   }
 }
 
 TEST_CASE("pinned layers run at their own precision under every plan") {
-  Zoo zoo;
-  zoo.switching.pinned = Precision{.w = 8, .a = 8};
+  const test::LayerFactory pinned =
+      test::watched_layers<AllWidths>({.pinned = Precision{.w = 8, .a = 8}});
   nn::Sequential net;
-  zoo.conv(net, "stem", {.in = 3, .out = 6, .kernel = 3, .padding = 1});
+  pinned.conv(net, "stem", {.in = 3, .out = 6, .kernel = 3, .padding = 1});
   net.add<nn::Relu>("relu");
-  Zoo{}.conv(net, "middle", {.in = 6, .out = 5, .kernel = 3, .padding = 1});
+  layers.conv(net, "middle", {.in = 6, .out = 5, .kernel = 3, .padding = 1});
   net.add<nn::GlobalAveragePool>("mean");
-  zoo.head(net, "head", {.in = 5, .out = 3});
+  pinned.head(net, "head", {.in = 5, .out = 3});
   nn::number_layers(net);
   const std::vector<PrecisionPlan> plans{Precision{8, 8}, Precision{2, 3}, Precision{1, 1}};
   test::settle(net, {7, 6, 3}, plans, 31);
@@ -94,7 +95,7 @@ TEST_CASE("pinned layers run at their own precision under every plan") {
 TEST_CASE("the largest sums, beyond 2^24, round once") {
   // All weights at the ends of their range, all pixels at 255: |I| up to 27 * 27 * 255 * 255.
   nn::Sequential net;
-  Zoo{}.conv(net, "a", {.in = 27, .out = 4, .kernel = 5, .padding = 2});
+  layers.conv(net, "a", {.in = 27, .out = 4, .kernel = 5, .padding = 2});
   net.add<nn::GlobalAveragePool>("mean");
   nn::number_layers(net);
   const Shape image{6, 6, 27};
@@ -112,11 +113,39 @@ TEST_CASE("the largest sums, beyond 2^24, round once") {
   test::check_packed(net, image, plans, images, test::all_ways());
 }
 
+TEST_CASE("enough work to wake several threads") {
+  nn::Sequential body;
+  layers.conv(body, "b", {.in = 24, .out = 24, .kernel = 3, .padding = 1});
+  nn::Sequential net;
+  layers.conv(net, "a", {.in = 5, .out = 24, .kernel = 3, .padding = 1});
+  net.add<nn::Residual>("block", std::move(body));
+  net.add<nn::Relu>("relu");
+  net.add<nn::MaxPool2d>("pool", ops::Window::square(2, {.stride = 2}));
+  layers.conv(net, "c", {.in = 24, .out = 10, .kernel = 1});
+  nn::number_layers(net);
+  const Shape image{26, 22, 5};
+  const std::vector<PrecisionPlan> plans{Precision{8, 8}, Precision{3, 5}, Precision{1, 1}};
+  test::settle(net, image, plans, 43);
+  test::check_packed(net, image, plans, test::ByteImages(3, image, 44), test::all_ways());
+}
+
+TEST_CASE("a layer whose weights are all zero, a channel without scale") {
+  nn::Sequential net = zoo.plain();
+  nn::number_layers(net);
+  const std::vector<PrecisionPlan> plans{Precision{8, 8}, Precision{2, 2}, Precision{1, 1}};
+  test::settle(net, {9, 7, 3}, plans, 45);
+  for (const auto& [name, parameter] : nn::parameters(net)) {
+    if (name == "b.weight") parameter->value.fill(0.0F);
+    if (name.starts_with("a.bn") && name.ends_with("gamma")) parameter->value[1] = 0.0F;
+  }
+  test::check_packed(net, {9, 7, 3}, plans, test::ByteImages(3, {9, 7, 3}, 46), test::all_ways());
+}
+
 TEST_CASE("exact evaluation is fake-quantization with folded statistics, to f32 accuracy") {
   // At 8 bits the training graph differs from evaluation by the order of rounding only, as long as
   // no activation lies so near a threshold that it takes the other code: a single layer has none.
-  auto networks = Zoo{}.networks();
-  for (Zoo::Network& entry : networks) {
+  auto networks = zoo.networks();
+  for (test::TestNetwork& entry : networks) {
     CAPTURE(entry.name);
     const Shape& image = entry.image;
     nn::Sequential& network = entry.modules;
@@ -129,11 +158,11 @@ TEST_CASE("exact evaluation is fake-quantization with folded statistics, to f32 
     nn::Sequential* const net = &network;
     Tape tape;
     for (int pass = 0; pass < 40; ++pass) {
-      static_cast<void>(net->forward(tape.borrow(images.values),
-                                     {.plan = plans[0], .mode = nn::Mode::training}));
+      static_cast<void>(
+          net->forward(tape.borrow(images.values), {.plan = plans[0], .mode = nn::Mode::training}));
     }
-    const Var training = net->forward(tape.borrow(images.values),
-                                      {.plan = plans[0], .mode = nn::Mode::training});
+    const Var training =
+        net->forward(tape.borrow(images.values), {.plan = plans[0], .mode = nn::Mode::training});
     const auto evaluated = test::evaluate_plans(network, images, plans);
     const Tensor<float>& outputs = evaluated[0].outputs;
     double largest = 0.0;
@@ -151,8 +180,8 @@ TEST_CASE("exact evaluation is fake-quantization with folded statistics, to f32 
 TEST_CASE("what does not pack is refused with a reason") {
   const auto network = [] {
     nn::Sequential net;
-    Zoo{}.conv(net, "a", {.in = 2, .out = 3, .kernel = 1});
-    Zoo{}.conv(net, "b", {.in = 3, .out = 3, .kernel = 1});
+    layers.conv(net, "a", {.in = 2, .out = 3, .kernel = 1});
+    layers.conv(net, "b", {.in = 3, .out = 3, .kernel = 1});
     return net;
   };
   const Shape image{4, 4, 2};
@@ -181,7 +210,7 @@ TEST_CASE("what does not pack is refused with a reason") {
 
 TEST_CASE("equal networks give equal bytes, and every plan adds only its own state") {
   const auto bytes_at = [](const std::vector<PrecisionPlan>& plans) {
-    nn::Sequential net = Zoo{}.residual();
+    nn::Sequential net = zoo.residual();
     nn::number_layers(net);
     test::settle(net, {9, 7, 3}, {Precision{8, 8}, Precision{2, 8}}, 61);
     return *model_bytes(pack(net, {.plans = plans, .input_shape = {9, 7, 3}}));

@@ -3,7 +3,8 @@
 """The price of including a header, in preprocessed lines.
 
 Counted are the non-blank lines of `COMPILER -std=c++20 -DNDEBUG -E -P`: no comments, no line
-markers, no OpenMP; the same number on every run, and compile time follows it closely.
+markers, no OpenMP; the same number on every run, and compile time follows it closely. For scale:
+<string> is 19,000 lines, <algorithm> 21,000, the intrinsics of x86 40,000 (GCC 12).
 
 usage: check_budget.py ROOT COMPILER
 """
@@ -17,11 +18,10 @@ import tree
 # The first entry that a header starts with is its budget.
 BUDGET = [
     ("core/", 25_000),
-    ("quant/", 25_000),
-    ("kernels/dispatch.hpp", 60_000),
-    ("runtime.hpp", 60_000),
-    ("bitdial.hpp", 80_000),
-    ("", 80_000),
+    ("quant/", 45_000),
+    ("kernels/", 85_000),
+    ("runtime.hpp", 110_000),
+    ("", 125_000),
 ]
 
 

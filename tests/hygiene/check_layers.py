@@ -9,9 +9,9 @@ import sys
 
 import tree
 
-RANK = {"version.hpp": -1, "core": 0, "io": 1, "kernels": 1, "quant": 2, "ops": 3, "autodiff": 4,
+RANK = {"version.hpp": -1, "core": 0, "fwd.hpp": 0.5, "io": 1, "kernels": 1, "quant": 2, "ops": 3, "autodiff": 4,
         "nn": 5, "switchable": 6, "models": 7, "train": 7, "data": 7, "deploy": 7, "interop": 8,
-        "fwd.hpp": 9, "runtime.hpp": 9, "bitdial.hpp": 9}
+        "runtime.hpp": 9, "bitdial.hpp": 9}
 RUNTIME = {"version.hpp", "core", "io", "kernels", "quant", "ops", "deploy"}
 
 # Headers that are neither bitdial's nor portable C++, and the files that may include them.

@@ -75,7 +75,7 @@ def file_problems(root, name):
         yield f"{name}: a file is named after its one idea"
     if suffix in (".hpp", ".ipp", ".cpp") and not text.startswith(f"// {LICENCE}\n"):
         yield f"{name}:1: the first line must be '// {LICENCE}'"
-    if suffix in (".py", ".sh", ".cmake") and LICENCE not in text[:120]:
+    if suffix in (".py", ".sh", ".cmake", ".txt") and LICENCE not in text[:120]:
         yield f"{name}:1: no '{LICENCE}'"
     if text and not text.endswith("\n"):
         yield f"{name}: no end of line at the end of the file"

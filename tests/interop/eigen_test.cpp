@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdint>
 
+#include <doctest/doctest.h>
 #include <bitdial/core/tensor.hpp>
 #include <bitdial/interop/eigen.hpp>
-#include <doctest/doctest.h>
 
 using bitdial::Shape;
 using bitdial::Tensor;

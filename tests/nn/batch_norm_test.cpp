@@ -26,10 +26,11 @@ TEST_CASE("training normalises by the batch and moves the running statistics") {
   Tensor<float> x({4, 1});
   for (std::int64_t i = 0; i < 4; ++i) x[i] = static_cast<float>(i);  // mean 1.5, variance 1.25
   Tape tape;
-  const Var y = nn::batch_norm(tape.borrow(x), state, {.momentum = 0.25, .epsilon = 0.0},
-                               nn::Mode::training);
+  const Var y =
+      nn::batch_norm(tape.borrow(x), state, {.momentum = 0.25, .epsilon = 0.0}, nn::Mode::training);
   for (std::int64_t i = 0; i < 4; ++i) {
-    CHECK(y.value()[i] == doctest::Approx(2.0 * (static_cast<double>(i) - 1.5) / std::sqrt(1.25) + 5.0));
+    CHECK(y.value()[i] ==
+          doctest::Approx(2.0 * (static_cast<double>(i) - 1.5) / std::sqrt(1.25) + 5.0));
   }
   CHECK(state.running_mean[0] == doctest::Approx(0.25 * 1.5));
   CHECK(state.running_var[0] == doctest::Approx(0.75 + 0.25 * 1.25 * 4.0 / 3.0));

@@ -51,14 +51,13 @@ TEST_CASE("an input with other channels is refused with both sides") {
   Tape tape;
   const PrecisionPlan plan;
   const Var x = tape.constant(Tensor<float>({8, 32, 32, 4}));
-  CHECK(test::error_text<ShapeError>(
-            [&] { static_cast<void>(conv.forward(x, {.plan = plan})); }) ==
+  CHECK(test::error_text<ShapeError>([&] { static_cast<void>(conv.forward(x, {.plan = plan})); }) ==
         "conv2d: weight [16, 3, 3, 3] expects 3 input channels, x is [8, 32, 32, 4]");
 }
 
 TEST_CASE("a real-valued layer does not pack and says what does") {
   const nn::Conv2d conv({.in = 1, .out = 1});
-  CHECK(test::contains(
-      test::error_text<ConfigError>([&] { static_cast<void>(nn::describe(conv)); }),
-      "SwitchableLayer<Conv2d"));
+  CHECK(
+      test::contains(test::error_text<ConfigError>([&] { static_cast<void>(nn::describe(conv)); }),
+                     "SwitchableLayer<Conv2d"));
 }

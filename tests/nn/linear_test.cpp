@@ -35,8 +35,8 @@ TEST_CASE("an input with other features is refused with both sides") {
   const PrecisionPlan plan;
   Tape tape;
   const Var x = tape.constant(Tensor<float>({4, 5}));
-  const std::string text = test::error_text<ShapeError>(
-      [&] { static_cast<void>(linear.forward(x, {.plan = plan})); });
+  const std::string text =
+      test::error_text<ShapeError>([&] { static_cast<void>(linear.forward(x, {.plan = plan})); });
   CHECK(test::contains(text, "[3, 2]"));
   CHECK(test::contains(text, "[4, 5]"));
 }

@@ -33,7 +33,6 @@ TEST_CASE("values and graph nodes of the modules without state") {
         ops::GraphNode{.kind = Kind::average_pool2d, .inputs = {0, -1}, .window = window});
   CHECK(nn::describe(global).graph.nodes[1] ==
         ops::GraphNode{.kind = Kind::global_average_pool, .inputs = {0, -1}});
-  CHECK(nn::describe(relu).graph.nodes[1] ==
-        ops::GraphNode{.kind = Kind::relu, .inputs = {0, -1}});
+  CHECK(nn::describe(relu).graph.nodes[1] == ops::GraphNode{.kind = Kind::relu, .inputs = {0, -1}});
   CHECK(nn::state(largest).empty());
 }

@@ -62,9 +62,9 @@ TEST_CASE("names are dotted paths, in the order of addition") {
   net.add<nn::Conv2d>("stem", nn::Conv2dOptions{.in = 1, .out = 2, .kernel = 1});
   net.add<nn::GlobalAveragePool>("pool");
   net.add<nn::Sequential>("head", std::move(inner));
-  CHECK(parameter_names(net) ==
-        std::vector<std::string>{"stem.weight", "head.second.weight", "head.second.bias",
-                                 "head.first.weight", "head.first.bias"});
+  CHECK(parameter_names(net) == std::vector<std::string>{"stem.weight", "head.second.weight",
+                                                         "head.second.bias", "head.first.weight",
+                                                         "head.first.bias"});
   CHECK(nn::child_name("", "conv") == "conv");
   CHECK(nn::child_name("a.b", "conv") == "a.b.conv");
 }

@@ -232,15 +232,11 @@ std::string zero(const P& policy, int bits) {
   return concat("0 becomes ", value);
 }
 
-/// `backward` is the derivative of the surrogate: central differences in double.
+/// `backward` is the derivative of the surrogate at x: central differences in double.
 template <class P>
-std::string differentiable(const P& policy, int bits) {
+std::string differentiable_at(const P& policy, int bits, const std::vector<float>& x) {
   constexpr double h = 1e-6;
   const Quantizer<P> quantizer{policy};
-  std::vector<float> x = sample(41);
-  for (float& value : x) {  // off the kinks of the clamps
-    if (value == 0.0F || std::fabs(value) == 1.0F) value += 0.01F;
-  }
   bitdial::Random random(5, 0);
   std::vector<float> dy(x.size());
   for (float& gradient : dy) gradient = random.normal();
@@ -268,6 +264,19 @@ std::string differentiable(const P& policy, int bits) {
     }
   }
   return {};
+}
+
+/// The same at a random tensor and at its negation: the largest element has either sign.
+template <class P>
+std::string differentiable(const P& policy, int bits) {
+  std::vector<float> x = sample(41);
+  for (float& value : x) {  // off the kinks of the clamps
+    if (value == 0.0F || std::fabs(value) == 1.0F) value += 0.01F;
+  }
+  const std::string fault = differentiable_at(policy, bits, x);
+  if (!fault.empty()) return fault;
+  for (float& value : x) value = -value;
+  return differentiable_at(policy, bits, x);
 }
 
 /// At 32 bits the quantizer is its own surrogate.

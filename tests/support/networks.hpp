@@ -4,9 +4,10 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <memory>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -64,83 +65,112 @@ class Watched final : public bitdial::nn::Module {
   Layer layer_;
 };
 
-/// Networks over one list of widths and one pair of policies.
+/// Makes the switchable layers of a network, of one list of widths and one pair of policies.
+struct LayerFactory {
+  std::function<bitdial::nn::ModulePtr(const bitdial::nn::Conv2dOptions&)> make_conv;
+  std::function<bitdial::nn::ModulePtr(const bitdial::nn::LinearOptions&)> make_head;
+
+  void conv(bitdial::nn::Sequential& net, std::string name,
+            const bitdial::nn::Conv2dOptions& options) const {
+    net.add(std::move(name), make_conv(options));
+  }
+  void head(bitdial::nn::Sequential& net, std::string name,
+            const bitdial::nn::LinearOptions& options) const {
+    net.add(std::move(name), make_head(options));
+  }
+};
+
+/// Watched layers at `Bits` whose batch normalisation forgets quickly.
 template <class Bits, class Weights = bitdial::DoReFaWeights,
           class Activations = bitdial::DoReFaActivations>
+[[nodiscard]] LayerFactory watched_layers(
+    bitdial::SwitchableOptions<Weights, Activations> switching = {}) {
+  using bitdial::SwitchableLayer;
+  using bitdial::nn::Conv2d;
+  using bitdial::nn::Linear;
+  switching.batch_norm.momentum = 0.7;
+  return {[switching](const bitdial::nn::Conv2dOptions& options) {
+            return std::make_unique<SwitchableLayer<Watched<Conv2d>, Bits, Weights, Activations>>(
+                options, switching);
+          },
+          [switching](const bitdial::nn::LinearOptions& options) {
+            return std::make_unique<SwitchableLayer<Watched<Linear>, Bits, Weights, Activations>>(
+                options, switching);
+          }};
+}
+
+/// A network for images of one shape.
+struct TestNetwork {
+  std::string name;
+  bitdial::Shape image;  ///< [H, W, C]
+  bitdial::nn::Sequential modules;
+};
+
+/// Networks of odd shapes.
 struct Zoo {
-  using Conv = bitdial::SwitchableLayer<Watched<bitdial::nn::Conv2d>, Bits, Weights, Activations>;
-  using Head = bitdial::SwitchableLayer<Watched<bitdial::nn::Linear>, Bits, Weights, Activations>;
-  using Switching = typename Conv::Switching;
-  using Conv2dOptions = bitdial::nn::Conv2dOptions;
   using Sequential = bitdial::nn::Sequential;
+  using Relu = bitdial::nn::Relu;
+  using Residual = bitdial::nn::Residual;
   using Window = bitdial::ops::Window;
 
-  struct Network {
-    std::string_view name;
-    bitdial::Shape image;  ///< [H, W, C]
-    Sequential modules;
-  };
+  LayerFactory layers;
 
-  Switching switching{.batch_norm = {.momentum = 0.7}};
-
-  [[nodiscard]] std::vector<Network> networks() const {
-    std::vector<Network> all;
+  [[nodiscard]] std::vector<TestNetwork> networks() const {
+    std::vector<TestNetwork> all;
     all.push_back({"plain", {9, 7, 3}, plain()});
     all.push_back({"residual", {9, 7, 3}, residual()});
     all.push_back({"pools", {11, 8, 1}, pools()});
     all.push_back({"preactivated", {6, 5, 4}, preactivated()});
     all.push_back({"features", {2, 3, 19}, features()});
-    for (Network& network : all) bitdial::nn::number_layers(network.modules);
+    for (TestNetwork& network : all) bitdial::nn::number_layers(network.modules);
     return all;
   }
 
   /// Stride 2, 17 channels.
   [[nodiscard]] Sequential plain() const {
     Sequential net;
-    conv(net, "a", {.in = 3, .out = 5, .kernel = 3, .padding = 1});
-    net.template add<bitdial::nn::Relu>("a.relu");
-    conv(net, "b", {.in = 5, .out = 17, .kernel = 3, .stride = 2, .padding = 1});
-    net.template add<bitdial::nn::Relu>("b.relu");
-    net.template add<bitdial::nn::GlobalAveragePool>("mean");
-    head(net, "head", {.in = 17, .out = 4});
+    layers.conv(net, "a", {.in = 3, .out = 5, .kernel = 3, .padding = 1});
+    net.add<Relu>("a.relu");
+    layers.conv(net, "b", {.in = 5, .out = 17, .kernel = 3, .stride = 2, .padding = 1});
+    net.add<Relu>("b.relu");
+    net.add<bitdial::nn::GlobalAveragePool>("mean");
+    layers.head(net, "head", {.in = 17, .out = 4});
     return net;
   }
 
   /// A stem of stride 2, an identity block, a block with a 1x1 shortcut.
   [[nodiscard]] Sequential residual() const {
     Sequential identity;
-    conv(identity, "1", {.in = 5, .out = 5, .kernel = 3, .padding = 1});
-    identity.template add<bitdial::nn::Relu>("relu");
-    conv(identity, "2", {.in = 5, .out = 5, .kernel = 3, .padding = 1});
+    layers.conv(identity, "1", {.in = 5, .out = 5, .kernel = 3, .padding = 1});
+    identity.add<Relu>("relu");
+    layers.conv(identity, "2", {.in = 5, .out = 5, .kernel = 3, .padding = 1});
     Sequential body;
-    conv(body, "1", {.in = 5, .out = 17, .kernel = 3, .stride = 2, .padding = 1});
+    layers.conv(body, "1", {.in = 5, .out = 17, .kernel = 3, .stride = 2, .padding = 1});
     Sequential shortcut;
-    conv(shortcut, "1", {.in = 5, .out = 17, .kernel = 1, .stride = 2});
+    layers.conv(shortcut, "1", {.in = 5, .out = 17, .kernel = 1, .stride = 2});
     Sequential net;
-    conv(net, "stem", {.in = 3, .out = 5, .kernel = 3, .stride = 2, .padding = 1});
-    net.template add<bitdial::nn::Relu>("stem.relu");
-    net.template add<bitdial::nn::Residual>("identity", std::move(identity));
-    net.template add<bitdial::nn::Relu>("identity.relu");
-    net.template add<bitdial::nn::Residual>("down", std::move(body), std::move(shortcut));
-    net.template add<bitdial::nn::Relu>("down.relu");
-    net.template add<bitdial::nn::GlobalAveragePool>("mean");
-    head(net, "head", {.in = 17, .out = 3});
+    layers.conv(net, "stem", {.in = 3, .out = 5, .kernel = 3, .stride = 2, .padding = 1});
+    net.add<Relu>("stem.relu");
+    net.add<Residual>("identity", std::move(identity));
+    net.add<Relu>("identity.relu");
+    net.add<Residual>("down", std::move(body), std::move(shortcut));
+    net.add<Relu>("down.relu");
+    net.add<bitdial::nn::GlobalAveragePool>("mean");
+    layers.head(net, "head", {.in = 17, .out = 3});
     return net;
   }
 
   /// Kernels 5, 1 and 3; max and average pools with padding.
   [[nodiscard]] Sequential pools() const {
     Sequential net;
-    conv(net, "a", {.in = 1, .out = 17, .kernel = 5, .padding = 2});
-    net.template add<bitdial::nn::MaxPool2d>("largest",
-                                             Window::square(3, {.stride = 2, .padding = 1}));
-    net.template add<bitdial::nn::Relu>("a.relu");
-    conv(net, "b", {.in = 17, .out = 3, .kernel = 1});
-    net.template add<bitdial::nn::AveragePool2d>("mean2",
-                                                 Window::square(2, {.stride = 1, .padding = 1}));
-    conv(net, "c", {.in = 3, .out = 5, .kernel = 3});
-    net.template add<bitdial::nn::GlobalAveragePool>("mean");
-    head(net, "head", {.in = 5, .out = 10});
+    layers.conv(net, "a", {.in = 1, .out = 17, .kernel = 5, .padding = 2});
+    net.add<bitdial::nn::MaxPool2d>("largest", Window::square(3, {.stride = 2, .padding = 1}));
+    net.add<Relu>("a.relu");
+    layers.conv(net, "b", {.in = 17, .out = 3, .kernel = 1});
+    net.add<bitdial::nn::AveragePool2d>("mean2", Window::square(2, {.stride = 1, .padding = 1}));
+    layers.conv(net, "c", {.in = 3, .out = 5, .kernel = 3});
+    net.add<bitdial::nn::GlobalAveragePool>("mean");
+    layers.head(net, "head", {.in = 5, .out = 10});
     return net;
   }
 
@@ -148,42 +178,31 @@ struct Zoo {
   /// network that ends in a pool.
   [[nodiscard]] Sequential preactivated() const {
     Sequential left;
-    left.template add<bitdial::nn::Relu>("relu");
-    conv(left, "a", {.in = 4, .out = 4, .kernel = 5, .padding = 2});
+    left.add<Relu>("relu");
+    layers.conv(left, "a", {.in = 4, .out = 4, .kernel = 5, .padding = 2});
     Sequential inner_body;
-    conv(inner_body, "b", {.in = 4, .out = 4, .kernel = 3, .padding = 1});
+    layers.conv(inner_body, "b", {.in = 4, .out = 4, .kernel = 3, .padding = 1});
     Sequential inner_shortcut;
-    conv(inner_shortcut, "c", {.in = 4, .out = 4, .kernel = 1});
+    layers.conv(inner_shortcut, "c", {.in = 4, .out = 4, .kernel = 1});
     Sequential right;
-    right.template add<bitdial::nn::Residual>("inner", std::move(inner_body),
-                                              std::move(inner_shortcut));
+    right.add<Residual>("inner", std::move(inner_body), std::move(inner_shortcut));
     Sequential net;
-    net.template add<bitdial::nn::Residual>("first", std::move(left));
-    net.template add<bitdial::nn::Residual>("second", std::move(right));
-    conv(net, "last", {.in = 4, .out = 6, .kernel = 3, .stride = 2, .padding = 2});
-    net.template add<bitdial::nn::GlobalAveragePool>("mean");
+    net.add<Residual>("first", std::move(left));
+    net.add<Residual>("second", std::move(right));
+    layers.conv(net, "last", {.in = 4, .out = 6, .kernel = 3, .stride = 2, .padding = 2});
+    net.add<bitdial::nn::GlobalAveragePool>("mean");
     return net;
   }
 
   /// Linear layers, one after a ReLU, one after another.
   [[nodiscard]] Sequential features() const {
     Sequential net;
-    net.template add<bitdial::nn::GlobalAveragePool>("mean");
-    head(net, "a", {.in = 19, .out = 33});
-    net.template add<bitdial::nn::Relu>("relu");
-    head(net, "b", {.in = 33, .out = 7});
-    head(net, "c", {.in = 7, .out = 2});
+    net.add<bitdial::nn::GlobalAveragePool>("mean");
+    layers.head(net, "a", {.in = 19, .out = 33});
+    net.add<Relu>("relu");
+    layers.head(net, "b", {.in = 33, .out = 7});
+    layers.head(net, "c", {.in = 7, .out = 2});
     return net;
-  }
-
-  void conv(Sequential& net, std::string name, const Conv2dOptions& options) const {
-    net.template add<Conv>(std::move(name), options, switching);
-  }
-  void head(Sequential& net, std::string name, const bitdial::nn::LinearOptions& options) const {
-    net.template add<Head>(std::move(name), options,
-                           typename Head::Switching{.pinned = switching.pinned,
-                                                    .weights = switching.weights,
-                                                    .activations = switching.activations});
   }
 };
 
@@ -204,9 +223,9 @@ inline void settle(bitdial::nn::Module& network, const bitdial::Shape& image,
   for (const bitdial::PrecisionPlan& plan : plans) {
     for (int pass = 0; pass < 2; ++pass) {
       bitdial::Tape tape;
-      static_cast<void>(network.forward(
-          tape.constant(random_images({3, image[0], image[1], image[2]}, ++seed)),
-          {.plan = plan, .mode = bitdial::nn::Mode::training}));
+      static_cast<void>(
+          network.forward(tape.constant(random_images({3, image[0], image[1], image[2]}, ++seed)),
+                          {.plan = plan, .mode = bitdial::nn::Mode::training}));
     }
   }
   watched_operands().clear();

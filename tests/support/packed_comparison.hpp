@@ -46,8 +46,8 @@ inline std::vector<Expected> evaluate_plans(bitdial::nn::Module& network, const 
   std::vector<Expected> all;
   for (const bitdial::PrecisionPlan& plan : plans) {
     bitdial::Tape tape;
-    const bitdial::Var y = network.forward(
-        tape.borrow(images.values), {.plan = plan, .mode = bitdial::nn::Mode::evaluation});
+    const bitdial::Var y = network.forward(tape.borrow(images.values),
+                                           {.plan = plan, .mode = bitdial::nn::Mode::evaluation});
     Expected& expected = all.emplace_back(Expected{y.value(), {}});
     for (const auto& [name, parameter] : bitdial::nn::parameters(network)) {
       if (parameter->role != bitdial::nn::ParameterRole::weight) continue;
@@ -132,8 +132,8 @@ inline void check_way(const bitdial::Model& model, const ByteImages& images,
 
 /// Packs `network` at `plans`, writes and reads the file format, and compares in every way.
 inline void check_packed(bitdial::nn::Module& network, const bitdial::Shape& image,
-                         const std::vector<bitdial::PrecisionPlan>& plans,
-                         const ByteImages& images, const std::vector<Way>& ways) {
+                         const std::vector<bitdial::PrecisionPlan>& plans, const ByteImages& images,
+                         const std::vector<Way>& ways) {
   const std::vector<Expected> expected = evaluate_plans(network, images, plans);
   const auto bytes =
       bitdial::model_bytes(bitdial::pack(network, {.plans = plans, .input_shape = image}));

@@ -32,8 +32,7 @@ inline bitdial::Tensor<float> random_images(const bitdial::Shape& shape, std::ui
 
 /// True for equal shapes and equal bits, so that -0 differs from 0.
 inline bool same_bits(const bitdial::Tensor<float>& a, const bitdial::Tensor<float>& b) {
-  return a.shape() == b.shape() &&
-         std::ranges::equal(a.span(), b.span(), [](float x, float y) {
+  return a.shape() == b.shape() && std::ranges::equal(a.span(), b.span(), [](float x, float y) {
            return std::bit_cast<std::uint32_t>(x) == std::bit_cast<std::uint32_t>(y);
          });
 }

@@ -17,8 +17,8 @@ Tensor<float> random_integers(const Shape& shape, std::uint64_t seed, int low, i
   Random random(seed, 3);
   Tensor<float> tensor(shape);
   for (float& x : tensor.span()) {
-    x = static_cast<float>(low + static_cast<int>(random.below(
-                                     static_cast<std::uint32_t>(high - low + 1))));
+    x = static_cast<float>(
+        low + static_cast<int>(random.below(static_cast<std::uint32_t>(high - low + 1))));
   }
   return tensor;
 }

@@ -53,8 +53,7 @@ TEST_CASE("the derivative of the loss along random directions") {
   for (std::int64_t i = 0; i < 15; ++i) teacher[i] = i % 3 == 0 ? 0.5F : 0.25F;
 
   const auto record = [&](Tape& tape) {
-    const Var logits =
-        net.forward(tape.borrow(x), {.plan = plan, .mode = nn::Mode::training});
+    const Var logits = net.forward(tape.borrow(x), {.plan = plan, .mode = nn::Mode::training});
     return switch_loss(logits, labels, &teacher, {.weight = 0.7F, .temperature = 2.0});
   };
   Tape tape;

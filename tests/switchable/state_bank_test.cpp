@@ -55,12 +55,16 @@ TEST_CASE("entries are visited in the order of addition") {
 
 TEST_CASE("an unknown key is refused with the keys that are there") {
   Bank bank;
-  CHECK(test::error_text<PrecisionError>([&] { static_cast<void>(bank.at({4, 4})); }) ==
+  CHECK(test::error_text<PrecisionError>([&] {
+          static_cast<void>(bank.at({4, 4}));
+        }) ==
         "switchable layer: no private state for w4a4; it has none; call add_plans(network, plans) "
         "before training");
   bank.add({8, 8}, {});
   bank.add({2, 4}, {});
-  CHECK(test::error_text<PrecisionError>([&] { static_cast<void>(bank.at({4, 4})); }) ==
+  CHECK(test::error_text<PrecisionError>([&] {
+          static_cast<void>(bank.at({4, 4}));
+        }) ==
         "switchable layer: no private state for w4a4; it has w8a8, w2a4; call add_plans(network, "
         "plans) before training");
 }

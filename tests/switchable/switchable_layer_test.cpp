@@ -51,11 +51,10 @@ TEST_CASE("a state per (w, a): names, copies, independence") {
   conv.add_plan(Precision{1, 2});
   conv.add_plan(Precision{8, 8});
   CHECK(names_of(conv) ==
-        std::vector<std::string>{
-            "weight", "bn.w8a8.gamma", "bn.w8a8.beta", "bn.w8a8.running_mean",
-            "bn.w8a8.running_var", "bn.w8a2.gamma", "bn.w8a2.beta", "bn.w8a2.running_mean",
-            "bn.w8a2.running_var", "bn.w1a2.gamma", "bn.w1a2.beta", "bn.w1a2.running_mean",
-            "bn.w1a2.running_var"});
+        std::vector<std::string>{"weight", "bn.w8a8.gamma", "bn.w8a8.beta", "bn.w8a8.running_mean",
+                                 "bn.w8a8.running_var", "bn.w8a2.gamma", "bn.w8a2.beta",
+                                 "bn.w8a2.running_mean", "bn.w8a2.running_var", "bn.w1a2.gamma",
+                                 "bn.w1a2.beta", "bn.w1a2.running_mean", "bn.w1a2.running_var"});
   CHECK(gamma(conv, 1).value[4] == 3.0F);
   CHECK((*nn::state(conv)[8].second)[4] == 7.0F);
 
@@ -98,8 +97,9 @@ TEST_CASE("a plan that was not added is refused with the plans that were") {
 
 TEST_CASE("a width outside the list is refused with the list") {
   Conv conv(conv_options);
-  CHECK(test::error_text<PrecisionError>([&] { conv.add_plan(Precision{3, 8}); }) ==
-        "bitdial: precision 3 is not in BitList<8, 4, 2, 1>");
+  CHECK(test::error_text<PrecisionError>([&] {
+          conv.add_plan(Precision{3, 8});
+        }) == "bitdial: precision 3 is not in BitList<8, 4, 2, 1>");
   CHECK_THROWS_AS(conv.add_plan(Precision{8, 5}), PrecisionError);
   CHECK_THROWS_AS(Conv(conv_options, {.pinned = Precision{8, 7}}), PrecisionError);
   CHECK_NOTHROW(conv.add_plan(Precision{32, 32}));
@@ -173,9 +173,10 @@ TEST_CASE("training is BN(layer(Q_a(x), Q_w(W))), bit for bit") {
     const Quantizer<DoReFaWeights> weights;
     nn::BatchNormState state(5);
     const Var expected = nn::batch_norm(
-        ad::conv2d(ad::fake_quantize(tape.borrow(x), activations, precision.a),
-                   ad::fake_quantize(tape.borrow(conv.layer().weight().value), weights, precision.w),
-                   conv.layer().window()),
+        ad::conv2d(
+            ad::fake_quantize(tape.borrow(x), activations, precision.a),
+            ad::fake_quantize(tape.borrow(conv.layer().weight().value), weights, precision.w),
+            conv.layer().window()),
         state, {}, nn::Mode::training);
     CHECK(test::same_bits(y.value(), expected.value()));
   }
@@ -205,10 +206,11 @@ TEST_CASE("evaluation is the fake-quantized layer with running statistics, to f3
       Tape tape;
       const Var y = conv.forward(tape.borrow(x), {.plan = plan});
       CHECK_FALSE(y.needs_grad());
-      const Var sums = ad::conv2d(
-          ad::fake_quantize(tape.borrow(x), Quantizer<DoReFaActivations>{}, a),
-          ad::fake_quantize(tape.borrow(conv.layer().weight().value), Quantizer<DoReFaWeights>{}, w),
-          conv.layer().window());
+      const Var sums =
+          ad::conv2d(ad::fake_quantize(tape.borrow(x), Quantizer<DoReFaActivations>{}, a),
+                     ad::fake_quantize(tape.borrow(conv.layer().weight().value),
+                                       Quantizer<DoReFaWeights>{}, w),
+                     conv.layer().window());
       for (std::int64_t i = 0; i < y.value().size(); ++i) {
         const std::int64_t c = i % 5;
         const double expected = static_cast<double>(state.gamma.value[c]) *
@@ -237,8 +239,7 @@ TEST_CASE("a linear layer has its bias in place of batch normalisation") {
   const Tensor<float> x = test::random_images({4, 6}, 14);
   Tape tape;
   const Var exact = head.forward(tape.borrow(x), {.plan = plan});
-  const Var real =
-      head.forward(tape.borrow(x), {.plan = plan, .mode = nn::Mode::training});
+  const Var real = head.forward(tape.borrow(x), {.plan = plan, .mode = nn::Mode::training});
   for (std::int64_t i = 0; i < 12; ++i) {
     CHECK(exact.value()[i] == doctest::Approx(real.value()[i]).epsilon(1e-5));
   }
@@ -281,8 +282,7 @@ TEST_CASE("a policy without integer form evaluates in f32 and does not pack") {
   Tape tape;
   const Var y = conv.forward(tape.constant(test::random_tensor({1, 5, 5, 3}, 18)), {.plan = plan});
   CHECK(y.needs_grad());
-  CHECK(test::error_text<PrecisionError>(
-            [&] { static_cast<void>(conv.weight_codes(4)); }) ==
+  CHECK(test::error_text<PrecisionError>([&] { static_cast<void>(conv.weight_codes(4)); }) ==
         "switchable layer: DoReFaWeights with TanhActivations at 4 bits has no integer form; it "
         "trains and evaluates in f32 but does not pack");
   CHECK_THROWS_AS(static_cast<void>(Conv(conv_options).activation_levels(32)), PrecisionError);

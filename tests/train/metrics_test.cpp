@@ -17,7 +17,7 @@ using bitdial::train::top_k_correct;
 
 namespace {
 
-constexpr float nan = std::numeric_limits<float>::quiet_NaN();
+constexpr float not_a_number = std::numeric_limits<float>::quiet_NaN();
 
 std::int32_t argmax_of(const std::vector<float>& scores) {
   return argmax(scores);
@@ -35,9 +35,9 @@ TEST_CASE("argmax takes the first of the largest and never NaN") {
   CHECK(argmax_of({1, 3, 2}) == 1);
   CHECK(argmax_of({3, 1, 3}) == 0);
   CHECK(argmax_of({-5, -4, -4}) == 1);
-  CHECK(argmax_of({nan, 1, 2}) == 2);
-  CHECK(argmax_of({1, nan, 0}) == 0);
-  CHECK(argmax_of({nan, nan}) == 0);
+  CHECK(argmax_of({not_a_number, 1, 2}) == 2);
+  CHECK(argmax_of({1, not_a_number, 0}) == 0);
+  CHECK(argmax_of({not_a_number, not_a_number}) == 0);
 }
 
 TEST_CASE("top-k counts labels among the k largest") {
@@ -56,8 +56,8 @@ TEST_CASE("top-1 agrees with argmax on ties and NaN") {
   CHECK(correct({7, 7, 1}, 3, {0}, 1) == 1);
   CHECK(correct({7, 7, 1}, 3, {1}, 1) == 0);
   CHECK(correct({7, 7, 1}, 3, {1}, 2) == 1);
-  CHECK(correct({nan, 1, 2}, 3, {2}, 1) == 1);
-  CHECK(correct({nan, 1, 2}, 3, {0}, 3) == 0);
+  CHECK(correct({not_a_number, 1, 2}, 3, {2}, 1) == 1);
+  CHECK(correct({not_a_number, 1, 2}, 3, {0}, 3) == 0);
 }
 
 TEST_CASE("scores and labels that do not fit are refused") {

@@ -25,9 +25,10 @@ class AlignedBuffer {
   static constexpr std::size_t alignment = HeapBlocks::alignment;
 
   AlignedBuffer() = default;
-  explicit AlignedBuffer(std::size_t size) : data_{allocate(size)}, size_{size} {
+  explicit AlignedBuffer(std::size_t size) : AlignedBuffer(size, Uninitialized{}) {
     for (T& element : span()) element = T{};
   }
+  AlignedBuffer(std::size_t size, Uninitialized) : data_{allocate(size)}, size_{size} {}
   AlignedBuffer(const AlignedBuffer& other) : data_{allocate(other.size_)}, size_{other.size_} {
     for (std::size_t i = 0; i < size_; ++i) data_[i] = other.data_[i];
   }
@@ -39,7 +40,7 @@ class AlignedBuffer {
     return *this;
   }
   ~AlignedBuffer() {
-    if (data_ != nullptr) ::operator delete (data_, std::align_val_t{alignment});
+    if (data_ != nullptr) Blocks::give(data_, size_ * sizeof(T));
   }
 
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
@@ -52,8 +53,7 @@ class AlignedBuffer {
 
  private:
   [[nodiscard]] static T* allocate(std::size_t size) {
-    if (size == 0) return nullptr;
-    return static_cast<T*>(::operator new (size * sizeof(T), std::align_val_t{alignment}));
+    return size == 0 ? nullptr : static_cast<T*>(Blocks::take(size * sizeof(T)));
   }
 
   T* data_ = nullptr;

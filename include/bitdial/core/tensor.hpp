@@ -19,7 +19,10 @@ class Tensor {
  public:
   Tensor() = default;
   explicit Tensor(const Shape& shape) : shape_{checked(shape)}, buffer_(elements(shape)) {}
-  Tensor(const Shape& shape, T value) : Tensor(shape) { fill(value); }
+  /// The elements hold anything: for results that are written whole before they are read.
+  Tensor(const Shape& shape, Uninitialized tag)
+      : shape_{checked(shape)}, buffer_(elements(shape), tag) {}
+  Tensor(const Shape& shape, T value) : Tensor(shape, Uninitialized{}) { fill(value); }
 
   [[nodiscard]] const Shape& shape() const noexcept { return shape_; }
   [[nodiscard]] std::int64_t extent(int axis) const noexcept { return shape_[axis]; }

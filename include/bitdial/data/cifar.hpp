@@ -104,7 +104,7 @@ struct CifarRecords {
 /// The files of a CIFAR data set, read in the given order.
 struct CifarFiles {
   CifarKind kind = CifarKind::cifar10;
-  std::vector<std::string> files;
+  std::vector<std::string> files = {};
   std::string class_names = {};  ///< a text file with one name per line; empty: see `read_cifar`
   std::string name = "cifar";
   std::uint64_t max_bytes = default_file_limit;  ///< per file

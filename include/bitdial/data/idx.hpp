@@ -114,9 +114,9 @@ inline void check_idx_header(std::span<const std::byte> bytes, std::string_view 
 /// Where the two files of an IDX data set lie and what its classes are called.
 struct IdxFiles {
   std::string name = "idx";
-  std::string images;
-  std::string labels;
-  std::vector<std::string> class_names;
+  std::string images = {};
+  std::string labels = {};
+  std::vector<std::string> class_names = {};
   std::uint64_t max_bytes = default_file_limit;  ///< per file, after decompression
 };
 

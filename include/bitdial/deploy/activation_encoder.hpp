@@ -12,7 +12,6 @@
 #include <vector>
 
 #include <bitdial/core/assert.hpp>
-#include <bitdial/core/rounding.hpp>
 
 namespace bitdial::inline BITDIAL_ABI {
 
@@ -56,10 +55,12 @@ inline constexpr std::int32_t infinity_key = 0x7F800000;
   return (bits >> 31U) != 0 ? -magnitude : magnitude;
 }
 
+// `nearbyint`, as in the kernel: a compiler may fuse a product with the addition inside
+// `round_half_even` and so skip the product's own rounding.
 [[nodiscard]] inline int uniform_code(const UniformSteps& steps, int max_code, float x) noexcept {
   const float clamped = x > 0.0F ? std::min(x, steps.clip) : 0.0F;
   const float scaled = clamped * steps.inverse_step;
-  return std::min(static_cast<int>(round_half_even(scaled)), max_code);
+  return std::min(static_cast<int>(std::nearbyint(scaled)), max_code);
 }
 
 }  // namespace detail

@@ -27,7 +27,7 @@ void relu_backward(TensorView<T> dx, TensorView<const std::type_identity_t<T>> d
   detail::require_shape("relu_backward", "dy", dy, y.shape());
   detail::require_shape("relu_backward", "dx", dx, y.shape());
   detail::map(
-      y.size(), dx.data(), [](T sum, T g, T v) { return v > T{0} ? sum + g : sum; }, dx.data(),
+      y.size(), dx.data(), [](T sum, T g, T v) { return sum + (v > T{0} ? g : T{0}); }, dx.data(),
       dy.data(), y.data());
 }
 

@@ -53,9 +53,9 @@ class PrecisionPlan {
 
   /// The precision of quantized layer `layer`; the plan must `fit` that many layers.
   [[nodiscard]] Precision at(std::size_t layer) const noexcept {
-    if (precisions_.size() == 1) return precisions_.front();
-    BITDIAL_ASSERT(layer < precisions_.size());
-    return precisions_[layer];
+    const std::size_t entry = precisions_.size() == 1 ? 0 : layer;
+    BITDIAL_ASSERT(entry < precisions_.size());
+    return precisions_[entry];
   }
 
   /// The number of entries: 1 for a plan that fits any network.

@@ -25,9 +25,12 @@ namespace bitdial::inline BITDIAL_ABI {
 ///
 /// Values are scale * level(code) with one `IntegerLevels` for the tensor or one per row. Works
 /// without exceptions: what can fail returns a `Result`.
-template <int Bits, BitLayout Layout>
+template <int Bits, class Layout = Interleaved>
 class QTensor {
   static_assert(is_code_bits(Bits), "bitdial: QTensor<Bits, Layout>: Bits must lie in [1, 8].");
+  static_assert(BitLayout<Layout>,
+                "bitdial: QTensor<Bits, Layout>: Layout must satisfy the concept BitLayout, as "
+                "Interleaved and BitPlanes do.");
 
  public:
   static constexpr int bits = Bits;
@@ -104,7 +107,7 @@ class QTensor {
   }
 
  private:
-  template <int, BitLayout>
+  template <int, class>
   friend class QTensor;
 
   QTensor(const Shape& shape, std::vector<IntegerLevels> levels)

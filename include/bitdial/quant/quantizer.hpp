@@ -158,14 +158,17 @@ class Quantizer {
   }
 
   /// The integer line on which the codes of this tensor lie; only for an affine policy.
-  template <AffinePolicy P = Policy>
+  template <class P = Policy>
   [[nodiscard]] IntegerLevels levels(std::span<const float> x, int bits) const {
     return levels(policy_.fit(x), bits);
   }
-  template <AffinePolicy P = Policy>
+  template <class P = Policy>
   [[nodiscard]] IntegerLevels levels(const State& state, int bits) const {
+    static_assert(AffinePolicy<P>,
+                  "bitdial: Quantizer<Policy>::levels: the values of this Policy are not "
+                  "equidistant, it has no integer line; use `decode`.");
     check_codes("levels", bits, {});
-    return policy_.levels(state, bits);
+    if constexpr (AffinePolicy<P>) return policy_.levels(state, bits);
   }
 
  private:

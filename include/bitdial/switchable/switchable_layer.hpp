@@ -56,9 +56,23 @@ struct SwitchableOptions {
 ///
 /// Errors: `PrecisionError` for a width outside `Bits` and for a plan that `add_plans` has not
 /// seen. Source: SP-Nets, 2002.02815.
-template <QuantizableLayer Layer, class Bits, class WeightPolicy = DoReFaWeights,
-          class ActivationPolicy = DoReFaActivations, KeyPolicy Key = KeyByPair>
+template <class Layer, class Bits, class WeightPolicy = DoReFaWeights,
+          class ActivationPolicy = DoReFaActivations, class Key = KeyByPair>
 class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
+  static_assert(QuantizableLayer<Layer>,
+                "bitdial: SwitchableLayer<Layer, Bits>: Layer must be a module that is linear in "
+                "its weights, as nn::Conv2d and nn::Linear are.");
+  static_assert(
+      requires {
+        Bits::values;
+        Bits::contains(8);
+      },
+      "bitdial: SwitchableLayer<Layer, Bits>: Bits must be a BitList, for example "
+      "BitList<8, 4, 2>.");
+  static_assert(KeyPolicy<Key>,
+                "bitdial: SwitchableLayer<..., Key>: Key must say which precisions share their "
+                "private state, as KeyByPair does.");
+
  public:
   using Options = typename Layer::Options;
   using Switching = SwitchableOptions<WeightPolicy, ActivationPolicy>;

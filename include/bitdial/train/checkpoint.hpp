@@ -39,6 +39,30 @@ inline constexpr std::uint32_t tensor_section = 2;
   return out.take();
 }
 
+/// The values that `encode` wrote for `name`; throws `FileError` unless name, shape and size are
+/// those of `tensor`.
+[[nodiscard]] inline std::vector<float> decode(io::ByteReader in, const std::string& where,
+                                               const std::string& name,
+                                               const Tensor<float>& tensor) {
+  const std::string saved_name = in.get_text();
+  const auto rank = in.get<std::uint32_t>();
+  std::vector<std::uint64_t> extents(std::min<std::size_t>(rank, Shape::max_rank + 1));
+  for (std::uint64_t& extent : extents) extent = in.get<std::uint64_t>();
+  const auto same = [](std::uint64_t a, std::int64_t b) {
+    return a == static_cast<std::uint64_t>(b);
+  };
+  if (saved_name != name || !std::ranges::equal(extents, tensor.shape(), same)) {
+    throw FileError(concat(where, ": expected '", name, "' ", tensor.shape(), ", found '",
+                           saved_name, "' [", join(extents), "]"));
+  }
+  std::vector<float> values = in.get_array<float>();
+  if (in.failed() || static_cast<std::int64_t>(values.size()) != tensor.size()) {
+    throw FileError(
+        concat(where, " '", name, "': expected ", tensor.size(), " values, found ", values.size()));
+  }
+  return values;
+}
+
 }  // namespace detail
 
 /// Writes the step and every tensor to `path`, atomically: a crash leaves the old checkpoint.
@@ -91,23 +115,8 @@ inline void save_checkpoint(const std::string& path, std::string_view configurat
   std::vector<std::vector<float>> values;
   for (std::uint32_t i = 0; i < count; ++i) {
     const auto& [name, tensor] = tensors[i];
-    io::ByteReader reader(require(file->section({detail::tensor_section, i})));
-    const std::string saved_name = reader.get_text();
-    const auto rank = reader.get<std::uint32_t>();
-    bool same_shape = rank == static_cast<std::uint32_t>(tensor->shape().rank());
-    for (const std::int64_t extent : tensor->shape()) {
-      same_shape = same_shape && reader.get<std::uint64_t>() == static_cast<std::uint64_t>(extent);
-    }
-    if (saved_name != name || !same_shape) {
-      throw FileError(concat(path, ": tensor ", i, ": expected '", name, "' ", tensor->shape(),
-                             ", found '", saved_name, "' of another shape or name"));
-    }
-    std::vector<float> loaded = reader.get_array<float>();
-    if (reader.failed() || static_cast<std::int64_t>(loaded.size()) != tensor->size()) {
-      throw FileError(concat(path, ": tensor '", name, "': expected ", tensor->size(),
-                             " values, found ", loaded.size()));
-    }
-    values.push_back(std::move(loaded));
+    const io::ByteReader section(require(file->section({detail::tensor_section, i})));
+    values.push_back(detail::decode(section, concat(path, ": tensor ", i), name, *tensor));
   }
   for (std::size_t i = 0; i < values.size(); ++i) {
     std::ranges::copy(values[i], tensors[i].second->data());

@@ -40,7 +40,7 @@ namespace bitdial::inline BITDIAL_ABI::train {
 [[nodiscard]] inline std::string duration(double seconds) {
   if (!(seconds >= 0.0) || seconds > 1e9) return "-";
   if (seconds < 59.95) return fixed(seconds, 1) + " s";
-  const std::int64_t total = static_cast<std::int64_t>(seconds + 0.5);
+  const std::int64_t total = std::llround(seconds);
   const auto two = [](std::int64_t n) { return (n < 10 ? "0" : "") + concat(n); };
   const std::string tail = two(total % 60);
   if (total < 3600) return concat(total / 60, ":", tail);

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include <bitdial/core/assert.hpp>
 #include <bitdial/core/error.hpp>
 #include <bitdial/core/text.hpp>
 

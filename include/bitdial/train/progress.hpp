@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -25,7 +26,7 @@ enum class ProgressStyle {
 };
 
 struct ProgressOptions {
-  TextSink sink;  ///< where output goes, for example `stream_sink(stdout)`; empty: nowhere
+  TextSink sink = {};  ///< where output goes, for example `stream_sink(stdout)`; empty: nowhere
   ProgressStyle style = ProgressStyle::lines;
   int width = 80;               ///< columns of the terminal; the bar never fills the last one
   bool unicode = true;          ///< block characters in the bar instead of `#` and `.`
@@ -45,7 +46,7 @@ struct ProgressPlan {
 
 /// A name and a share in 0 .. 1, for example a precision and its accuracy.
 struct NamedShare {
-  std::string name;
+  std::string name = {};
   double share = 0.0;
 };
 
@@ -149,7 +150,7 @@ class Progress {
     const double seconds = last_step_ - epoch_started_;
     const double images = static_cast<double>((done_ - epoch_first_step_) * plan_.images_per_step);
     if (!(seconds > 0.0)) return "- img/s";
-    return grouped(static_cast<std::int64_t>(images / seconds + 0.5)) + " img/s";
+    return grouped(std::llround(images / seconds)) + " img/s";
   }
   [[nodiscard]] std::string remaining_text(double now) const {
     const std::int64_t steps = plan_.epochs * plan_.steps_per_epoch;

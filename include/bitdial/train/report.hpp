@@ -14,43 +14,47 @@ namespace bitdial::inline BITDIAL_ABI::train {
 
 /// A short name and what it is, for example `{"seed", "1"}`.
 struct ReportFact {
-  std::string name;
-  std::string value;
+  std::string name = {};
+  std::string value = {};
 };
 
 /// Everything that a report shows. Empty parts are left out.
 struct Report {
-  std::string title;
-  std::string summary;                 ///< one or two sentences under the title
-  std::vector<ReportFact> highlights;  ///< a few large numbers at the top
-  std::vector<ChartSeries> loss;       ///< x is the epoch, y the loss
-  std::vector<ChartSeries> accuracy;   ///< x is the epoch, y a share in 0 .. 1; one per precision
-  std::vector<ChartSeries> latency;    ///< x is ms per image, y a share in 0 .. 1, labelled points
-  Table results;
-  std::string results_note;       ///< how to read the table
-  std::vector<ReportFact> facts;  ///< machine, command, seed, time
+  std::string title = {};
+  std::string summary = {};                 ///< one or two sentences under the title
+  std::vector<ReportFact> highlights = {};  ///< a few large numbers at the top
+  /// Curves over the epoch: the loss, and the share of right answers in 0 .. 1 per precision.
+  std::vector<ChartSeries> loss = {};
+  std::vector<ChartSeries> accuracy = {};
+  /// Labelled points: x is ms per image, y a share in 0 .. 1; one series per number of threads.
+  std::vector<ChartSeries> latency = {};
+  Table results = {};
+  std::string results_note = {};       ///< how to read the table
+  std::vector<ReportFact> facts = {};  ///< machine, command, seed, time
 };
 
 namespace detail {
 
 inline constexpr std::string_view report_style = R"css(
-:root{color-scheme:light dark;--paper:#fff;--panel:#fff;--ink:#1b1f24;--muted:#5c6670;--grid:#e6e9ec;
---line:#d5dae0;--back:#f6f7f9;--c0:#0072b2;--c1:#d55e00;--c2:#009e73;--c3:#a8438a;--c4:#b07d00;
---c5:#3b9fd6;--c6:#6b4fbb;--c7:#5c6670}
-@media(prefers-color-scheme:dark){:root{--paper:#15181c;--panel:#1b1f25;--ink:#e8ebee;--muted:#9aa5b1;
---grid:#2a3037;--line:#343b44;--back:#121519;--c0:#56b4e9;--c1:#ff8f4d;--c2:#2fc79a;--c3:#e08fc4;
---c4:#e6c04a;--c5:#8ad0f5;--c6:#ab97ee;--c7:#9aa5b1}}
+:root{color-scheme:light dark;--panel:#fff;--ink:#1b1f24;--muted:#5c6670;
+--grid:#e6e9ec;--line:#d5dae0;--back:#f6f7f9;
+--c0:#0072b2;--c1:#d55e00;--c2:#009e73;--c3:#a8438a;--c4:#b07d00;--c5:#3b9fd6;--c6:#6b4fbb;--c7:#5c6670}
+@media(prefers-color-scheme:dark){:root{--panel:#1b1f25;--ink:#e8ebee;
+--muted:#9aa5b1;--grid:#2a3037;--line:#343b44;--back:#121519;
+--c0:#56b4e9;--c1:#ff8f4d;--c2:#2fc79a;--c3:#e08fc4;--c4:#e6c04a;--c5:#8ad0f5;--c6:#ab97ee;--c7:#9aa5b1}}
 *{box-sizing:border-box}
-body{margin:0;background:var(--back);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI",
-Roboto,"Helvetica Neue","Liberation Sans",Arial,sans-serif}
+body{margin:0;background:var(--back);color:var(--ink);
+font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,
+"Helvetica Neue","Liberation Sans",Arial,sans-serif}
 main{max-width:1180px;margin:0 auto;padding:40px 24px 56px}
 h1{font-size:28px;line-height:1.2;margin:0 0 6px;letter-spacing:-.01em}
 h2{font-size:16px;margin:0 0 12px}
 p{margin:0;color:var(--muted);max-width:95ch}
-section,figure{background:var(--panel);border:1px solid var(--line);border-radius:10px;padding:18px 20px;
-margin:0}
+section,figure{background:var(--panel);border:1px solid var(--line);border-radius:10px;
+padding:18px 20px;margin:0}
 figure h2{margin-bottom:8px}
-.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:16px;margin:24px 0 16px}
+.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:16px;
+margin:24px 0 16px}
 .tile{background:var(--panel);border:1px solid var(--line);border-radius:10px;padding:14px 18px}
 .tile b{display:block;font-size:25px;line-height:1.25;font-weight:600;letter-spacing:-.01em}
 .tile span{color:var(--muted);font-size:13px}

@@ -27,7 +27,7 @@ struct ConstantSchedule {
 /// rate(t) = rate * factor^m, m the number of milestones <= t; the milestones need no order.
 struct StepSchedule {
   float rate = 0.1F;
-  std::vector<std::int64_t> milestones;
+  std::vector<std::int64_t> milestones = {};
   float factor = 0.1F;
 
   [[nodiscard]] float operator()(std::int64_t step) const noexcept {

@@ -50,17 +50,17 @@ struct ChartPoint {
 
 /// Named points: a curve or one kind of mark. Points that are not finite are left out.
 struct ChartSeries {
-  std::string name;
-  std::vector<ChartPoint> points;
+  std::string name = {};
+  std::vector<ChartPoint> points = {};
 };
 
 /// A chart's words and data. Values are drawn as they are: give percent as 0 .. 100.
 struct Chart {
-  std::string title;
-  std::string x_label;
-  std::string y_label;
+  std::string title = {};
+  std::string x_label = {};
+  std::string y_label = {};
   std::string y_unit = {};  ///< after each tick of the y axis, for example "%"
-  std::vector<ChartSeries> series;
+  std::vector<ChartSeries> series = {};
   int width = 540;  ///< of the view box, in the units of a 12.5-unit font; pages scale it
   int height = 330;
   double x_least_step = 0.0;  ///< ticks are at least this far apart, for example 1 for epochs

@@ -17,7 +17,7 @@ namespace bitdial::inline BITDIAL_ABI::train {
 enum class Align { left, right };
 
 struct TableColumn {
-  std::string title;
+  std::string title = {};
   Align align = Align::right;
 };
 

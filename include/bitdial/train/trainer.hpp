@@ -2,6 +2,7 @@
 // Joint training of all switches of a network: every optimizer step sees every precision.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <memory>
@@ -47,7 +48,7 @@ struct StepReport {
 /// Batch, augmentation and learning rate are functions of the step's number, so `step` continues
 /// exactly after the state was restored with `set_position`.
 /// Cost: one forward and one backward pass per plan; memory of one pass (Teacher::ensemble: all).
-/// Throws `ConfigError` for options out of range, `Error` when a loss is not finite.
+/// Throws `ConfigError` for options out of range, `Error` when a loss or a parameter is not finite.
 /// Source: SP-Nets, 2002.02815.
 class Trainer {
  public:
@@ -103,6 +104,10 @@ class Trainer {
       step_with_highest(report);
     }
     optimizer_->step(report.learning_rate);
+    if (const std::string name = diverged_parameter(); !name.empty()) {
+      throw Error(concat("trainer: step ", report.step, ": ", name,
+                         " is not finite after the update; lower the learning rate"));
+    }
     ++position_;
     return report;
   }
@@ -157,17 +162,20 @@ class Trainer {
     report.accuracies.push_back(static_cast<float>(correct) / static_cast<float>(report.images));
   }
 
-  /// Names the first parameter that is not finite, where there is one.
-  [[nodiscard]] std::string divergence(const PrecisionPlan& plan, float loss, std::int64_t step) {
-    std::string text = concat("trainer: step ", step, ", plan ", plan, ": the loss is ", loss);
+  /// The name of the first parameter with a value that is not finite, or "".
+  [[nodiscard]] std::string diverged_parameter() {
+    const auto finite = [](float value) { return std::isfinite(value); };
     for (const auto& [name, parameter] : nn::parameters(*network_)) {
-      for (const float value : parameter->value.span()) {
-        if (std::isfinite(value)) continue;
-        return concat(text, "; the first parameter that is not finite is ", name,
-                      "; lower the learning rate");
-      }
+      if (!std::ranges::all_of(parameter->value.span(), finite)) return name;
     }
-    return concat(text, "; all parameters are finite; lower the learning rate");
+    return "";
+  }
+
+  [[nodiscard]] std::string divergence(const PrecisionPlan& plan, float loss, std::int64_t step) {
+    const std::string name = diverged_parameter();
+    return concat("trainer: step ", step, ", plan ", plan, ": the loss is ", loss, "; ",
+                  name.empty() ? "all parameters are finite" : name + " is not finite",
+                  "; lower the learning rate");
   }
 
   nn::Module* network_;

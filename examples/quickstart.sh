@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The main job in one command: install what is missing, build, train a network at several
+# precisions, pack it into one file, reload the file, and show what each precision costs and gives.
+#
+# usage: examples/quickstart.sh [--data fashion-mnist|synthetic] [--network resnet8|resnet14|resnet20]
+#                               [--bits 8,4,2,1] [--epochs N] [--out DIR] [--seed N] [--threads N]
+#                               [--resume] [--quiet] [--help]
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+build=$root/build/quickstart
+
+groups=(build examples)
+case " $* " in
+  *" --data synthetic "* | *" --data=synthetic "* | *" --help "* | *" -h "*) ;;
+  *) groups+=(quickstart) ;;
+esac
+"$root/scripts/install-dependencies.sh" "${groups[@]}"
+
+log=$build.log
+mkdir -p "$(dirname "$log")"
+echo "building (log: ${log#"$root"/}) ..." >&2
+if ! {
+  cmake -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DBITDIAL_BUILD_TESTS=OFF \
+    -DBITDIAL_BUILD_BENCH=OFF -DBITDIAL_BUILD_EXAMPLES=ON &&
+    cmake --build "$build" --target quickstart
+} >"$log" 2>&1; then
+  tail -n 30 "$log" >&2
+  echo "error: the build failed; the whole log is $log" >&2
+  exit 1
+fi
+
+# Threads that wait for work sleep instead of spinning: better on machines with other work to do.
+export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
+exec "$build/examples/quickstart" "$@"

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <doctest/doctest.h>
+#include <bitdial/models/resnet_cifar.hpp>
+#include <support/tensors.hpp>
+
+using namespace bitdial;
+
+namespace {
+
+using Bits = BitList<8, 4>;
+
+std::unique_ptr<nn::Sequential> resnet(const models::ResNetCifarOptions& options) {
+  return models::resnet_cifar<Bits>(options);
+}
+
+struct Size {
+  std::int64_t h, w;
+};
+
+/// Multiply-accumulates of all convolutions and linear layers for one image, from the graph.
+std::int64_t multiply_accumulates(const nn::Module& network, Size image) {
+  const nn::Description description = nn::describe(network);
+  std::vector<Size> sizes;
+  std::int64_t total = 0;
+  for (const ops::GraphNode& node : description.graph.nodes) {
+    Size size = node.inputs[0] < 0 ? image : sizes[static_cast<std::size_t>(node.inputs[0])];
+    if (node.kind == ops::NodeKind::conv2d) {
+      size = {node.window.output_h(size.h), node.window.output_w(size.w)};
+    }
+    if (node.kind == ops::NodeKind::global_average_pool) size = {1, 1};
+    if (node.layer >= 0) {
+      const auto g = description.layers[static_cast<std::size_t>(node.layer)]->geometry();
+      total += size.h * size.w * g.out_channels * g.in_channels * g.window.taps();
+    }
+    sizes.push_back(size);
+  }
+  return total;
+}
+
+}  // namespace
+
+TEST_CASE("ResNet-20 has the published size") {
+  const auto net = resnet({});
+  // Without batch normalisation:
+  //   stem           3*3*3*16
+  //   stage 1        6 convolutions 3*3*16*16
+  //   stage 2        3*3*16*32 + 5 * 3*3*32*32
+  //   stage 3        3*3*32*64 + 5 * 3*3*64*64
+  //   1x1 shortcuts  16*32 + 32*64 (the paper's CIFAR networks have parameter-free ones)
+  //   classifier     64*10 + 10
+  constexpr std::int64_t shortcuts = 16 * 32 + 32 * 64;
+  constexpr std::int64_t body = 432 + 6 * 2304 + 4608 + 5 * 9216 + 18432 + 5 * 36864 + 650;
+  static_assert(body == 268346);
+  CHECK(nn::parameter_count(*net) == body + shortcuts);
+  CHECK(nn::quantized_layers(*net).size() == 22);
+
+  // One switch: gamma and beta of 19 convolutions and 2 shortcuts.
+  const std::vector<PrecisionPlan> one{Precision{8, 8}};
+  add_plans(*net, one);
+  constexpr std::int64_t channels = 16 + 6 * 16 + 6 * 32 + 6 * 64;
+  CHECK(nn::parameter_count(*net) == body + shortcuts + 2 * (channels + 32 + 64));
+  // He et al. give 0.27 million for the network with parameter-free shortcuts.
+  CHECK((body + 2 * channels + 5000) / 10000 == 27);
+}
+
+TEST_CASE("ResNet-20 at 32 x 32 needs 41 million multiply-accumulates") {
+  const auto net = resnet({});
+  constexpr std::int64_t shortcuts = 16 * 16 * 16 * 32 + 8 * 8 * 32 * 64;
+  const std::int64_t found = multiply_accumulates(*net, {32, 32}) - shortcuts;
+  // Stem, three stages, classifier; published counts (40.8 million) include element-wise work.
+  constexpr std::int64_t stem = 32 * 32 * 432;
+  constexpr std::int64_t stage1 = 6 * 32 * 32 * 2304;
+  constexpr std::int64_t stage2 = 16 * 16 * (4608 + 5 * 9216);
+  constexpr std::int64_t stage3 = 8 * 8 * (18432 + 5 * 36864);
+  CHECK(found == stem + stage1 + stage2 + stage3 + 640);
+  CHECK((found + 500'000) / 1'000'000 == 41);
+  CHECK(multiply_accumulates(*resnet({.stem_stride = 2}), {32, 32}) < 11'000'000);
+}
+
+TEST_CASE("published sizes of deeper networks, in 10,000 parameters") {
+  const struct {
+    int depth;
+    std::int64_t published;  ///< He et al., table 6, in units of 10,000
+  } cases[] = {{32, 46}, {44, 66}, {56, 85}};
+  for (const auto& [depth, published] : cases) {
+    const auto net = resnet({.depth = depth});
+    const std::vector<PrecisionPlan> one{Precision{8, 8}};
+    add_plans(*net, one);
+    const std::int64_t shortcuts = 16 * 32 + 32 * 64 + 2 * (32 + 64);
+    CHECK((nn::parameter_count(*net) - shortcuts + 5000) / 10000 == published);
+  }
+}
+
+TEST_CASE("shapes are free: channels, classes, image size, width") {
+  const auto net = resnet({.depth = 8, .width = 3, .in_channels = 2, .classes = 7});
+  nn::initialize(*net, 1);
+  const std::vector<PrecisionPlan> plans{Precision{8, 8}, Precision{4, 4}};
+  add_plans(*net, plans);
+  for (const PrecisionPlan& plan : plans) {
+    Tape tape;
+    const Var logits =
+        net->forward(tape.constant(test::random_images({2, 13, 10, 2}, 3)), {.plan = plan});
+    CHECK(logits.shape() == Shape{2, 7});
+  }
+}
+
+TEST_CASE("layers are numbered; the first and the last are pinned") {
+  const auto net = resnet({.depth = 8, .first_and_last = {.w = 8, .a = 8}});
+  const auto layers = nn::quantized_layers(*net);
+  REQUIRE(layers.size() == 10);
+  const std::vector<std::string> expected{"stem",
+                                          "stage1.block1.conv1",
+                                          "stage1.block1.conv2",
+                                          "stage2.block1.conv1",
+                                          "stage2.block1.conv2",
+                                          "stage2.block1.shortcut.conv",
+                                          "stage3.block1.conv1",
+                                          "stage3.block1.conv2",
+                                          "stage3.block1.shortcut.conv",
+                                          "classifier"};
+  const PrecisionPlan plan = Precision{4, 4};
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    CHECK(layers[i].first == expected[i]);
+    CHECK(layers[i].second->index() == static_cast<int>(i));
+    const bool edge = i == 0 || i == 9;
+    CHECK(layers[i].second->executed(plan) == (edge ? Precision{8, 8} : Precision{4, 4}));
+  }
+}
+
+TEST_CASE("depths and sizes out of range are refused with what was given") {
+  for (const int depth : {2, 7, 9, 18, 21, -4, 0}) {
+    CHECK(test::error_text<ConfigError>([&] { static_cast<void>(resnet({.depth = depth})); }) ==
+          concat("resnet_cifar: depth must be 6n + 2 (8, 14, 20, ...), got ", depth));
+  }
+  CHECK(test::error_text<ConfigError>([] {
+          static_cast<void>(resnet({.width = 0, .classes = 5}));
+        }) == "resnet_cifar: width and classes must be at least 1, got width 0, classes 5");
+  CHECK_THROWS_AS(static_cast<void>(resnet({.in_channels = 0})), ConfigError);
+  CHECK_THROWS_AS(static_cast<void>(resnet({.stem_stride = 0})), ConfigError);
+  CHECK_THROWS_AS(static_cast<void>(resnet({.first_and_last = {.w = 4, .a = 4}})), PrecisionError);
+}
