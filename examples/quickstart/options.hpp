@@ -22,7 +22,7 @@ struct Options {
   std::string data_directory{bitdial::data::fashion_mnist_debian_directory};
   std::string network = "resnet8";
   std::vector<int> bits{8, 4, 2, 1};
-  std::int64_t epochs = 0;  // 0: the default of the data set
+  std::int64_t epochs = 4;
   std::string out = "quickstart-out";
   std::uint64_t seed = 1;
   int threads = 0;  // 0: all
@@ -58,8 +58,9 @@ inline Options parse_options(int argc, char** argv) {
       ->delimiter(',')
       ->check(CLI::Range(1, 8))
       ->capture_default_str();
-  app.add_option("--epochs", options.epochs, "passes over the training images [6; synthetic: 4]")
-      ->check(CLI::Range(1, 100000));
+  app.add_option("--epochs", options.epochs, "passes over the training images")
+      ->check(CLI::Range(1, 100000))
+      ->capture_default_str();
   app.add_option("--out", options.out, "the folder for all results")->capture_default_str();
   app.add_option("--seed", options.seed, "of weights, order and augmentation")
       ->capture_default_str();
@@ -79,7 +80,6 @@ inline Options parse_options(int argc, char** argv) {
   std::ranges::sort(options.bits, std::greater{});
   const auto repeats = std::ranges::unique(options.bits);
   options.bits.erase(repeats.begin(), repeats.end());
-  if (options.epochs == 0) options.epochs = options.synthetic() ? 4 : 6;
   if (options.threads == 0) options.threads = bitdial::available_threads();
   return options;
 }

@@ -298,6 +298,7 @@ class Network {
       for (std::int64_t oy = 0; oy < out.h; ++oy) {
         for (std::int64_t ox = 0; ox < out.w; ++ox) {
           for (std::int64_t c = 0; c < out.c; ++c) {
+            int taps = 0;
             float sum = 0, best = -std::numeric_limits<float>::infinity();
             for (std::int64_t ky = 0; ky < window.kernel_h; ++ky) {
               for (std::int64_t kx = 0; kx < window.kernel_w; ++kx) {
@@ -309,7 +310,7 @@ class Network {
                 const float v =
                     x[index(((static_cast<std::int64_t>(n) * in.h + iy) * in.w + ix) * in.c + c)];
                 sum += v;
-                best = std::max(best, v);
+                best = taps++ == 0 || v > best ? v : best;
               }
             }
             const float mean = sum / static_cast<float>(window.kernel_h * window.kernel_w);
@@ -364,12 +365,22 @@ inline Network join_network(const Style& style) {
   const int joined = net.add(left, 0);
   const int conv = net.conv(joined, 5, Window::square(1));
   const int twice = net.add(conv, conv);
-  const int both = net.relu(net.add(net.relu(twice), early));
+  const int both = net.relu(net.add(twice, net.add(net.relu(twice), early)));
   const int a = net.conv(both, 5, Window::square(3, {.padding = 1}));
   const int b = net.conv(twice, 5, Window::square(1));
   const int sum = net.add(a, b);
   const int last = net.add(net.conv(sum, 5, Window::square(1)), sum);
   static_cast<void>(net.add(last, joined));
+  return net;
+}
+
+/// More output channels than the executor finishes at once, read as values, as codes, and as both.
+inline Network wide_network(const Style& style) {
+  Network net{{2, 3, 3}, style};
+  const int wide = net.conv(0, 300, Window::square(1));
+  const int codes_only = net.conv(wide, 270, Window::square(2, {.padding = 1}));
+  const int sum = net.add(net.conv(codes_only, 300, Window::square(2)), wide);
+  static_cast<void>(net.linear(net.global_average_pool(net.relu(sum)), 3));
   return net;
 }
 

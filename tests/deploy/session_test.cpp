@@ -5,11 +5,15 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "reference_network.hpp"
@@ -25,10 +29,19 @@ using reference::WeightFamily;
 
 const std::vector<int> widths{1, 2, 3, 4, 5, 8};
 
+// Every pair of widths for all layers, then plans that change from layer to layer, so that the
+// readers of one value want different codes of it.
 void add_all_plans(Network& net) {
   net.draw_weights(widths);
   for (const int w : widths) {
     for (const int a : widths) net.add_plan(PrecisionPlan{Precision{w, a}});
+  }
+  for (std::size_t shift = 0; shift < 3; ++shift) {
+    std::vector<Precision> mixed;
+    for (std::size_t i = 0; i < net.packed.layers.size(); ++i) {
+      mixed.push_back({widths[(i + shift) % 6], widths[(5 * i + 2 * shift) % 6]});
+    }
+    net.add_plan(*PrecisionPlan::per_layer(mixed));
   }
 }
 
@@ -69,8 +82,7 @@ void check_run(Session& session, std::size_t plan, const std::vector<std::uint8_
 }
 
 // All plans of a network on all tables and both paths, then all thread counts and batches.
-void check_network_everywhere(Network net) {
-  add_all_plans(net);
+void check_everywhere(Network net) {
   const std::vector<std::byte> bytes = bytes_of(net);
   const Model model = model_of(bytes);
   const std::vector<std::uint8_t> images = net.draw_images(3);
@@ -103,33 +115,134 @@ void check_network_everywhere(Network net) {
   }
 }
 
+void check_all_plans(Network net) {
+  add_all_plans(net);
+  check_everywhere(std::move(net));
+}
+
 TEST_CASE("residual network, DoReFa weights, one-sided activations") {
-  check_network_everywhere(reference::residual_network({.seed = 11}));
+  check_all_plans(reference::residual_network({.seed = 11}));
 }
 
 TEST_CASE("residual network, nested weights, two-sided activations") {
-  check_network_everywhere(reference::residual_network(
+  check_all_plans(reference::residual_network(
       {.weights = WeightFamily::nested, .activations = ActivationFamily::two_sided, .seed = 12}));
 }
 
 TEST_CASE("window network, DoReFa weights, two-sided activations") {
-  check_network_everywhere(
+  check_all_plans(
       reference::window_network({.activations = ActivationFamily::two_sided, .seed = 13}));
 }
 
 TEST_CASE("window network, nested weights, random activation steps") {
-  check_network_everywhere(reference::window_network({.weights = WeightFamily::nested,
-                                                      .activations = ActivationFamily::random_steps,
-                                                      .seed = 14}));
+  check_all_plans(reference::window_network({.weights = WeightFamily::nested,
+                                             .activations = ActivationFamily::random_steps,
+                                             .seed = 14}));
 }
 
 TEST_CASE("join network, DoReFa weights, random activation steps") {
-  check_network_everywhere(
+  check_all_plans(
       reference::join_network({.activations = ActivationFamily::random_steps, .seed = 15}));
 }
 
 TEST_CASE("join network, nested weights, one-sided activations") {
-  check_network_everywhere(reference::join_network({.weights = WeightFamily::nested, .seed = 16}));
+  check_all_plans(reference::join_network({.weights = WeightFamily::nested, .seed = 16}));
+}
+
+TEST_CASE("wide network") {
+  Network net = reference::wide_network({.activations = ActivationFamily::two_sided, .seed = 17});
+  net.draw_weights({2, 8});
+  net.add_plan(PrecisionPlan::uniform("w2a2"));
+  net.add_plan(PrecisionPlan::uniform("w8a8"));
+  check_everywhere(std::move(net));
+}
+
+TEST_CASE("two widths with the same levels keep their own weights") {
+  Network net = reference::join_network({.seed = 18});
+  net.draw_weights({2, 3});
+  net.add_plan(PrecisionPlan::uniform("w2a3"));
+  net.add_plan(PrecisionPlan::uniform("w3a3"));
+  for (PackedPlan& plan : net.packed.plans) {
+    for (LayerState& state : plan.layers) state.weight_levels = {1.0F, 1, -1};
+  }
+  check_everywhere(std::move(net));
+}
+
+TEST_CASE("real-valued images: infinities, zeros of both signs, NaN") {
+  Network net{{4, 4, 2}, {.activations = ActivationFamily::random_steps, .seed = 19}};
+  const int pooled = net.pool(ops::NodeKind::max_pool2d, 0, ops::Window::square(2));
+  static_cast<void>(net.conv(pooled, 3, ops::Window::square(2, {.padding = 1})));
+  net.draw_weights({4});
+  net.add_plan(PrecisionPlan::uniform("w4a4"));
+  const std::vector<std::byte> bytes = bytes_of(net);
+  auto session = Session::create(model_of(bytes), {.max_batch = 2});
+  REQUIRE_MESSAGE(session.ok(), session.error());
+  const float inf = std::numeric_limits<float>::infinity();
+  const float special[] = {0.0F, -0.0F, inf, -inf, std::nanf(""), 0.3F, -0.2F, 3e38F, 1e-40F};
+  std::vector<float> images(static_cast<std::size_t>(2 * 32));
+  for (std::size_t i = 0; i < images.size(); ++i) images[i] = special[(i * 7 + i / 9) % 9];
+  const Expected expected = net.evaluate(0, images);
+  std::vector<float> outputs(expected.outputs.size());
+  bool codes_equal = false;
+  const auto done = session->run_real(images, outputs, 0, [&](const LayerTrace& trace) {
+    const auto& codes = expected.codes.at(trace.layer);
+    codes_equal = std::equal(trace.codes.begin(), trace.codes.end(), codes.begin(), codes.end());
+    CHECK(trace.shape == ImageShape{3, 3, 2});
+  });
+  REQUIRE_MESSAGE(done.ok(), done.error());
+  CHECK(codes_equal);
+  CHECK(same_bits(outputs, expected.outputs));
+}
+
+TEST_CASE("plans by index, name and value; classes; what a session refuses") {
+  Network net = reference::residual_network({.seed = 20});
+  net.draw_weights({2, 4});
+  net.add_plan(PrecisionPlan::uniform("w4a4"));
+  net.add_plan(PrecisionPlan::uniform("w2a4"));
+  const std::vector<std::byte> bytes = bytes_of(net);
+  const Model model = model_of(bytes);
+  auto session = Session::create(model, {.max_batch = 2});
+  REQUIRE_MESSAGE(session.ok(), session.error());
+  const std::vector<std::uint8_t> images = net.draw_images(5);
+  const std::vector<float> expected = net.evaluate(1, images).outputs;
+  std::vector<float> outputs(50);
+  REQUIRE(session->run(images, outputs, "w2a4"));
+  CHECK(same_bits(outputs, expected));
+  std::ranges::fill(outputs, 0.0F);
+  REQUIRE(session->run(images, outputs, PrecisionPlan::uniform("w2a4")));
+  CHECK(same_bits(outputs, expected));
+  std::vector<std::int32_t> classes(5);
+  REQUIRE(session->classify(images, classes, 1));
+  for (std::size_t n = 0; n < 5; ++n) {
+    const auto begin = expected.begin() + static_cast<std::ptrdiff_t>(10 * n);
+    CHECK(classes[n] == std::max_element(begin, begin + 10) - begin);
+  }
+  REQUIRE(session->run({}, {}, 0));
+
+  CHECK(session->run(images, outputs, "w8a8").error() ==
+        "plan \"w8a8\" is not in this model; it has w4a4, w2a4");
+  CHECK(session->run(images, outputs, 2).error() == "session: plan 2, the model has 2");
+  std::vector<float> few(49);
+  CHECK(session->run(images, few, 0).error() ==
+        "session: 525 input values and 49 output values; one image takes 105, [5, 7, 3], and gives "
+        "10");
+  const std::vector<std::uint8_t> partial(106);
+  CHECK_FALSE(session->run(partial, outputs, 0));
+  classes.resize(4);
+  CHECK(session->classify(images, classes, 0).error() ==
+        "session: 525 input bytes for 4 classes, one image has 105, [5, 7, 3]");
+
+  auto one_plan = Session::create(model, {.plans = {1}});
+  REQUIRE(one_plan);
+  CHECK(one_plan->run(images, outputs, 1));
+  CHECK(one_plan->path_of(1, 0).has_value());
+  CHECK_FALSE(one_plan->path_of(0, 0).has_value());
+  CHECK(one_plan->run(images, outputs, 0).error() ==
+        "session: plan w4a4 was not among the plans that this session was created for");
+  CHECK(Session::create(model, {.threads = 0}).error() == "session: 0 threads, expected 1 to 1024");
+  CHECK(Session::create(model, {.max_batch = 0}).error() ==
+        "session: batches of 0 images, expected 1 to 65536");
+  CHECK(Session::create(model, {.plans = {2}}).error() == "session: plan 2, the model has 2");
 }
 
 }  // namespace

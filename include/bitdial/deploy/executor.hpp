@@ -213,7 +213,6 @@ class Executor {
     const std::int64_t channels = step.y_shape.c;
     const std::int64_t row0 = first_row + tile.row0;
     float* const y = step.y >= 0 ? real(step.y) + row0 * channels + tile.col0 : values;
-    const std::int64_t pitch = step.y >= 0 ? channels : tile.cols;
     const float* const residual =
         step.residual >= 0 ? real(step.residual) + row0 * channels + tile.col0 : nullptr;
     for (std::int64_t i = 0; i < tile.rows; ++i) {
@@ -229,14 +228,14 @@ class Executor {
            .bias = prepared.state->bias.data() + tile.col0,
            .residual = residual == nullptr ? nullptr : residual + i * channels,
            .relu = step.relu,
-           .y = y + i * pitch});
+           .y = y + i * channels});
     }
     if (tile.cols == channels) {
       encode(step, y, row0 * channels, tile.rows * channels);
       return;
     }
     for (std::int64_t i = 0; i < tile.rows; ++i) {
-      encode(step, y + i * pitch, (row0 + i) * channels + tile.col0, tile.cols);
+      encode(step, y + i * channels, (row0 + i) * channels + tile.col0, tile.cols);
     }
   }
 

@@ -13,6 +13,7 @@
 
 #include <bitdial/ops/detail/check.hpp>
 #include <bitdial/ops/detail/elementwise.hpp>
+#include <bitdial/ops/detail/exact_fma.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::ops {
 
@@ -195,9 +196,14 @@ void scale_shift_forward(TensorView<T> y, TensorView<const std::type_identity_t<
   detail::require_shape("scale_shift", "h", h, {channels});
   const std::int64_t width = channels;
   detail::for_each_row(rows, channels, [&](std::int64_t r) {
-    detail::map_span(
-        width, y.data() + r * width, [](T v, T p, T q) { return std::fma(v, p, q); },
-        x.data() + r * width, g.data(), h.data());
+    T* const to = y.data() + r * width;
+    const T* const from = x.data() + r * width;
+    if constexpr (std::is_same_v<T, float>) {
+      detail::fma_span(width, to, from, g.data(), h.data());
+    } else {
+      detail::map_span(
+          width, to, [](T v, T p, T q) { return std::fma(v, p, q); }, from, g.data(), h.data());
+    }
   });
 }
 

@@ -3,11 +3,12 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <numeric>
 #include <type_traits>
 
-#include <bitdial/core/aligned_buffer.hpp>
 #include <bitdial/core/parallel.hpp>
 #include <bitdial/ops/detail/check.hpp>
 #include <bitdial/ops/detail/elementwise.hpp>
@@ -129,7 +130,7 @@ void scatter_add(TensorView<T> dx, const T* sums, const PatchGrid& grid, std::in
 /// Shapes: x [N, H, W, Cin], w [Cout, kh, kw, Cin], y as `conv2d_output_shape`; contiguous.
 /// Each output is one sum in the order of w's elements: exact for integer values while the sum of
 /// magnitudes is at most 2^24 (float). Cost: a matrix product [N OH OW, K] x [K, Cout],
-/// K = kh kw Cin, and one copy of its left side in cache; memory K Cout.
+/// K = kh kw Cin, and one copy of its left side in cache; memory: the weights once more.
 template <class T>
 void conv2d_forward(TensorView<T> y, TensorView<const std::type_identity_t<T>> x,
                     TensorView<const std::type_identity_t<T>> w, const Window& window) {
@@ -138,26 +139,15 @@ void conv2d_forward(TensorView<T> y, TensorView<const std::type_identity_t<T>> x
   detail::require_shape("conv2d", "x", x, x.shape());
   detail::require_shape("conv2d", "weight", w, w.shape());
   const detail::PatchGrid grid = detail::patch_grid(x.shape(), window);
-  const std::int64_t depth = grid.depth();
+  const PackedB<T> weights(MatrixView<const T>(w.data(), expected[3], grid.depth()).transposed());
   const std::int64_t out = expected[3];
-  AlignedBuffer<T> transposed(static_cast<std::size_t>(depth * out));
-  for (std::int64_t o = 0; o < out; ++o) {
-    const T* const row = w.data() + o * depth;
-    for (std::int64_t k = 0; k < depth; ++k) transposed.data()[k * out + o] = row[k];
-  }
-  const T* const weights = transposed.data();
   parallel_for(y.size() / out, detail::conv2d_pixel_grain,
                [&](std::int64_t begin, std::int64_t end) {
                  gemm_packed(
-                     depth,
                      [&](std::int64_t row0, std::int64_t k0, MatrixView<T> panel) {
                        detail::gather_patches(x.data(), grid, begin + row0, k0, panel);
                      },
-                     [&](std::int64_t k0, std::int64_t col0, MatrixView<T> panel) {
-                       detail::copy_runs(weights + k0 * out + col0, out, panel.cols, panel.rows,
-                                         panel.data, panel.row_stride);
-                     },
-                     MatrixView<T>(y.data() + begin * out, end - begin, out));
+                     weights, MatrixView<T>(y.data() + begin * out, end - begin, out));
                });
 }
 
@@ -184,34 +174,34 @@ void conv2d_backward_input(TensorView<T> dx, TensorView<const std::type_identity
       if (h.empty() || v.empty()) continue;
       const detail::PatchGrid grid{.h = h.axis, .w = v.axis, .channels = out};
       // Row (th, tw, o) of the right side is w[o, tap(th), tap(tw), :].
-      const auto pack_weights = [&](std::int64_t k0, std::int64_t col0, MatrixView<T> panel) {
-        for (std::int64_t r = 0; r < panel.rows; ++r) {
-          const std::int64_t o = (k0 + r) % out;
-          const std::int64_t tap = (k0 + r) / out;
-          const std::int64_t kh = h.tap(tap / v.axis.taps);
-          const std::int64_t kw = v.tap(tap % v.axis.taps);
-          std::copy_n(w.data() + ((o * window.kernel_h + kh) * window.kernel_w + kw) * in + col0,
-                      panel.cols, panel.row(r));
-        }
-      };
-      parallel_for(dx.extent(0) * grid.pixels(), detail::conv2d_pixel_grain,
-                   [&](std::int64_t begin, std::int64_t end) {
-                     const auto pack_patches = [&](std::int64_t row0, std::int64_t k0,
-                                                   MatrixView<T> panel) {
-                       detail::gather_patches(dy.data(), grid, begin + row0, k0, panel);
-                     };
-                     if (dense) {
-                       gemm_packed(grid.depth(), pack_patches, pack_weights,
-                                   MatrixView<T>(dx.data() + begin * in, end - begin, in),
-                                   {.accumulate = true});
-                       return;
-                     }
-                     AlignedBuffer<T> chunk(static_cast<std::size_t>((end - begin) * in));
-                     T* const sums = chunk.data();
-                     gemm_packed(grid.depth(), pack_patches, pack_weights,
-                                 MatrixView<T>(sums, end - begin, in));
-                     detail::scatter_add(dx, sums, grid, begin, end, window, phase_h, phase_w);
-                   });
+      const PackedB<T> weights(
+          grid.depth(), in, [&](std::int64_t k0, std::int64_t col0, MatrixView<T> panel) {
+            for (std::int64_t r = 0; r < panel.rows; ++r) {
+              const std::int64_t o = (k0 + r) % out;
+              const std::int64_t tap = (k0 + r) / out;
+              const std::int64_t kh = h.tap(tap / v.axis.taps);
+              const std::int64_t kw = v.tap(tap % v.axis.taps);
+              const std::int64_t row = (o * window.kernel_h + kh) * window.kernel_w + kw;
+              std::copy_n(w.data() + row * in + col0, panel.cols, panel.row(r));
+            }
+          });
+      parallel_for(
+          dx.extent(0) * grid.pixels(), detail::conv2d_pixel_grain,
+          [&](std::int64_t begin, std::int64_t end) {
+            const auto pack_patches = [&](std::int64_t row0, std::int64_t k0, MatrixView<T> panel) {
+              detail::gather_patches(dy.data(), grid, begin + row0, k0, panel);
+            };
+            if (dense) {
+              gemm_packed(pack_patches, weights,
+                          MatrixView<T>(dx.data() + begin * in, end - begin, in),
+                          {.accumulate = true});
+              return;
+            }
+            const auto sums =
+                std::make_unique_for_overwrite<T[]>(static_cast<std::size_t>((end - begin) * in));
+            gemm_packed(pack_patches, weights, MatrixView<T>(sums.get(), end - begin, in));
+            detail::scatter_add(dx, sums.get(), grid, begin, end, window, phase_h, phase_w);
+          });
     }
   }
 }
@@ -238,7 +228,8 @@ void conv2d_backward_weight(TensorView<T> dw, TensorView<const std::type_identit
                std::max(std::int64_t{2}, detail::conv2d_partial_elements / dw.size()));
   const std::int64_t grain = (images + wanted - 1) / wanted;
   const std::int64_t chunks = (images + grain - 1) / grain;
-  AlignedBuffer<T> partial(static_cast<std::size_t>(chunks * dw.size()));
+  const auto partial =
+      std::make_unique_for_overwrite<T[]>(static_cast<std::size_t>(chunks * dw.size()));
   parallel_for(images, grain, [&](std::int64_t begin, std::int64_t end) {
     const std::int64_t pixel0 = begin * grid.pixels();
     gemm_packed((end - begin) * grid.pixels(),
@@ -252,12 +243,12 @@ void conv2d_backward_weight(TensorView<T> dw, TensorView<const std::type_identit
                 [&](std::int64_t k0, std::int64_t col0, MatrixView<T> panel) {
                   detail::gather_patches(x.data(), grid, pixel0 + k0, col0, panel);
                 },
-                MatrixView<T>(partial.data() + begin / grain * dw.size(), out, depth));
+                MatrixView<T>(partial.get() + begin / grain * dw.size(), out, depth));
   });
   for (std::int64_t chunk = 0; chunk < chunks; ++chunk) {
     detail::map(
         dw.size(), dw.data(), [](T a, T b) { return a + b; }, dw.data(),
-        partial.data() + chunk * dw.size());
+        partial.get() + chunk * dw.size());
   }
 }
 

@@ -4,8 +4,9 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
+#include <span>
 
-#include <bitdial/core/aligned_buffer.hpp>
 #include <bitdial/ops/detail/check.hpp>
 #include <bitdial/ops/detail/elementwise.hpp>
 
@@ -32,10 +33,11 @@ void fake_quantize_backward(TensorView<float> dx, TensorView<const float> dy,
   detail::require_shape("fake_quantize_backward", "dy", dy, x.shape());
   detail::require_shape("fake_quantize_backward", "dx", dx, x.shape());
   // Policies overwrite, operations accumulate.
-  AlignedBuffer<float> gradient(static_cast<std::size_t>(x.size()));
-  quantizer.backward(x.span(), dy.span(), state, bits, gradient.span());
+  const auto size = static_cast<std::size_t>(x.size());
+  const auto gradient = std::make_unique_for_overwrite<float[]>(size);
+  quantizer.backward(x.span(), dy.span(), state, bits, std::span<float>(gradient.get(), size));
   detail::map(
-      x.size(), dx.data(), [](float a, float b) { return a + b; }, dx.data(), gradient.data());
+      x.size(), dx.data(), [](float a, float b) { return a + b; }, dx.data(), gradient.get());
 }
 
 }  // namespace bitdial::inline BITDIAL_ABI::ops

@@ -38,10 +38,12 @@ namespace detail {
 inline constexpr std::string_view report_style = R"css(
 :root{color-scheme:light dark;--panel:#fff;--ink:#1b1f24;--muted:#5c6670;
 --grid:#e6e9ec;--line:#d5dae0;--back:#f6f7f9;
---c0:#0072b2;--c1:#d55e00;--c2:#009e73;--c3:#a8438a;--c4:#b07d00;--c5:#3b9fd6;--c6:#6b4fbb;--c7:#5c6670}
+--c0:#0072b2;--c1:#d55e00;--c2:#009e73;--c3:#a8438a;--c4:#b07d00;
+--c5:#3b9fd6;--c6:#6b4fbb;--c7:#5c6670}
 @media(prefers-color-scheme:dark){:root{--panel:#1b1f25;--ink:#e8ebee;
 --muted:#9aa5b1;--grid:#2a3037;--line:#343b44;--back:#121519;
---c0:#56b4e9;--c1:#ff8f4d;--c2:#2fc79a;--c3:#e08fc4;--c4:#e6c04a;--c5:#8ad0f5;--c6:#ab97ee;--c7:#9aa5b1}}
+--c0:#56b4e9;--c1:#ff8f4d;--c2:#2fc79a;--c3:#e08fc4;--c4:#e6c04a;
+--c5:#8ad0f5;--c6:#ab97ee;--c7:#9aa5b1}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--back);color:var(--ink);
 font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,

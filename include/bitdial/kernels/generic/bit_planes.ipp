@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Counting of common bits: outputs in the lanes, 64 codes of K a step.
 // Vocabulary: Bits (lanes of 64 bits), bits_lanes, load_bits, broadcast_bits, and_bits, add_lanes,
 // sum_lanes, store_lanes (as int32); planes_rows, planes_vectors;
@@ -49,6 +50,8 @@ template <int rows, int vectors>
 /// total = 2 * total + sum over s + p = d, for ascending d.
 template <int rows, int vectors>
 inline void gemm_planes_rows(const GemmPlanesTile& t) noexcept {
+  auto* const c_out = t.c;
+  const std::int64_t c_stride = t.c_stride;
   Bits total[rows][vectors];
   unroll<rows * vectors>([&](auto i) __attribute__((always_inline)) {
     total[i / vectors][i % vectors] = Bits{};
@@ -65,7 +68,7 @@ inline void gemm_planes_rows(const GemmPlanesTile& t) noexcept {
   }
   unroll<rows>([&](auto r) __attribute__((always_inline)) {
     unroll<vectors>([&](auto v) __attribute__((always_inline)) {
-      store_lanes(t.c + r * t.c_stride + v * bits_lanes, total[r][v]);
+      store_lanes(c_out + r * c_stride + v * bits_lanes, total[r][v]);
     });
   });
 }

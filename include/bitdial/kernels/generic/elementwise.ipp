@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The element-wise kernels. Tails go through the one-element functions of the portable table.
 // Vocabulary: F32, f32_lanes, load_f32, store_f32, broadcast_f32, fmadd_f32, max_f32 and min_f32
 // (the second operand when one is NaN), mul_f32, add_f32, load_sums (int32 to float), store_codes

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The real-valued tile: `rows` x `vectors` accumulators, one broadcast of A per row and k.
 // Vocabulary: F32, f32_lanes, f32_rows, f32_vectors, load_f32, store_f32, broadcast_f32, fmadd_f32.
 
@@ -5,11 +6,13 @@ inline constexpr std::int64_t f32_cols = f32_vectors * f32_lanes;
 
 template <int rows, int vectors>
 inline void gemm_f32_rows(const GemmTile<float>& t) noexcept {
+  auto* const c_out = t.c;
+  const std::int64_t c_stride = t.c_stride;
   F32 c[rows][vectors];
   if (t.accumulate) {
     unroll<rows>([&](auto r) __attribute__((always_inline)) {
       unroll<vectors>([&](auto v) __attribute__((always_inline)) {
-        c[r][v] = load_f32(t.c + r * t.c_stride + v * f32_lanes);
+        c[r][v] = load_f32(c_out + r * c_stride + v * f32_lanes);
       });
     });
   } else {
@@ -34,20 +37,18 @@ inline void gemm_f32_rows(const GemmTile<float>& t) noexcept {
   }
   unroll<rows>([&](auto r) __attribute__((always_inline)) {
     unroll<vectors>([&](auto v) __attribute__((always_inline)) {
-      store_f32(t.c + r * t.c_stride + v * f32_lanes, c[r][v]);
+      store_f32(c_out + r * c_stride + v * f32_lanes, c[r][v]);
     });
   });
 }
 
-/// Tiles of few columns use one vector: half the work.
+/// Whole runs of few columns use one vector: half the work.
 inline void gemm_f32(const GemmTile<float>& t) noexcept {
-  if (t.cols <= f32_lanes) {
-    for_row_runs<f32_rows>(t, [](auto rows, const GemmTile<float>& part) {
-      gemm_f32_rows<rows, 1>(part);
-    });
-  } else {
-    for_row_runs<f32_rows>(t, [](auto rows, const GemmTile<float>& part) {
-      gemm_f32_rows<rows, f32_vectors>(part);
-    });
+  if (t.cols <= f32_lanes && t.rows == f32_rows) {
+    gemm_f32_rows<f32_rows, 1>(t);
+    return;
   }
+  for_row_runs<f32_rows>(t, [](auto rows, const GemmTile<float>& part) {
+    gemm_f32_rows<rows, f32_vectors>(part);
+  });
 }

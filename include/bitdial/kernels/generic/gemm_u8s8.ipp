@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The integer tile: each step multiplies four codes of a row with four levels of every column.
 // Vocabulary: U8S8Sums, U8S8Codes, U8S8Levels, u8s8_lanes (columns of one U8S8Sums), u8s8_rows,
 // u8s8_vectors, broadcast_codes, load_levels, multiply_add, store_sums.
@@ -6,6 +7,8 @@ inline constexpr std::int64_t u8s8_cols = u8s8_vectors * u8s8_lanes;
 
 template <int rows, int vectors>
 inline void gemm_u8s8_rows(const GemmU8S8Tile& t) noexcept {
+  auto* const c_out = t.c;
+  const std::int64_t c_stride = t.c_stride;
   U8S8Sums c[rows][vectors];
   unroll<rows>([&](auto r) __attribute__((always_inline)) {
     unroll<vectors>([&](auto v) __attribute__((always_inline)) { c[r][v] = U8S8Sums{}; });
@@ -27,19 +30,18 @@ inline void gemm_u8s8_rows(const GemmU8S8Tile& t) noexcept {
   }
   unroll<rows>([&](auto r) __attribute__((always_inline)) {
     unroll<vectors>([&](auto v) __attribute__((always_inline)) {
-      store_sums(t.c + r * t.c_stride + v * u8s8_lanes, c[r][v]);
+      store_sums(c_out + r * c_stride + v * u8s8_lanes, c[r][v]);
     });
   });
 }
 
+/// Whole runs of few columns use one vector: half the work.
 inline void gemm_u8s8(const GemmU8S8Tile& t) noexcept {
-  if (u8s8_vectors > 1 && t.cols <= u8s8_lanes) {
-    for_row_runs<u8s8_rows>(t, [](auto rows, const GemmU8S8Tile& part) {
-      gemm_u8s8_rows<rows, 1>(part);
-    });
-  } else {
-    for_row_runs<u8s8_rows>(t, [](auto rows, const GemmU8S8Tile& part) {
-      gemm_u8s8_rows<rows, u8s8_vectors>(part);
-    });
+  if (t.cols <= u8s8_lanes && t.rows == u8s8_rows) {
+    gemm_u8s8_rows<u8s8_rows, 1>(t);
+    return;
   }
+  for_row_runs<u8s8_rows>(t, [](auto rows, const GemmU8S8Tile& part) {
+    gemm_u8s8_rows<rows, u8s8_vectors>(part);
+  });
 }

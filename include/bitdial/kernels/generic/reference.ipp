@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The meaning of every kernel, in portable C++. The including namespace defines the tile shapes:
 //   f32_rows, f32_cols, u8s8_rows, u8s8_cols, planes_rows, planes_cols.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Unrolling at compile time, and tiles with fewer rows than the shape of the kernel.
 // Accumulators stay in registers only when every index is a constant: loops are expanded over an
 // index sequence.

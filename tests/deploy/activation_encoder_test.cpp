@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// Thresholds found by bisection equal the function they came from, at every step and at the floats
+// beside it; the uniform form is accepted exactly when it is equal.
+#include <bitdial/deploy/activation_encoder.hpp>
+#include <bitdial/deploy/prepared_encoder.hpp>
+#include <bitdial/kernels/dispatch.hpp>
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+namespace {
+
+using namespace bitdial;
+
+constexpr float infinity = std::numeric_limits<float>::infinity();
+
+auto dorefa(int bits) {
+  const auto n = static_cast<float>((1 << bits) - 1);
+  return [n](float x) { return static_cast<int>(std::nearbyint(std::clamp(x, 0.0F, 1.0F) * n)); };
+}
+
+auto tanh_steps(int bits) {
+  const auto n = static_cast<float>((1 << bits) - 1);
+  return [n](float x) { return static_cast<int>(std::nearbyint((std::tanh(x) + 1) * 0.5F * n)); };
+}
+
+// Floats around every threshold, and a walk over all exponents of both signs.
+std::vector<float> probes(const std::vector<float>& thresholds) {
+  std::vector<float> xs{0.0F, -0.0F, infinity, -infinity, 1.0F, -1.0F, 3.4e38F, -3.4e38F, 1e-45F};
+  for (const float t : thresholds) {
+    for (const float x : {t, std::nextafter(t, -infinity), std::nextafter(t, infinity)}) {
+      xs.push_back(x);
+    }
+  }
+  for (float x = 1e-44F; x < 1e38F; x *= 1.7F) {
+    xs.push_back(x);
+    xs.push_back(-x);
+  }
+  return xs;
+}
+
+TEST_CASE("thresholds reproduce the function; the prepared encoder reproduces both") {
+  for (const int bits : {1, 2, 3, 5, 8}) {
+    const auto check = [&](const auto& encode, bool uniform) {
+      const ActivationEncoder encoder = make_activation_encoder(encode, bits);
+      CHECK(encoder.bits == bits);
+      CHECK(encoder.uniform.has_value() == uniform);
+      REQUIRE(encoder.thresholds.size() == (std::size_t{1} << bits) - 1);
+      const std::vector<float> xs = probes(encoder.thresholds);
+      std::vector<std::uint8_t> codes(xs.size());
+      const kernels::KernelTable& table = *kernels::supported_kernels().front();
+      PreparedEncoder{encoder}.encode(table, xs.data(), static_cast<std::int64_t>(xs.size()),
+                                      codes.data());
+      for (std::size_t i = 0; i < xs.size(); ++i) {
+        CAPTURE(xs[i]);
+        CHECK(threshold_code(encoder.thresholds, xs[i]) == encode(xs[i]));
+        CHECK(codes[i] == encode(xs[i]));
+      }
+    };
+    check(dorefa(bits), true);
+    check(tanh_steps(bits), false);
+    const int most = (1 << bits) - 1;
+    check([most](float x) { return x > 1e-3F ? most : 0; }, false);
+  }
+}
+
+TEST_CASE("thresholds of sign: every x >= 0, -0 with them") {
+  const auto thresholds = find_thresholds([](float x) { return x >= 0.0F ? 1 : 0; }, 2);
+  REQUIRE(thresholds.size() == 1);
+  CHECK(thresholds[0] == 0.0F);
+  CHECK(threshold_code(thresholds, -0.0F) == 1);
+  CHECK(threshold_code(thresholds, -1e-45F) == 0);
+  CHECK(threshold_code(thresholds, std::nanf("")) == 0);
+}
+
+TEST_CASE("codes that no float reaches have no threshold; codes that all reach have -infinity") {
+  CHECK(find_thresholds([](float) { return 2; }, 8) == std::vector<float>{-infinity, -infinity});
+  CHECK(find_thresholds([](float x) { return x >= infinity ? 1 : 0; }, 8) ==
+        std::vector<float>{infinity});
+  // A jump over codes gives equal thresholds.
+  CHECK(find_thresholds([](float x) { return x >= 2.5F ? 3 : 0; }, 4) ==
+        std::vector<float>{2.5F, 2.5F, 2.5F});
+}
+
+TEST_CASE("image bytes encode like their values") {
+  const ActivationEncoder encoder = make_activation_encoder(dorefa(3), 3);
+  std::uint8_t bytes[256], codes[256];
+  for (int u = 0; u < 256; ++u) bytes[u] = static_cast<std::uint8_t>(u);
+  PreparedEncoder{encoder}.encode_bytes(bytes, 256, codes);
+  for (int u = 0; u < 256; ++u) {
+    CHECK(int{codes[u]} == dorefa(3)(static_cast<float>(u) / 255.0F));
+  }
+}
+
+TEST_CASE("the uniform form is refused when one float differs") {
+  const UniformSteps steps{.clip = 1.0F, .inverse_step = 15.0F};
+  const std::vector<float> exact = find_thresholds(dorefa(4), 16);
+  REQUIRE(is_uniform(exact, 4, steps));
+  for (std::size_t i = 0; i < exact.size(); ++i) {
+    for (const float direction : {-infinity, infinity}) {
+      std::vector<float> moved = exact;
+      moved[i] = std::nextafter(moved[i], direction);
+      CHECK_FALSE(is_uniform(moved, 4, steps));
+    }
+  }
+  std::vector<float> short_list = exact;
+  short_list.pop_back();
+  CHECK_FALSE(is_uniform(short_list, 4, steps));
+  CHECK_FALSE(is_uniform({}, 4, steps));
+  CHECK_FALSE(is_uniform(exact, 4, {.clip = std::nanf(""), .inverse_step = 15.0F}));
+  CHECK_FALSE(is_uniform(exact, 4, {.clip = 1.0F, .inverse_step = -15.0F}));
+  CHECK_FALSE(is_uniform(exact, 4, {.clip = infinity, .inverse_step = 15.0F}));
+  CHECK_FALSE(is_uniform(exact, 4, {.clip = 1e30F, .inverse_step = 1e30F}));
+}
+
+}  // namespace

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// What fuses, what stays apart, and that buffers alive together never share memory.
+#include <bitdial/deploy/plan_compiler.hpp>
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <vector>
+
+#include "reference_network.hpp"
+
+namespace {
+
+using namespace bitdial;
+using ops::NodeKind;
+
+struct Compiled {
+  Program program;
+  std::vector<ImageShape> shapes;
+};
+
+Compiled compile(reference::Network net, std::int64_t batch) {
+  net.draw_weights({2, 4});
+  net.add_plan(PrecisionPlan::uniform("w2a4"));
+  std::vector<std::size_t> sizes;
+  for (const auto& plane : net.packed.planes) sizes.push_back(plane.size());
+  auto shapes = check_network(net.packed, sizes);
+  REQUIRE_MESSAGE(shapes.ok(), shapes.error());
+  Program program = compile_plan(net.packed, *shapes, net.packed.plans[0], batch);
+  return {std::move(program), *std::move(shapes)};
+}
+
+// Every buffer that a step reads or writes.
+std::vector<BufferId> touched(const Step& step) {
+  std::vector<BufferId> buffers{step.x, step.x_codes, step.residual, step.y};
+  for (const CodeOutput& output : step.codes) buffers.push_back(output.buffer);
+  std::erase(buffers, -1);
+  return buffers;
+}
+
+// Returns the bytes that are alive at the busiest step: no arena can be smaller.
+std::size_t check_lifetimes(const Program& program) {
+  const std::size_t count = program.buffers.size();
+  std::vector<std::size_t> first(count, program.steps.size()), last(count, 0);
+  for (std::size_t s = 0; s < program.steps.size(); ++s) {
+    for (const BufferId id : touched(program.steps[s])) {
+      const auto i = static_cast<std::size_t>(id);
+      first[i] = std::min(first[i], s);
+      last[i] = std::max(last[i], s);
+    }
+  }
+  last[static_cast<std::size_t>(program.output)] = program.steps.size();
+  for (std::size_t i = 0; i < count; ++i) {
+    const ProgramBuffer& a = program.buffers[i];
+    CHECK(a.offset % 64 == 0);
+    CHECK(a.offset + a.bytes <= program.arena_bytes);
+    for (std::size_t j = 0; j < i; ++j) {
+      const ProgramBuffer& b = program.buffers[j];
+      const bool together = first[i] <= last[j] && first[j] <= last[i];
+      const bool apart = a.offset + a.bytes <= b.offset || b.offset + b.bytes <= a.offset;
+      CHECK((!together || apart));
+    }
+  }
+  std::size_t peak = 0;
+  for (std::size_t s = 0; s <= program.steps.size(); ++s) {
+    std::size_t alive = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      if (first[i] <= s && s <= last[i]) alive += program.buffers[i].bytes;
+    }
+    peak = std::max(peak, alive);
+  }
+  return peak;
+}
+
+TEST_CASE("a residual network is one step per layer, the input and the pool") {
+  const auto [program, shapes] = compile(reference::residual_network({}), 3);
+  CHECK(check_lifetimes(program) > 0);
+  REQUIRE(program.steps.size() == 1 + 7 + 1);
+  const Step& input = program.steps[0];
+  CHECK(input.kind == NodeKind::input);
+  CHECK(input.y == -1);  // nobody reads the image as values
+  CHECK(input.codes.size() == 1);
+  const auto is_join = [](const Step& step) { return step.residual >= 0; };
+  CHECK(std::ranges::count_if(program.steps, is_join) == 2);
+  for (const Step& step : program.steps) {
+    if (!is_join(step)) continue;
+    CHECK(step.kind == NodeKind::conv2d);
+    CHECK(step.relu);
+    CHECK(step.y >= 0);  // the next block, or the pool, reads values
+  }
+  const Step& stem = program.steps[1];
+  CHECK(stem.relu);
+  CHECK(stem.y == -1);
+  CHECK(stem.codes.size() == 1);  // both readers have the same encoder
+  const Step& last = program.steps.back();
+  CHECK(last.kind == NodeKind::linear);
+  CHECK_FALSE(last.relu);
+  CHECK(last.y == program.output);
+}
+
+TEST_CASE("memory is used again: at most a quarter above the least possible, linear in the batch") {
+  const auto [program, shapes] = compile(reference::residual_network({}), 64);
+  CHECK(program.arena_bytes <= check_lifetimes(program) * 5 / 4);
+  const auto [twice, same_shapes] = compile(reference::residual_network({}), 128);
+  CHECK(twice.arena_bytes == 2 * program.arena_bytes);
+}
+
+TEST_CASE("values with several readers are not fused away") {
+  const auto [program, shapes] = compile(reference::join_network({}), 1);
+  CHECK(program.arena_bytes >= check_lifetimes(program));
+  const auto [window, window_shapes] = compile(reference::window_network({}), 2);
+  CHECK(window.arena_bytes >= check_lifetimes(window));
+  int stand_alone = 0;
+  for (const Step& step : program.steps) stand_alone += step.kind == NodeKind::add ? 1 : 0;
+  CHECK(stand_alone == 5);  // twice, relu(twice) + early, joined with it, left + 0, the last one
+}
+
+}  // namespace
