@@ -27,6 +27,17 @@ using bitdial::ops::MatrixView;
 
 constexpr int repetitions = 7;
 
+#if defined(NDEBUG) && defined(__OPTIMIZE__)
+constexpr bool optimised_build = true;
+#else
+constexpr bool optimised_build = false;
+#endif
+#if defined(__clang__)
+constexpr const char* compiler = __VERSION__;
+#else
+constexpr const char* compiler = "GCC " __VERSION__;
+#endif
+
 /// What one benchmark needs: `work` multiply-accumulates (or elements) per call of `run`.
 struct Case {
   std::string kernel;
@@ -350,14 +361,12 @@ std::string cpu_name() {
 }  // namespace
 
 int main(int argc, char** argv) {
-#if !defined(NDEBUG) || !defined(__OPTIMIZE__)
-  std::fprintf(stderr,
-               "bench_kernels: this build is not optimised (NDEBUG or -O is missing), so its "
-               "numbers would mean nothing. Build with CMAKE_BUILD_TYPE=Release.\n");
-  static_cast<void>(argc);
-  static_cast<void>(argv);
-  return 2;
-#else
+  if (!optimised_build) {
+    std::fprintf(stderr,
+                 "bench_kernels: this build is not optimised (NDEBUG or -O is missing), so its "
+                 "numbers would mean nothing. Build with CMAKE_BUILD_TYPE=Release.\n");
+    return 2;
+  }
   std::vector<std::string> arguments;
   for (int i = 0; i < argc; ++i) {
     if (std::string_view{argv[i]} == "--json" && i + 1 < argc) {
@@ -378,22 +387,15 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "bench_kernels: %s\n", selected.error().c_str());
     return 2;
   }
-  const std::string optimisation =
-#  if defined(__clang__)
-      "optimised";
-#  else
-      bitdial::concat("optimised, __OPTIMIZE__=", __OPTIMIZE__);
-#  endif
-  const std::string banner = bitdial::concat("cpu: ", cpu_name(), "\ncompiler: ", __VERSION__, " (",
-                                             optimisation, ")\nisa: ", (*selected)->name, " of ");
-  std::printf("%s", banner.c_str());
+  std::printf("cpu: %s\ncompiler: %s, optimised, NDEBUG\nisa: %s of ", cpu_name().c_str(), compiler,
+              (*selected)->name);
   for (const KernelTable* t : bitdial::kernels::supported_kernels()) std::printf("%s ", t->name);
   std::printf(
       "\none thread, medians of %d repetitions; peak: the same instructions without memory,"
       " measured before each repetition\n\n",
       repetitions);
   benchmark::AddCustomContext("cpu", cpu_name());
-  benchmark::AddCustomContext("compiler", __VERSION__);
+  benchmark::AddCustomContext("compiler", compiler);
   benchmark::AddCustomContext("isa", (*selected)->name);
 
   for (const KernelTable* t : bitdial::kernels::supported_kernels()) {
@@ -407,5 +409,4 @@ int main(int argc, char** argv) {
   benchmark::RunSpecifiedBenchmarks(&reporter);
   benchmark::Shutdown();
   return 0;
-#endif
 }
