@@ -65,14 +65,13 @@ inline double median_ms(bitdial::Session& session, std::size_t plan,
 
 inline std::vector<Outcome> pack_and_compare(const Options& options, const Images& images,
                                              Trained& trained, const std::string& path) {
-  bitdial::PackedNetwork packed = bitdial::pack(*trained.network,
-                                                {.plans = trained.plans,
-                                                 .input_shape = images.test.image_shape(),
-                                                 .labels = images.test.class_names()});
+  bitdial::PackedNetwork packed =
+      bitdial::pack(*trained.network, {.plans = trained.plans,
+                                       .input_shape = images.test.image_shape(),
+                                       .labels = images.test.class_names()});
   std::vector<bitdial::Tensor<float>> expected;
   for (std::size_t p = 0; p < trained.plans.size(); ++p) {
-    expected.push_back(
-        bitdial::train::evaluate(*trained.network, images.test, trained.plans[p]));
+    expected.push_back(bitdial::train::evaluate(*trained.network, images.test, trained.plans[p]));
     packed.plans[p].accuracy = {.top1 = share_correct(expected[p], images.test),
                                 .samples = static_cast<std::uint64_t>(images.test.size()),
                                 .data_set = images.test.name()};

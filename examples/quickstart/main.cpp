@@ -33,13 +33,12 @@ int run(const quickstart::Options& options, const std::string& command) {
   quickstart::write_text(options.out + "/history.csv",
                          bitdial::train::to_csv(trained.history.table()));
   quickstart::write_text(options.out + "/summary.json", quickstart::summary_json(outcomes));
-  quickstart::write_text(
-      options.out + "/report.html",
-      bitdial::train::render_html(
-          quickstart::make_report(options, images, trained, outcomes, command)));
+  quickstart::write_text(options.out + "/report.html",
+                         bitdial::train::render_html(
+                             quickstart::make_report(options, images, trained, outcomes, command)));
 
-  std::printf("\n%s\n", bitdial::train::to_text(
-                            quickstart::result_table(outcomes, options.threads)).c_str());
+  std::printf("\n%s\n",
+              bitdial::train::to_text(quickstart::result_table(outcomes, options.threads)).c_str());
   std::printf("wrote model.bitdial, history.csv, summary.json and report.html to %s\n",
               options.out.c_str());
   for (const auto& outcome : outcomes) {

@@ -76,24 +76,23 @@ inline bitdial::train::Report make_report(const Options& options, const Images& 
   report.title = "One file, " + bitdial::concat(outcomes.size()) + " precisions";
   report.summary = bitdial::concat(
       "A switchable ", options.network, " trained on ", images.train.name(), " for ",
-      options.epochs, " epochs, packed into one file and reloaded from disk; every number below was ",
+      options.epochs,
+      " epochs, packed into one file and reloaded from disk; every number below was ",
       "measured on ", train::grouped(images.test.size()), " test images.");
   const auto identical = std::ranges::all_of(outcomes, &Outcome::identical);
-  report.highlights = {
-      {bitdial::concat("top-1 at ", outcomes.front().precision),
-       train::percent(outcomes.front().top1_packed, 2)},
-      {bitdial::concat("top-1 at ", outcomes.back().precision),
-       train::percent(outcomes.back().top1_packed, 2)},
-      {bitdial::concat("bytes at ", outcomes.back().precision),
-       train::grouped(outcomes.back().bytes)},
-      {"packed network identical", identical ? "yes" : "NO"},
-      {"training time", train::duration(trained.seconds)}};
+  report.highlights = {{bitdial::concat("top-1 at ", outcomes.front().precision),
+                        train::percent(outcomes.front().top1_packed, 2)},
+                       {bitdial::concat("top-1 at ", outcomes.back().precision),
+                        train::percent(outcomes.back().top1_packed, 2)},
+                       {bitdial::concat("bytes at ", outcomes.back().precision),
+                        train::grouped(outcomes.back().bytes)},
+                       {"packed network identical", identical ? "yes" : "NO"},
+                       {"training time", train::duration(trained.seconds)}};
   report.loss = trained.history.loss_curves();
   report.accuracy = trained.history.test_curves();
   for (const Outcome& outcome : outcomes) {
-    report.latency.push_back(
-        {.name = outcome.precision,
-         .points = {{.x = outcome.ms_1_thread, .y = outcome.top1_packed}}});
+    report.latency.push_back({.name = outcome.precision,
+                              .points = {{.x = outcome.ms_1_thread, .y = outcome.top1_packed}}});
   }
   report.results = result_table(outcomes, options.threads);
   report.results_note =

@@ -126,8 +126,7 @@ inline Trained train_network(const Options& options, const Images& images) {
     std::vector<train::NamedShare> shares;
     for (std::size_t p = 0; p < plans.size(); ++p) {
       const auto plan = static_cast<std::int64_t>(p);
-      shares.push_back(
-          {names[p], static_cast<double>(trained.history.running_accuracy(plan))});
+      shares.push_back({names[p], static_cast<double>(trained.history.running_accuracy(plan))});
     }
     const double loss = static_cast<double>(trained.history.running_loss(0));
     progress.step(loss, shares);

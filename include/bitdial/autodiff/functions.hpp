@@ -43,7 +43,7 @@ void keep(BasicVar<T> y, std::initializer_list<BasicVar<T>> read) {
 /// `ops::conv2d_forward`: x [N, H, W, Cin], w [Cout, kh, kw, Cin] -> [N, OH, OW, Cout].
 template <class T>
 BasicVar<T> conv2d(BasicVar<T> x, BasicVar<T> w, const ops::Window& window) {
-  Tensor<T> y(ops::conv2d_output_shape(x.shape(), w.shape(), window));
+  Tensor<T> y(ops::conv2d_output_shape(x.shape(), w.shape(), window), Uninitialized{});
   ops::conv2d_forward(y.view(), x.value().view(), w.value().view(), window);
   const auto result =
       x.tape().record("conv2d", std::move(y), {x, w}, [x, w, window](TensorView<const T> dy) {
@@ -62,7 +62,7 @@ BasicVar<T> conv2d(BasicVar<T> x, BasicVar<T> w, const ops::Window& window) {
 /// y = x w^T + bias: x [N, in], w [out, in], bias [out] -> [N, out].
 template <class T>
 BasicVar<T> linear(BasicVar<T> x, BasicVar<T> w, BasicVar<T> bias) {
-  Tensor<T> y({x.shape()[0], w.shape()[0]});
+  Tensor<T> y({x.shape()[0], w.shape()[0]}, Uninitialized{});
   ops::linear_forward(y.view(), x.value().view(), w.value().view(), bias.value().view());
   const auto result =
       x.tape().record("linear", std::move(y), {x, w, bias}, [x, w, bias](TensorView<const T> dy) {
@@ -88,7 +88,7 @@ BasicVar<T> linear(BasicVar<T> x, BasicVar<T> w) {
 template <class T>
 BasicVar<T> batch_norm(BasicVar<T> x, BasicVar<T> gamma, BasicVar<T> beta, Tensor<T>& running_mean,
                        Tensor<T>& running_var, const ops::BatchNormOptions& options = {}) {
-  Tensor<T> y(x.shape());
+  Tensor<T> y(x.shape(), Uninitialized{});
   Tensor<T> mean(gamma.shape());
   Tensor<T> inv_std(gamma.shape());
   ops::batch_norm_forward(y.view(), mean.view(), inv_std.view(), running_mean.view(),
@@ -109,7 +109,7 @@ BasicVar<T> batch_norm(BasicVar<T> x, BasicVar<T> gamma, BasicVar<T> beta, Tenso
 /// y = fma(x, g, h) per channel: x [..., C], g and h [C].
 template <class T>
 BasicVar<T> scale_shift(BasicVar<T> x, BasicVar<T> g, BasicVar<T> h) {
-  Tensor<T> y(x.shape());
+  Tensor<T> y(x.shape(), Uninitialized{});
   ops::scale_shift_forward(y.view(), x.value().view(), g.value().view(), h.value().view());
   const auto result =
       x.tape().record("scale_shift", std::move(y), {x, g, h}, [x, g, h](TensorView<const T> dy) {
@@ -138,7 +138,7 @@ BasicVar<T> batch_norm_eval(BasicVar<T> x, const Tensor<T>& gamma, const Tensor<
 /// max(x, 0).
 template <class T>
 BasicVar<T> relu(BasicVar<T> x) {
-  Tensor<T> y(x.shape());
+  Tensor<T> y(x.shape(), Uninitialized{});
   ops::relu_forward(y.view(), x.value().view());
   BasicTape<T>& tape = x.tape();
   // The derivative reads its own result, whose handle is known before it is recorded.
@@ -153,7 +153,7 @@ BasicVar<T> relu(BasicVar<T> x) {
 /// a + b, equal shapes.
 template <class T>
 BasicVar<T> add(BasicVar<T> a, BasicVar<T> b) {
-  Tensor<T> y(a.shape());
+  Tensor<T> y(a.shape(), Uninitialized{});
   ops::add_forward(y.view(), a.value().view(), b.value().view());
   return a.tape().record("add", std::move(y), {a, b}, [a, b](TensorView<const T> dy) {
     if (a.needs_grad()) ops::add_backward(a.tape().accumulate(a), dy);
@@ -164,7 +164,7 @@ BasicVar<T> add(BasicVar<T> a, BasicVar<T> b) {
 /// factor * x.
 template <class T>
 BasicVar<T> scale(BasicVar<T> x, std::type_identity_t<T> factor) {
-  Tensor<T> y(x.shape());
+  Tensor<T> y(x.shape(), Uninitialized{});
   ops::scale_forward(y.view(), x.value().view(), factor);
   return x.tape().record("scale", std::move(y), {x}, [x, factor](TensorView<const T> dy) {
     ops::scale_backward(x.tape().accumulate(x), dy, factor);
@@ -188,7 +188,7 @@ BasicVar<T> sum(std::initializer_list<BasicVar<T>> terms) {
 template <class T>
 BasicVar<T> max_pool2d(BasicVar<T> x, const ops::Window& window) {
   const Shape shape = ops::pool2d_output_shape("max_pool2d", x.shape(), window);
-  Tensor<T> y(shape);
+  Tensor<T> y(shape, Uninitialized{});
   Tensor<std::int32_t> argmax(shape);
   ops::max_pool2d_forward(y.view(), argmax.view(), x.value().view(), window);
   return x.tape().record("max_pool2d", std::move(y), {x},
@@ -200,7 +200,7 @@ BasicVar<T> max_pool2d(BasicVar<T> x, const ops::Window& window) {
 /// `ops::average_pool2d_forward`.
 template <class T>
 BasicVar<T> average_pool2d(BasicVar<T> x, const ops::Window& window) {
-  Tensor<T> y(ops::pool2d_output_shape("average_pool2d", x.shape(), window));
+  Tensor<T> y(ops::pool2d_output_shape("average_pool2d", x.shape(), window), Uninitialized{});
   ops::average_pool2d_forward(y.view(), x.value().view(), window);
   return x.tape().record("average_pool2d", std::move(y), {x}, [x, window](TensorView<const T> dy) {
     ops::average_pool2d_backward(x.tape().accumulate(x), dy, window);
@@ -213,7 +213,7 @@ BasicVar<T> global_average_pool(BasicVar<T> x) {
   if (x.shape().rank() != 4) {
     throw ShapeError(concat("global_average_pool: x must be [N, H, W, C], it is ", x.shape()));
   }
-  Tensor<T> y({x.shape()[0], x.shape()[3]});
+  Tensor<T> y({x.shape()[0], x.shape()[3]}, Uninitialized{});
   ops::global_average_pool_forward(y.view(), x.value().view());
   return x.tape().record("global_average_pool", std::move(y), {x}, [x](TensorView<const T> dy) {
     ops::global_average_pool_backward(x.tape().accumulate(x), dy);
@@ -277,7 +277,7 @@ BasicVar<T> kl_divergence(BasicVar<T> logits, TensorView<const std::type_identit
 template <class Quantizer>
 Var fake_quantize(Var x, const Quantizer& quantizer, const typename Quantizer::State& state,
                   int bits) {
-  Tensor<float> y(x.shape());
+  Tensor<float> y(x.shape(), Uninitialized{});
   ops::fake_quantize_forward(y.view(), x.value().view(), quantizer, state, bits);
   const Var result = x.tape().record(
       "fake_quantize", std::move(y), {x}, [x, quantizer, state, bits](TensorView<const float> dy) {

@@ -34,6 +34,7 @@ struct NetworkLimits {
   static constexpr std::int64_t image_values = 1 << 28;  ///< values of one node for one image
   static constexpr std::int64_t depth = 1 << 16;         ///< weights of one output channel
   static constexpr std::size_t nodes = 4096;
+  static constexpr std::size_t plans = 4096;
   static constexpr std::int64_t level = 1 << 16;  ///< magnitude of a level
 };
 
@@ -319,6 +320,10 @@ class GraphCheck {
     }
   }
   if (network.plans.empty()) return Failure{"the network has no plan"};
+  if (network.plans.size() > NetworkLimits::plans) {
+    return Failure{concat("the network has ", network.plans.size(), " plans, at most ",
+                          NetworkLimits::plans, " are allowed")};
+  }
   for (std::size_t p = 0; p < network.plans.size(); ++p) {
     const PackedPlan& plan = network.plans[p];
     const std::string where = concat("plan ", p, " (", plan.name(), ")");

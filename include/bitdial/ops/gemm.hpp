@@ -265,7 +265,8 @@ class PackedB {
 /// Each output is one sum in ascending k, whatever the blocks, so it does not depend on how a
 /// caller splits the rows or columns of C over threads; the float result is the same on every
 /// instruction set (see kernels::GemmTile). `pack_a` is called once per 256 columns of C for each
-/// block of A, `pack_b` once for each block of B. Runs on the calling thread.
+/// block of A, `pack_b` once for each block of B; neither may call a product of its own, the panels
+/// lie in memory of the thread. Runs on the calling thread.
 /// Cost: m * n * depth multiply-adds; scratch of at most 600 KiB per thread, kept.
 template <class T, PacksRows<T> PackA, PacksCols<T> PackB>
 void gemm_packed(std::int64_t depth, PackA&& pack_a, PackB&& pack_b, MatrixView<T> c,

@@ -28,7 +28,7 @@ namespace bitdial::inline BITDIAL_ABI::detail {
 }
 
 [[nodiscard]] inline Tensor<double> widened(const Tensor<float>& narrow) {
-  Tensor<double> wide(narrow.shape());
+  Tensor<double> wide(narrow.shape(), Uninitialized{});
   std::ranges::copy(narrow.span(), wide.span().begin());
   return wide;
 }
@@ -47,7 +47,7 @@ template <class Layer>
   BasicTape<double> tape;
   const Tensor<double> sums =
       layer.apply(tape.constant(widened(x)), tape.constant(widened(w))).value();
-  Tensor<float> rounded(sums.shape());
+  Tensor<float> rounded(sums.shape(), Uninitialized{});
   std::ranges::transform(sums.span(), rounded.span().begin(),
                          [](double sum) { return static_cast<float>(sum); });
   return rounded;

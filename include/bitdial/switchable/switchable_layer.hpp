@@ -232,7 +232,7 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
 
   [[nodiscard]] static Tensor<float> as_levels(std::span<const std::uint8_t> codes,
                                                const IntegerLevels& levels, const Shape& shape) {
-    Tensor<float> result(shape);
+    Tensor<float> result(shape, Uninitialized{});
     std::ranges::transform(codes, result.span().begin(), [&](std::uint8_t code) {
       return static_cast<float>(levels.level(code));
     });

@@ -55,36 +55,33 @@ inline void store_codes(std::uint8_t* p, F32 v) noexcept {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(v)));
 }
 
-/// Products are widened to 16 bits first: the instruction for bytes would saturate. Columns
-/// 0..7 and 8..15 with two partial sums each.
-struct U8S8Sums {
-  __m512i low, high;
+/// Codes and levels are widened to 16 bits, even and odd bytes apart, and multiplied there: the
+/// instruction that multiplies bytes would saturate.
+using U8S8Sums = __m512i;
+struct U8S8Codes {
+  __m512i even, odd;
 };
-using U8S8Codes = __m512i;
-struct U8S8Levels {
-  __m512i low, high;
-};
+using U8S8Levels = U8S8Codes;
 inline constexpr std::int64_t u8s8_lanes = 16;
-inline constexpr int u8s8_rows = 12, u8s8_vectors = 1;
+inline constexpr int u8s8_rows = 8, u8s8_vectors = 2;
 
 inline U8S8Codes broadcast_codes(const std::uint8_t* p) noexcept {
   std::int32_t four = 0;
   std::memcpy(&four, p, sizeof four);
-  return _mm512_cvtepu8_epi16(_mm256_set1_epi32(four));
+  const __m512i v = _mm512_set1_epi32(four);
+  return {_mm512_and_si512(v, _mm512_set1_epi16(255)), _mm512_srli_epi16(v, 8)};
 }
 inline U8S8Levels load_levels(const std::int8_t* p) noexcept {
-  return {_mm512_cvtepi8_epi16(avx2::load_256(p)), _mm512_cvtepi8_epi16(avx2::load_256(p + 32))};
+  const __m512i v = _mm512_loadu_si512(p);
+  return {_mm512_srai_epi16(_mm512_slli_epi16(v, 8), 8), _mm512_srai_epi16(v, 8)};
 }
 inline U8S8Sums multiply_add(U8S8Sums c, U8S8Codes a, U8S8Levels b) noexcept {
-  return {_mm512_add_epi32(c.low, _mm512_madd_epi16(a, b.low)),
-          _mm512_add_epi32(c.high, _mm512_madd_epi16(a, b.high))};
-}
-inline __m256i add_pairs(__m512i v) noexcept {
-  return _mm512_cvtepi64_epi32(_mm512_add_epi32(v, _mm512_srli_epi64(v, 32)));
+  const __m512i even = _mm512_madd_epi16(a.even, b.even);
+  const __m512i odd = _mm512_madd_epi16(a.odd, b.odd);
+  return _mm512_add_epi32(c, _mm512_add_epi32(even, odd));
 }
 inline void store_sums(std::int32_t* p, U8S8Sums c) noexcept {
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), add_pairs(c.low));
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 8), add_pairs(c.high));
+  _mm512_storeu_si512(p, c);
 }
 
 /// Population count by table look-up of nibbles (Mula); a byte holds 31 words of 8 ones.
