@@ -40,7 +40,9 @@ inline void gemm_planes(const GemmPlanesTile& t) noexcept {
         for (std::int64_t p = 0; p < t.b_planes; ++p) {
           const std::uint64_t* const b = t.b + p * t.words * planes_cols + j;
           std::int64_t ones = 0;
-          for (std::int64_t w = 0; w < t.words; ++w) ones += std::popcount(a[w] & b[w * planes_cols]);
+          for (std::int64_t w = 0; w < t.words; ++w) {
+            ones += std::popcount(a[w] & b[w * planes_cols]);
+          }
           sum += ones << (t.a_planes - 1 - s + t.b_planes - 1 - p);
         }
       }

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+// The model file is pinned: a hand-made network gives the bytes of the committed file, that file
+// loads and computes what it always did, and its fields stand where docs/file-format.md says.
+#include <bitdial/deploy/model.hpp>
+#include <bitdial/deploy/model_format.hpp>
+#include <bitdial/deploy/session.hpp>
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace {
+
+using namespace bitdial;
+
+// 1 x 1 convolution of 3 channels to 2, ReLU, mean over the image, 2 classes. Nested 2-bit weights.
+PackedNetwork hand_made() {
+  PackedNetwork network;
+  network.input_shape = {1, 2, 3};
+  network.labels = {"no", "yes"};
+  using ops::NodeKind;
+  auto& graph = network.graph;
+  graph.append({.kind = NodeKind::input});
+  graph.append({.kind = NodeKind::conv2d, .inputs = {0, -1}, .layer = 0, .window = {}});
+  graph.append({.kind = NodeKind::relu, .inputs = {1, -1}});
+  graph.append({.kind = NodeKind::global_average_pool, .inputs = {2, -1}});
+  graph.append({.kind = NodeKind::linear, .inputs = {3, -1}, .layer = 1});
+  network.layers.push_back({.name = "stem",
+                            .kind = NodeKind::conv2d,
+                            .cout = 2,
+                            .kernel_h = 1,
+                            .kernel_w = 1,
+                            .cin = 3,
+                            .packs = {}});
+  network.layers.push_back({.name = "head",
+                            .kind = NodeKind::linear,
+                            .cout = 2,
+                            .kernel_h = 1,
+                            .kernel_w = 1,
+                            .cin = 2,
+                            .packs = {}});
+  const std::vector<std::uint8_t> stem{0, 1, 2, 3, 2, 1}, head{3, 0, 1, 2};
+  network.add_weights(0, stem, {.bits = 2, .nested = true});
+  network.add_weights(1, head, {.bits = 2, .nested = false});
+  const auto one_bit =
+      network.add_encoder({.bits = 1,
+                           .thresholds = {0.5F},
+                           .uniform = UniformSteps{.clip = 1.0F, .inverse_step = 1.0F}});
+  network.encoders[0].thresholds[0] = 0x1.000002p-1F;  // half to even: 0.5 itself gives 0
+  const auto two_bits = network.add_encoder({.bits = 2, .thresholds = {-1.0F, 0.25F, 2.0F}});
+  for (const int w : {2, 1}) {
+    PackedPlan plan{.requested = PrecisionPlan{Precision{w, 1}}, .layers = {}};
+    plan.layers.push_back({.executed = {w, 1},
+                           .weight_levels = {0.5F, 1, -(1 << (w - 1))},
+                           .activation_levels = {1.0F, 1, 0},
+                           .encoder = one_bit,
+                           .multiplier = {0.5F, 0.25F},
+                           .bias = {1.0F, -0.125F}});
+    plan.layers.push_back({.executed = {2, 2},
+                           .weight_levels = {1.0F, 2, -3},
+                           .activation_levels = {1.0F, 2, -3},
+                           .encoder = two_bits,
+                           .multiplier = {1.0F, 2.0F},
+                           .bias = {0.0F, 3.0F}});
+    network.plans.push_back(std::move(plan));
+  }
+  network.plans[0].accuracy = MeasuredAccuracy{.top1 = 0.75, .samples = 4, .data_set = "four"};
+  return network;
+}
+
+std::string golden_path() {
+  return BITDIAL_SOURCE_DIR "/tests/deploy/golden/model-1.0.bitdial";
+}
+
+// A reader of its own, from the tables of the documentation.
+struct Raw {
+  std::span<const std::byte> bytes;
+
+  [[nodiscard]] std::uint64_t number(std::size_t offset, std::size_t size) const {
+    std::uint64_t value = 0;
+    for (std::size_t i = size; i > 0; --i) {
+      value = value << 8 | std::to_integer<std::uint64_t>(bytes[offset + i - 1]);
+    }
+    return value;
+  }
+  [[nodiscard]] std::uint64_t u32(std::size_t offset) const { return number(offset, 4); }
+  [[nodiscard]] std::uint64_t u64(std::size_t offset) const { return number(offset, 8); }
+  [[nodiscard]] float f32(std::size_t offset) const {
+    return std::bit_cast<float>(static_cast<std::uint32_t>(u32(offset)));
+  }
+  [[nodiscard]] std::string_view text(std::size_t offset) const {
+    return {reinterpret_cast<const char*>(bytes.data()) + offset + 4,
+            static_cast<std::size_t>(u32(offset))};
+  }
+};
+
+TEST_CASE("the same network gives the committed bytes") {
+  const auto bytes = model_bytes(hand_made());
+  REQUIRE_MESSAGE(bytes.ok(), bytes.error());
+  const auto golden = io::MappedFile::open(golden_path());
+  REQUIRE_MESSAGE(golden.ok(), golden.error());
+  CHECK(std::ranges::equal(*bytes, golden->bytes()));
+}
+
+TEST_CASE("the committed file of version 1.0 loads and computes what it says") {
+  const auto model = Model::open(golden_path());
+  REQUIRE_MESSAGE(model.ok(), model.error());
+  auto session = Session::create(*model);
+  REQUIRE_MESSAGE(session.ok(), session.error());
+  // Codes 1 1 0 | 0 0 1. Plan w2a1: stem levels {-2 -1 0; 1 0 -1}.
+  const std::vector<std::uint8_t> image{255, 128, 127, 0, 1, 200};
+  std::vector<float> y(2);
+  REQUIRE(session->run(image, y, "w2a1"));
+  // The sums of the two pixels are (-3, 1) and (0, -1), the values (-0.5, 0.125) and (1, -0.375),
+  // so the mean behind the ReLU is (0.5, 0.0625), in codes 2 and 1, in levels 1 and -1. With head
+  // levels {3 -3; -1 1} the sums are 6 and -2.
+  CHECK(y == std::vector<float>{6.0F, -1.0F});
+  REQUIRE(session->run(image, y, "w1a1"));
+  // Top bits {0 0 1; 1 1 0}, levels {-1 -1 0; 0 0 -1}: sums (-2, 0) and (0, -1), values
+  // (0, -0.125) and (1, -0.375), mean (0.5, 0): the same codes.
+  CHECK(y == std::vector<float>{6.0F, -1.0F});
+  CHECK(model->packed_bytes(0) == 2 * 2 + 2 * 2);
+  CHECK(model->packed_bytes(1) == 1 * 2 + 2 * 2);
+}
+
+TEST_CASE("fields stand where the documentation says") {
+  const auto golden = io::MappedFile::open(golden_path());
+  REQUIRE_MESSAGE(golden.ok(), golden.error());
+  const Raw file{golden->bytes()};
+  CHECK(std::string_view(reinterpret_cast<const char*>(file.bytes.data()), 8) ==
+        std::string_view("BITDIAL\0", 8));
+  CHECK(file.u32(8) == 1);
+  CHECK(file.u32(12) == 0);
+  CHECK(file.u64(16) == file.bytes.size());
+  CHECK(file.u32(24) == 9);
+  for (std::size_t offset = 28; offset < 56; offset += 4) CHECK(file.u32(offset) == 0);
+  CHECK(file.u64(56) == io::xxh64(file.bytes.subspan(64, 9 * 32), io::xxh64(file.bytes.first(56))));
+  std::vector<std::size_t> at;
+  for (std::size_t i = 0; i < 9; ++i) {
+    const std::size_t entry = 64 + 32 * i;
+    CHECK(file.u32(entry) == std::min<std::size_t>(i + 1, 6));
+    CHECK(file.u32(entry + 4) == (i < 6 ? 0 : i - 5));
+    at.push_back(static_cast<std::size_t>(file.u64(entry + 8)));
+    const auto section = file.bytes.subspan(at[i], static_cast<std::size_t>(file.u64(entry + 16)));
+    CHECK(file.u64(entry + 24) == io::xxh64(section));
+    CHECK(at[i] % 64 == 0);
+  }
+
+  CHECK(file.u32(at[0] + 4) == 2);   // network: W
+  CHECK(file.u32(at[0] + 12) == 2);  // two labels
+  CHECK(file.text(at[0] + 22) == "yes");
+
+  CHECK(file.u32(at[1]) == 5);                    // graph: five nodes of 48 bytes
+  CHECK(file.u32(at[1] + 4 + 4 * 48) == 2);       // the last is a linear layer
+  CHECK(file.u32(at[1] + 4 + 4 * 48 + 4) == 3);   // of node 3
+  CHECK(file.u32(at[1] + 4 + 4 * 48 + 12) == 1);  // layer 1
+  CHECK(file.u32(at[1] + 4 + 1 * 48 + 16) == 1);  // convolution: kernel_h
+  CHECK(file.u32(at[1] + 4 + 1 * 48 + 44) == 1);  // dilation_w
+
+  CHECK(file.text(at[2] + 4) == "stem");  // layers
+  CHECK(file.u32(at[2] + 12) == 1);       // conv2d
+  CHECK(file.u32(at[2] + 28) == 3);       // cin
+  CHECK(file.u32(at[2] + 32) == 1);       // one pack
+  CHECK(file.u32(at[2] + 36) == 2);       // of two bits
+  CHECK(file.u32(at[2] + 40) == 1);       // nested
+  CHECK(file.u32(at[2] + 44) == 0);       // first plane
+
+  CHECK(file.u32(at[3]) == 2);          // encoders
+  CHECK(file.u32(at[3] + 8) == 1);      // uniform
+  CHECK(file.f32(at[3] + 12) == 1.0F);  // clip
+  CHECK(file.u32(at[3] + 20) == 1);     // one threshold
+  CHECK(file.u32(at[3] + 28) == 2);     // second encoder: bits
+  CHECK(file.f32(at[3] + 28 + 20) == -1.0F);
+
+  CHECK(file.u32(at[4]) == 2);  // plans
+  CHECK(file.text(at[4] + 4) == "w2a1");
+  CHECK(file.u32(at[4] + 12) == 1);  // measured
+  CHECK(std::bit_cast<double>(file.u64(at[4] + 16)) == 0.75);
+  CHECK(file.u64(at[4] + 24) == 4);
+  CHECK(file.text(at[4] + 32) == "four");
+  CHECK(file.u32(at[4] + 40) == 2);           // layer states
+  CHECK(file.u32(at[4] + 44) == 2);           // executed w
+  CHECK(file.u32(at[4] + 48) == 1);           // executed a
+  CHECK(file.f32(at[4] + 52) == 0.5F);        // weight levels: scale
+  CHECK(file.u32(at[4] + 56) == 1);           // multiplier
+  CHECK(file.u32(at[4] + 60) == 0xFFFFFFFE);  // offset -2
+  CHECK(file.f32(at[4] + 64) == 1.0F);        // activation levels
+  CHECK(file.u32(at[4] + 76) == 0);           // encoder
+  CHECK(file.u32(at[4] + 80) == 2);           // channels
+  CHECK(file.f32(at[4] + 88) == 0.25F);       // multiplier[1]
+  CHECK(file.f32(at[4] + 100) == -0.125F);    // bias[1]
+
+  // Planes, most significant bit first: stem codes 0 1 2 | 3 2 1, bit i for weight i.
+  CHECK(file.number(at[5], 2) == 0x0304);  // rows 100 (weight 2) and 011
+  CHECK(file.number(at[6], 2) == 0x0502);  // rows 010 and 101
+}
+
+}  // namespace
