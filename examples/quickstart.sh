@@ -11,11 +11,25 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build=$root/build/quickstart
 
-groups=(build examples)
-case " $* " in
-  *" --data synthetic "* | *" --data=synthetic "* | *" --help "* | *" -h "*) ;;
-  *) groups+=(quickstart) ;;
-esac
+groups=(build examples quickstart)
+arguments=("$@")
+for ((i = 0; i < ${#arguments[@]}; ++i)); do
+  case ${arguments[i]} in
+    --help | -h)
+      sed -n '6,8s/^# \{0,1\}//p' "$0"
+      echo "docs/quickstart.md describes the options."
+      exit 0
+      ;;
+    --data=synthetic | --data-directory | --data-directory=*) groups=(build examples) ;;
+    --data) [ "${arguments[i + 1]:-}" != synthetic ] || groups=(build examples) ;;
+    --network* | --bits* | --epochs* | --out* | --seed* | --threads* | --data=* | --resume | \
+      --quiet | --checkpoint-every*) ;;
+    -*)
+      echo "quickstart: no option '${arguments[i]}'; see --help" >&2
+      exit 2
+      ;;
+  esac
+done
 "$root/scripts/install-dependencies.sh" "${groups[@]}"
 
 log=$build.log

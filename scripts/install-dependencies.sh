@@ -33,10 +33,10 @@ has_header() { # through the compiler, which knows its folders
   echo "#include <$1>" | "$compiler" -std=c++20 -fsyntax-only -I/usr/include/eigen3 -x c++ -
 }
 
-has_cmake() { # at least 3.24
+has_cmake() { # has_cmake VERSION: at least that
   local version
   version=$(cmake --version | head -n 1 | grep -oE '[0-9]+\.[0-9]+') &&
-    [ "$(printf '3.24\n%s\n' "$version" | sort -V | head -n 1)" = 3.24 ]
+    [ "$(printf '%s\n' "$1" "$version" | sort -V | head -n 1)" = "$1" ]
 }
 
 has_images() {
@@ -47,7 +47,7 @@ need_group() {
   case $1 in
     build)
       need g++ "a C++20 compiler (GCC 12 or newer)" command -v g++
-      need cmake "CMake 3.24 or newer" has_cmake
+      need cmake "CMake 3.24 or newer" has_cmake 3.24
       need ninja-build "Ninja" command -v ninja
       need zlib1g-dev "zlib with its header" has_header zlib.h
       ;;
@@ -55,6 +55,7 @@ need_group() {
       need libcli11-dev "CLI11 2.0 or newer" has_header CLI/CLI.hpp
       ;;
     tests)
+      need cmake "CMake 3.25 or newer (workflow presets)" has_cmake 3.25
       need doctest-dev "doctest" has_header doctest/doctest.h
       need libeigen3-dev "Eigen 3.4 or newer" has_header Eigen/Core
       need python3 "Python 3.9 or newer" command -v python3

@@ -58,7 +58,7 @@ inline std::unique_ptr<bitdial::nn::Sequential> build_network(
   return network;
 }
 
-// The share of right answers of each plan on the first `count` test images.
+// The share of right answers of each plan on `images`.
 inline std::vector<double> test_accuracy(bitdial::nn::Module& network,
                                          const std::vector<bitdial::PrecisionPlan>& plans,
                                          const bitdial::data::Dataset& images) {
@@ -140,6 +140,8 @@ inline Trained train_network(const Options& options, const Images& images) {
       save();
     }
   }
+  std::signal(SIGINT, SIG_DFL);
+  std::signal(SIGTERM, SIG_DFL);
   if (interrupted != 0) save();
   trained.seconds = progress.elapsed();
   trained.complete = trainer.done();

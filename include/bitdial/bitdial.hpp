@@ -100,6 +100,7 @@
 #include <bitdial/switchable/bit_list.hpp>
 #include <bitdial/switchable/distillation.hpp>
 #include <bitdial/switchable/exact_sums.hpp>
+#include <bitdial/switchable/running_state.hpp>
 #include <bitdial/switchable/state_bank.hpp>
 #include <bitdial/switchable/switchable_layer.hpp>
 #include <bitdial/train/adam.hpp>

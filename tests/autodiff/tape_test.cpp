@@ -163,3 +163,21 @@ TEST_CASE("a leaf that the loss ignores has a zero gradient") {
   for (const float g : unused.grad().span()) CHECK(g == 0.0F);
   CHECK_THROWS_AS(static_cast<void>(dangling.value()), Error);
 }
+
+TEST_CASE("operands of two tapes are refused") {
+  Tape first;
+  Tape second;
+  const Var a = first.leaf(Tensor<float>({1}, 1.0F));
+  static_cast<void>(second.leaf(Tensor<float>({1}, 1.0F)));
+  const Var b = second.leaf(Tensor<float>({1}, 2.0F));
+  const char* const message =
+      "add: the operands belong to different tapes; record all of them on one";
+  CHECK_THROWS_WITH_AS(ad::add(a, b), message, Error);
+  CHECK_THROWS_WITH_AS(ad::add(b, a), message, Error);
+  CHECK(first.size() == 1);
+  CHECK(second.size() == 2);
+  CHECK_THROWS_WITH_AS(first.backward(b),
+                       "backward: the loss and this tape belong to different tapes", Error);
+  first.backward(ad::add(a, a));
+  CHECK(a.grad()[0] == 2.0F);
+}

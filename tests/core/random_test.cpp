@@ -100,3 +100,16 @@ TEST_CASE("below reaches every value about equally often") {
   for (const int count : counts) CHECK(std::abs(count - 10000) < 500);
   for (int i = 0; i < 10; ++i) CHECK(random.below(1) == 0);
 }
+
+TEST_CASE("uniform between two numbers rounds once, whatever the compiler fuses") {
+  Random drawn(6, 0);
+  Random unit(6, 0);
+  int rounded_twice = 0;
+  for (int i = 0; i < 1000; ++i) {
+    const float u = unit.uniform();
+    REQUIRE(drawn.uniform(0.1F, 3.2F) == std::fma(3.2F - 0.1F, u, 0.1F));
+    const volatile float product = (3.2F - 0.1F) * u;
+    rounded_twice += 0.1F + product != std::fma(3.2F - 0.1F, u, 0.1F) ? 1 : 0;
+  }
+  CHECK(rounded_twice > 10);  // the two differ, so the check above tells them apart
+}

@@ -44,3 +44,13 @@ TEST_CASE("equals nearbyint on random bits") {
   }
   CHECK(differences == 0);
 }
+
+TEST_CASE("round_up is the next multiple") {
+  using bitdial::round_up;
+  static_assert(round_up(0, 64) == 0);
+  static_assert(round_up(1, 64) == 64);
+  static_assert(round_up(64, 64) == 64);
+  static_assert(round_up(65, 64) == 128);
+  CHECK(round_up(10, 6) == 12);
+  CHECK(round_up(7, 1) == 7);
+}

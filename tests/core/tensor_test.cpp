@@ -68,3 +68,19 @@ TEST_CASE("a negative extent is refused before memory is asked for") {
   CHECK_THROWS_WITH_AS(Tensor<int>(Shape{2, -1}), "tensor: negative extent in shape [2, -1]",
                        bitdial::ShapeError);
 }
+
+TEST_CASE("a shape of more elements than there are bytes is refused") {
+  constexpr std::int64_t large = std::int64_t{1} << 32;
+  CHECK_THROWS_WITH_AS(Tensor<float>(Shape{large, large}),
+                       "tensor: shape [4294967296, 4294967296] has more than 2305843009213693951 "
+                       "elements of 4 bytes",
+                       bitdial::ShapeError);
+  CHECK_THROWS_AS(Tensor<float>(Shape{large, large}, bitdial::Uninitialized{}),
+                  bitdial::ShapeError);
+  CHECK_THROWS_AS(Tensor<double>(Shape{large, large / 8}), bitdial::ShapeError);  // bytes overflow
+  CHECK_THROWS_AS(Tensor<float>(Shape{0, large, large}), bitdial::ShapeError);    // strides do
+  Tensor<float> empty(Shape{0});
+  CHECK_THROWS_AS(empty.reshape(Shape{large, large}), bitdial::ShapeError);
+  CHECK_THROWS_AS(empty.reshape(Shape{0, -1}), bitdial::ShapeError);
+  CHECK(empty.shape() == Shape{0});
+}

@@ -7,6 +7,7 @@
 #include <bitdial/deploy/pack.hpp>
 #include <bitdial/quant/policies/adabits.hpp>
 #include <bitdial/quant/policies/sign.hpp>
+#include <bitdial/quant/policies/tanh.hpp>
 #include <support/packed_comparison.hpp>
 
 using namespace bitdial;
@@ -69,4 +70,9 @@ TEST_CASE("binary weights with activations of every width") {
 TEST_CASE("AdaBits weights with binary activations") {
   check_policies(test::watched_layers<BitList<8, 3, 1>, AdaBitsWeights, SignActivations>(),
                  {Precision{8, 1}, Precision{3, 1}, Precision{1, 1}});
+}
+
+TEST_CASE("two-sided tanh activations: their running range is frozen in the file") {
+  check_policies(test::watched_layers<BitList<8, 4, 3, 1>, DoReFaWeights, TanhActivations>(),
+                 {Precision{8, 8}, Precision{4, 4}, Precision{8, 3}, Precision{3, 1}});
 }

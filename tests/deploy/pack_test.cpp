@@ -194,7 +194,8 @@ TEST_CASE("what does not pack is refused with a reason") {
         [&] { static_cast<void>(pack(module, {.plans = chosen, .input_shape = image})); });
   };
   CHECK(text(net, {}) == "pack: expected at least one plan, got none");
-  CHECK(text(net, {Precision{8, 8}, Precision{8, 8}}) == "pack: every plan must be given once");
+  CHECK(text(net, {Precision{8, 8}, Precision{8, 8}}) ==
+        "pack: every plan must be given once, w8a8 is there twice");
   CHECK(test::contains(text(net, {Precision{4, 4}}), "no private state for w4a4; it has w8a8"));
   CHECK(test::contains(text(net, {Precision{32, 32}}), "no integer form"));
   const Precision p{8, 8};

@@ -310,7 +310,8 @@ class Network {
                 const float v =
                     x[index(((static_cast<std::int64_t>(n) * in.h + iy) * in.w + ix) * in.c + c)];
                 sum += v;
-                best = taps++ == 0 || v > best ? v : best;
+                const bool best_is_nan = std::isnan(best) && !std::isnan(v);
+                best = taps++ == 0 || v > best || best_is_nan ? v : best;
               }
             }
             const float mean = sum / static_cast<float>(window.kernel_h * window.kernel_w);

@@ -217,3 +217,24 @@ TEST_CASE("batch_norm says which shapes do not fit") {
   CHECK_THROWS_WITH_AS(ops::batch_statistics(mean.view(), var.view(), empty.view()),
                        "batch_norm: x [0, 3] has no rows", ShapeError);
 }
+
+TEST_CASE("batch_norm options outside their range are refused before anything moves") {
+  BatchNorm<float> bn({2, 5, 7, 3});
+  CHECK_THROWS_WITH_AS(bn.forward({.momentum = 1.5}),
+                       "batch_norm: momentum must lie in [0, 1], it is 1.5", ConfigError);
+  CHECK_THROWS_WITH_AS(bn.forward({.momentum = -0.5}),
+                       "batch_norm: momentum must lie in [0, 1], it is -0.5", ConfigError);
+  CHECK_THROWS_AS(bn.forward({.momentum = std::nan("")}), ConfigError);
+  CHECK_THROWS_WITH_AS(bn.forward({.epsilon = -0.5}),
+                       "batch_norm: epsilon must not be negative, it is -0.5", ConfigError);
+  for (const float mean : bn.running_mean.span()) CHECK(mean == 1.0F);
+  Tensor<float> g({3});
+  Tensor<float> h({3});
+  CHECK_THROWS_WITH_AS(ops::fold_batch_norm(g.view(), h.view(), bn.gamma.view(), bn.beta.view(),
+                                            bn.running_mean.view(), bn.running_var.view(), -0.5),
+                       "fold_batch_norm: epsilon must not be negative, it is -0.5", ConfigError);
+  bn.forward({.momentum = 0.0, .epsilon = 0.0});
+  for (const float mean : bn.running_mean.span()) CHECK(mean == 1.0F);
+  bn.forward({.momentum = 1.0});
+  CHECK(bn.running_mean[2] == bn.mean[2]);
+}

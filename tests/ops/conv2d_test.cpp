@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <bitdial/autodiff/grad_check.hpp>
@@ -219,9 +220,45 @@ TEST_CASE("conv2d says which shapes do not fit") {
         "conv2d: weight [4, 3, 3, 3] has a 3 x 3 kernel, the window is 5 x 5 with stride 1 x 1");
   CHECK(message({1, 2, 5, 3}, {4, 3, 3, 3}, Window::square(3)) ==
         "conv2d: a 3 x 3 window with padding 0 x 0 does not fit into x [1, 2, 5, 3]");
+  CHECK(message({1, 5, 5, 1}, {0, 3, 3, 1}, Window::square(3)) ==
+        "conv2d: weight [0, 3, 3, 1] must have at least 1 output and 1 input channel, x is "
+        "[1, 5, 5, 1]");
+  CHECK(message({1, 5, 5, 0}, {4, 3, 3, 0}, Window::square(3)) ==
+        "conv2d: weight [4, 3, 3, 0] must have at least 1 output and 1 input channel, x is "
+        "[1, 5, 5, 0]");
+  CHECK(message({1, 5, 5, 1}, {4, 0, 3, 1}, {.kernel_h = 0, .kernel_w = 3}) ==
+        "conv2d: weight [4, 0, 3, 1] has a 0 x 3 kernel, the window is 0 x 3 with stride 1 x 1");
   Tensor<float> y({1, 3, 3, 5});
   const Tensor<float> x({1, 5, 5, 3});
   const Tensor<float> w({4, 3, 3, 3});
   CHECK_THROWS_WITH_AS(ops::conv2d_forward(y.view(), x.view(), w.view(), Window::square(3)),
                        "conv2d: y must be [1, 3, 3, 4], it is [1, 3, 3, 5]", ShapeError);
+}
+
+TEST_CASE("conv2d and its derivatives refuse weights without channels") {
+  for (const auto& [out, in] : {std::pair{0, 1}, std::pair{4, 0}}) {
+    const Tensor<float> w({out, 3, 3, in});
+    const Tensor<float> x({1, 5, 5, in});
+    Tensor<float> y({1, 3, 3, out});
+    Tensor<float> dx(x.shape());
+    Tensor<float> dw(w.shape());
+    const Window window = Window::square(3);
+    CHECK_THROWS_AS(ops::conv2d_forward(y.view(), x.view(), w.view(), window), ShapeError);
+    CHECK_THROWS_AS(ops::conv2d_backward_input(dx.view(), y.view(), w.view(), window), ShapeError);
+    CHECK_THROWS_AS(ops::conv2d_backward_weight(dw.view(), y.view(), x.view(), window), ShapeError);
+  }
+}
+
+TEST_CASE("conv2d of an image without pixels reads padding alone") {
+  const Tensor<float> x({1, 0, 0, 2});
+  const Tensor<float> w({3, 1, 1, 2}, 1.0F);
+  const Window window = Window::square(1, {.padding = 1});
+  Tensor<float> y({1, 2, 2, 3}, 5.0F);
+  Tensor<float> dx(x.shape());
+  Tensor<float> dw(w.shape(), 4.0F);
+  ops::conv2d_forward(y.view(), x.view(), w.view(), window);
+  for (const float value : y.span()) CHECK(value == 0.0F);
+  ops::conv2d_backward_input(dx.view(), y.view(), w.view(), window);
+  ops::conv2d_backward_weight(dw.view(), y.view(), x.view(), window);
+  for (const float value : dw.span()) CHECK(value == 4.0F);
 }

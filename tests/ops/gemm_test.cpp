@@ -249,3 +249,34 @@ TEST_CASE("a split of the rows or columns of C changes no bit") {
   }
   CHECK(parts == whole);
 }
+
+TEST_CASE("a product runs on the kernels that B was packed for, whatever its options say") {
+  const Extents e{13, 70, 45};
+  const auto a_values = numbers<float>(e.m * e.k, 12);
+  const auto b_values = numbers<float>(e.k * e.n, 13);
+  const MatrixView<const float> a(a_values.data(), e.m, e.k);
+  const MatrixView<const float> b(b_values.data(), e.k, e.n);
+  const auto pack_a = [&](std::int64_t row0, std::int64_t k0, MatrixView<float> panel) {
+    for (std::int64_t i = 0; i < panel.rows; ++i) {
+      for (std::int64_t k = 0; k < panel.cols; ++k) panel(i, k) = a(row0 + i, k0 + k);
+    }
+  };
+  std::vector<float> expected(static_cast<std::size_t>(e.m * e.n));
+  gemm(a, b, MatrixView<float>(expected.data(), e.m, e.n));
+  // `other` has no tiles of another width than every real table.
+  kernels::KernelTable other = *kernels::supported_kernels().front();
+  other.gemm_f32 = {3, 5, bitdial::ops::detail::gemm_tile<float>};
+  CHECK(PackedB<float>().table() == nullptr);
+  for (const kernels::KernelTable* packed_for : kernels::supported_kernels()) {
+    const PackedB<float> packed(b, packed_for);
+    CHECK(packed.table() == packed_for);
+    for (const kernels::KernelTable* table : kernels::supported_kernels()) {
+      std::vector<float> c(expected.size());
+      gemm_packed(pack_a, packed, MatrixView<float>(c.data(), e.m, e.n), {.table = table});
+      CHECK(c == expected);
+    }
+    std::vector<float> c(expected.size());
+    gemm_packed(pack_a, packed, MatrixView<float>(c.data(), e.m, e.n), {.table = &other});
+    CHECK(c == expected);
+  }
+}

@@ -163,3 +163,84 @@ TEST_CASE("losses say what does not fit") {
   CHECK_THROWS_WITH_AS(ops::softmax_forward(p.view(), z.view(), 0.0),
                        "softmax: temperature must be positive, it is 0", ConfigError);
 }
+
+TEST_CASE("loss derivatives check what they read") {
+  const Tensor<float> p({2, 3}, 0.25F);
+  const Tensor<float> t({2, 3}, 0.25F);
+  const Tensor<float> wide({2, 4});
+  const Tensor<float> one({1}, 1.0F);
+  const Tensor<float> two({2}, 1.0F);
+  const Tensor<float> none;
+  Tensor<float> dz({2, 3});
+  Tensor<float> dz_wide({2, 4});
+  using Labels = std::vector<std::int32_t>;
+  const auto labelled = [&](Tensor<float>& to, const Tensor<float>& dloss, const Labels& labels) {
+    ops::softmax_cross_entropy_backward(to.view(), dloss.view(), p.view(), labels);
+  };
+  CHECK_THROWS_WITH_AS(labelled(dz, one, {1}),
+                       "softmax_cross_entropy_backward: 1 labels for p [2, 3]", ShapeError);
+  CHECK_THROWS_WITH_AS(labelled(dz, one, {0, 3}),
+                       "softmax_cross_entropy_backward: label 3 of image 1 is not in 0 .. 2",
+                       ConfigError);
+  CHECK_THROWS_WITH_AS(labelled(dz, one, {-1, 0}),
+                       "softmax_cross_entropy_backward: label -1 of image 0 is not in 0 .. 2",
+                       ConfigError);
+  CHECK_THROWS_WITH_AS(labelled(dz, none, {0, 1}),
+                       "softmax_cross_entropy_backward: dloss must be [1], it is [0]", ShapeError);
+  CHECK_THROWS_WITH_AS(labelled(dz_wide, one, {0, 1}),
+                       "softmax_cross_entropy_backward: dz must be [2, 3], it is [2, 4]",
+                       ShapeError);
+  CHECK_THROWS_WITH_AS(
+      ops::softmax_cross_entropy_backward(dz.view(), one.view(), none.view(), Labels{}),
+      "softmax_cross_entropy_backward: logits must be [N, classes], it is [0]", ShapeError);
+  for (const float g : dz.span()) CHECK(g == 0.0F);
+
+  const auto soft = [&](Tensor<float>& to, const Tensor<float>& dloss,
+                        const Tensor<float>& target) {
+    ops::soft_cross_entropy_backward(to.view(), dloss.view(), p.view(), target.view());
+  };
+  CHECK_THROWS_WITH_AS(soft(dz, two, t),
+                       "soft_cross_entropy_backward: dloss must be [1], it is [2]", ShapeError);
+  CHECK_THROWS_WITH_AS(soft(dz, one, wide),
+                       "soft_cross_entropy_backward: teacher must be [2, 3], it is [2, 4]",
+                       ShapeError);
+  CHECK_THROWS_AS(soft(dz_wide, one, t), ShapeError);
+  const auto divergence = [&](Tensor<float>& to, const Tensor<float>& dloss,
+                              const Tensor<float>& target) {
+    ops::kl_divergence_backward(to.view(), dloss.view(), p.view(), target.view());
+  };
+  CHECK_THROWS_WITH_AS(divergence(dz, none, t),
+                       "kl_divergence_backward: dloss must be [1], it is [0]", ShapeError);
+  CHECK_THROWS_WITH_AS(divergence(dz, one, wide),
+                       "kl_divergence_backward: teacher must be [2, 3], it is [2, 4]", ShapeError);
+  CHECK_THROWS_AS(divergence(dz_wide, one, t), ShapeError);
+}
+
+TEST_CASE("distillation options outside their range are refused") {
+  const Tensor<float> z({2, 3});
+  const Tensor<float> t({2, 3}, 0.25F);
+  const Tensor<float> one({1}, 1.0F);
+  Tensor<float> loss({1});
+  Tensor<float> p({2, 3});
+  Tensor<float> dz({2, 3});
+  const ops::DistillationOptions negative{.epsilon = -1e-5};
+  CHECK_THROWS_WITH_AS(
+      ops::kl_divergence_forward(loss.view(), p.view(), z.view(), t.view(), negative),
+      "kl_divergence: epsilon must not be negative, it is -1e-05", ConfigError);
+  CHECK_THROWS_AS(
+      ops::soft_cross_entropy_forward(loss.view(), p.view(), z.view(), t.view(), negative),
+      ConfigError);
+  for (const ops::DistillationOptions& options :
+       {negative, ops::DistillationOptions{.epsilon = std::nan("")},
+        ops::DistillationOptions{.temperature = 0.0}, ops::DistillationOptions{.temperature = -1.0},
+        ops::DistillationOptions{.temperature = std::nan("")}}) {
+    CHECK_THROWS_AS(ops::kl_divergence_backward(dz.view(), one.view(), p.view(), t.view(), options),
+                    ConfigError);
+    CHECK_THROWS_AS(
+        ops::soft_cross_entropy_backward(dz.view(), one.view(), p.view(), t.view(), options),
+        ConfigError);
+  }
+  CHECK_THROWS_WITH_AS(ops::soft_cross_entropy_forward(loss.view(), p.view(), z.view(), t.view(),
+                                                       {.temperature = 0.0}),
+                       "soft_cross_entropy: temperature must be positive, it is 0", ConfigError);
+}

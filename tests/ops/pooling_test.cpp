@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <limits>
 #include <vector>
 
@@ -204,4 +206,26 @@ TEST_CASE("pooling says which shapes do not fit") {
   const Tensor<float> x({2, 0, 4, 3});
   CHECK_THROWS_WITH_AS(ops::global_average_pool_forward(y.view(), x.view()),
                        "global_average_pool: x [2, 0, 4, 3] has no pixels", ShapeError);
+}
+
+TEST_CASE("max_pool2d takes NaN only where there is nothing else") {
+  const float nan = std::nanf("");
+  const float low = -std::numeric_limits<float>::infinity();
+  struct Example {
+    std::vector<float> x;
+    float y;
+    std::int32_t argmax;
+  };
+  for (const Example& e :
+       {Example{{nan, 1, 2, nan}, 2, 2}, Example{{3, nan, 2, nan}, 3, 0},
+        Example{{nan, nan, nan, low}, low, 3}, Example{{nan, low, nan, low}, low, 1},
+        Example{{nan, nan, nan, nan}, nan, 0}, Example{{low, nan, low, nan}, low, 0}}) {
+    Tensor<float> x({1, 2, 2, 1});
+    std::copy(e.x.begin(), e.x.end(), x.data());
+    Tensor<float> y({1, 1, 1, 1});
+    Tensor<std::int32_t> argmax({1, 1, 1, 1});
+    ops::max_pool2d_forward(y.view(), argmax.view(), x.view(), Window::square(2));
+    CHECK(argmax[0] == e.argmax);
+    CHECK((std::isnan(e.y) ? std::isnan(y[0]) : y[0] == e.y));
+  }
 }

@@ -2,6 +2,8 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <span>
+#include <vector>
 
 #include <bitdial/quant/policies/dorefa.hpp>
 
@@ -135,5 +137,21 @@ TEST_CASE("packed evaluation: the exact sums of the notes") {
     CHECK(sum == c.sum);
     const double scale = static_cast<double>(w_line.scale) * static_cast<double>(a_line.scale);
     CHECK(scale * sum == doctest::Approx(c.dot).epsilon(1e-6));
+  }
+}
+
+TEST_CASE("DoReFaWeights: a tensor of subnormal numbers has finite gradients, those of zeros") {
+  const Quantizer<DoReFaWeights> quantizer;
+  const std::vector<float> dw_expected{1.0F, -2.0F, 3.0F};
+  for (const float tiny : {1e-40F, 1e-45F}) {
+    const std::vector<float> w{tiny, -tiny, 0.0F};
+    std::vector<float> dw(3);
+    quantizer.backward(w, dw_expected, 4, dw);
+    CHECK(dw == dw_expected);
+    // The surrogate says the same: tanh w itself, M = 1.
+    std::vector<double> y(3);
+    const std::vector<double> x(w.begin(), w.end());
+    DoReFaWeights{}.surrogate(std::span<const double>(x), 4, std::span<double>(y));
+    CHECK(y[0] == std::tanh(x[0]));
   }
 }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <numeric>
+#include <string>
 #include <vector>
 
 #include <bitdial/core/random.hpp>
@@ -76,6 +77,14 @@ TEST_CASE("what does not fit is refused with both sides") {
         "QTensor: codes of 2 bits lie below 4, code 4 is 4");
   CHECK(Q::pack({}, six, one).error() == "QTensor: expected a shape with rows, got rank 0");
   CHECK(Q::pack({-2, -3}, six, one).error() == "QTensor: negative extent in shape [-2, -3]");
+  constexpr std::int64_t large = std::int64_t{1} << 32;
+  const std::string overflow = "has more than 2251799813685247 elements";
+  CHECK(Q::pack({large, large}, {}, one).error() ==
+        "QTensor: shape [4294967296, 4294967296] " + overflow);
+  CHECK(Q::pack({0, large, large}, {}, one).error() ==
+        "QTensor: shape [0, 4294967296, 4294967296] " + overflow);
+  CHECK(Q::pack({0, large * large / 4}, {}, one).error() ==
+        "QTensor: shape [0, 4611686018427387904] " + overflow);
 }
 
 TEST_CASE("a moved-from, an empty and a copied tensor are values") {

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <limits>
 
 #include <bitdial/quant/policies/tanh.hpp>
 
@@ -51,4 +52,33 @@ TEST_CASE("TanhActivations: a frozen state") {
   CHECK(policy.encode(-5.0F, running, 3) == 0);
   // The same element gets another code under another state.
   CHECK(policy.encode(0.4F, small, 4) > policy.encode(0.4F, large, 4));
+}
+
+TEST_CASE("a state whose maximum is an element beyond x is refused") {
+  const Quantizer<TanhActivations> quantizer;
+  const std::vector<float> x{0.5F, -1.0F};
+  std::vector<float> dx(2);
+  const auto other = quantizer.fit(std::vector<float>{0.1F, 0.2F, 0.3F});
+  CHECK_THROWS_WITH_AS(
+      quantizer.backward(x, x, other, 4, dx),
+      "TanhRange::backward: the maximum of the state is element 2, x has 2 elements", ShapeError);
+  quantizer.backward(x, x, TanhRange{.max = 1.0F, .index = 1}, 4, dx);
+  CHECK_THROWS_AS(quantizer.backward({}, {}, TanhRange{.max = 1.0F, .index = 0}, 4, {}),
+                  ShapeError);
+}
+
+TEST_CASE("a NaN takes no part in the gradient") {
+  const Quantizer<TanhActivations> quantizer;
+  std::vector<float> with(3);
+  std::vector<float> without(2);
+  quantizer.backward(std::vector<float>{0.5F, NAN, -1.0F}, std::vector<float>{1, 2, 3}, 4, with);
+  quantizer.backward(std::vector<float>{0.5F, -1.0F}, std::vector<float>{1, 3}, 4, without);
+  CHECK(with == std::vector<float>{without[0], 0.0F, without[1]});
+  CHECK(without[1] != 0.0F);
+}
+
+TEST_CASE("activations of subnormal numbers are scaled like zeros") {
+  CHECK(TanhRange::from(abs_statistics(std::vector<float>{1e-40F, 0.0F})) == TanhRange{});
+  constexpr float smallest = std::numeric_limits<float>::min();
+  CHECK(TanhRange::from(abs_statistics(std::vector<float>{smallest})) == TanhRange{smallest, 0});
 }

@@ -10,6 +10,7 @@
 #include <bitdial/nn/linear.hpp>
 #include <bitdial/nn/sequential.hpp>
 #include <bitdial/quant/policies/adabits.hpp>
+#include <bitdial/quant/policies/logarithmic.hpp>
 #include <bitdial/quant/policies/tanh.hpp>
 #include <bitdial/switchable/switchable_layer.hpp>
 #include <support/tensors.hpp>
@@ -97,9 +98,13 @@ TEST_CASE("a plan that was not added is refused with the plans that were") {
 
 TEST_CASE("a width outside the list is refused with the list") {
   Conv conv(conv_options);
-  CHECK(test::error_text<PrecisionError>([&] {
-          conv.add_plan(Precision{3, 8});
-        }) == "bitdial: precision 3 is not in BitList<8, 4, 2, 1>");
+  CHECK(
+      test::error_text<PrecisionError>([&] {
+        conv.add_plan(Precision{3, 8});
+      }) ==
+      "switchable layer: w3a8 is not one of its precisions: it has BitList<8, 4, 2, 1> and 32, of "
+      "which DoReFaWeights quantizes weights to at most 8 bits and DoReFaActivations activations "
+      "to at most 8");
   CHECK_THROWS_AS(conv.add_plan(Precision{8, 5}), PrecisionError);
   CHECK_THROWS_AS(Conv(conv_options, {.pinned = Precision{8, 7}}), PrecisionError);
   CHECK_NOTHROW(conv.add_plan(Precision{32, 32}));
@@ -131,8 +136,10 @@ TEST_CASE("a plan per layer: each layer takes its entry") {
   const PrecisionPlan plan = per_layer({{8, 4}, {2, 1}});
 
   const std::vector<PrecisionPlan> plans{plan};
-  CHECK(test::error_text<PrecisionError>([&] { add_plans(net, plans); }) ==
-        "plan: 2 entries, but this is layer -1 (call number_layers on the network)");
+  CHECK(
+      test::error_text<PrecisionError>([&] { add_plans(net, plans); }) ==
+      "plan: w8a4,w2a1 has 2 entries, but this layer has no number; call nn::number_layers on the "
+      "complete network");
   nn::number_layers(net);
   add_plans(net, plans);
   CHECK(names_of(net)[1] == "a.bn.w8a4.gamma");
@@ -156,7 +163,7 @@ TEST_CASE("a plan with a wrong number of entries is refused with both numbers") 
                          static_cast<void>(
                              nn::quantized_layers(net)[2].second->executed(wrong[0][0]));
                        }),
-                       "plan: 2 entries, but this is layer 2"));
+                       "2 entries, the network has 3 quantized layers"));
 }
 
 TEST_CASE("training is BN(layer(Q_a(x), Q_w(W))), bit for bit") {
@@ -275,7 +282,7 @@ TEST_CASE("gradients of several plans add up in the shared weights, and stay apa
 }
 
 TEST_CASE("a policy without integer form evaluates in f32 and does not pack") {
-  SwitchableLayer<nn::Conv2d, BitList<4>, DoReFaWeights, TanhActivations> conv(conv_options);
+  SwitchableLayer<nn::Conv2d, BitList<4>, DoReFaWeights, LogActivations> conv(conv_options);
   nn::initialize(conv, 17);
   const PrecisionPlan plan = Precision{4, 4};
   conv.add_plan(plan);
@@ -283,7 +290,55 @@ TEST_CASE("a policy without integer form evaluates in f32 and does not pack") {
   const Var y = conv.forward(tape.constant(test::random_tensor({1, 5, 5, 3}, 18)), {.plan = plan});
   CHECK(y.needs_grad());
   CHECK(test::error_text<PrecisionError>([&] { static_cast<void>(conv.weight_codes(4)); }) ==
-        "switchable layer: DoReFaWeights with TanhActivations at 4 bits has no integer form; it "
+        "switchable layer: DoReFaWeights with LogActivations at 4 bits has no integer form; it "
         "trains and evaluates in f32 but does not pack");
-  CHECK_THROWS_AS(static_cast<void>(Conv(conv_options).activation_levels(32)), PrecisionError);
+  Conv real(conv_options);
+  real.add_plan(Precision{});
+  CHECK_THROWS_AS(static_cast<void>(real.activation_levels(Precision{})), PrecisionError);
+}
+
+TEST_CASE("ranges that training measures are frozen in evaluation") {
+  const auto check = [](auto& conv, float least_difference) {
+    nn::initialize(conv, 19);
+    const PrecisionPlan plan = Precision{4, 4};
+    conv.add_plan(plan);
+    const Tensor<float> image = test::random_tensor({1, 5, 5, 3}, 20);
+    Tensor<float> pair({2, 5, 5, 3}, 3.0F);  // the second image has a far wider range
+    std::ranges::copy(image.span(), pair.data());
+    Tape tape;
+    static_cast<void>(
+        conv.forward(tape.constant(image), {.plan = plan, .mode = nn::Mode::training}));
+    const Tensor<float> alone = conv.forward(tape.constant(image), {.plan = plan}).value();
+    const Tensor<float> beside = conv.forward(tape.constant(pair), {.plan = plan}).value();
+    for (std::int64_t i = 0; i < alone.size(); ++i) CHECK(alone[i] == beside[i]);
+
+    // Training does measure each batch: its results depend on the images beside, and so does the
+    // running range afterwards.
+    static_cast<void>(
+        conv.forward(tape.constant(pair), {.plan = plan, .mode = nn::Mode::training}));
+    const Tensor<float> later = conv.forward(tape.constant(image), {.plan = plan}).value();
+    float difference = 0.0F;
+    for (std::int64_t i = 0; i < alone.size(); ++i) {
+      difference = std::max(difference, std::abs(later[i] - alone[i]));
+    }
+    CHECK(difference > least_difference);
+  };
+  SwitchableLayer<nn::Conv2d, BitList<4>, DoReFaWeights, TanhActivations> tanh(conv_options);
+  check(tanh, 1e-3F);
+  SwitchableLayer<nn::Conv2d, BitList<4>, DoReFaWeights, LogActivations> logarithmic(conv_options);
+  check(logarithmic, 1e-3F);
+}
+
+TEST_CASE("a plan must have one entry per layer of the network, or one for all") {
+  nn::Sequential net;
+  net.add<Conv>("first", conv_options);
+  nn::number_layers(net);
+  const PrecisionPlan plan = Precision{4, 4};
+  add_plans(net, {{plan}});
+  Tape tape;
+  const Var x = tape.constant(test::random_tensor({1, 5, 5, 3}, 21));
+  const auto three = *PrecisionPlan::per_layer({{4, 4}, {4, 4}, {4, 4}});
+  CHECK(test::error_text<PrecisionError>([&] {
+          static_cast<void>(net.forward(x, {.plan = three}));
+        }) == "plan: w4a4,w4a4,w4a4 has 3 entries, the network has 1 quantized layers");
 }

@@ -19,19 +19,16 @@ namespace {
 /// Keeps what it is given and moves nothing.
 class Recorder final : public train::Optimizer {
  public:
-  explicit Recorder(nn::Named<nn::Parameter> parameters) : parameters_{std::move(parameters)} {}
+  using Optimizer::Optimizer;
   void step(float learning_rate) override {
     rates.push_back(learning_rate);
     gradients.clear();
-    for (const auto& [name, parameter] : parameters_) gradients.push_back(parameter->grad);
+    for (const auto& [name, parameter] : parameters()) gradients.push_back(parameter->grad);
   }
   nn::Named<Tensor<float>> state() override { return {}; }
 
   std::vector<float> rates;
   std::vector<Tensor<float>> gradients;
-
- private:
-  nn::Named<nn::Parameter> parameters_;
 };
 
 train::TrainerOptions options_with(const SelfDistillation& distillation) {
@@ -230,4 +227,19 @@ TEST_CASE("options out of range") {
   CHECK(text({.plans = test::training_plans(), .epochs = -1, .batch_size = 8}) ==
         "trainer: expected epochs >= 0, got -1");
   CHECK_FALSE(text({.plans = test::training_plans(), .batch_size = 71}).empty());
+  CHECK(
+      text({.plans = test::training_plans(), .batch_size = 8, .distillation = {.weight = -1.0F}}) ==
+      "trainer: expected a distillation weight >= 0, got -1");
+}
+
+TEST_CASE("plans added after the optimizer was made are noticed") {
+  nn::Sequential net = test::training_network();
+  Recorder early(nn::parameters(net));
+  const std::vector<PrecisionPlan> late{Precision{8, 2}};
+  add_plans(net, late);
+  const std::string text = test::error_text<ConfigError>(
+      [&] { train::Trainer(net, test::training_data(), early, {.plans = late, .batch_size = 8}); });
+  CHECK(test::contains(text, "trainer: the optimizer was made for "));
+  CHECK(
+      test::contains(text, "bn.w8a2.gamma' is not among them; make the optimizer after add_plans"));
 }

@@ -101,12 +101,16 @@ class BasicTape {
   }
 
   /// Appends the result of an operation. It needs a gradient when one of `inputs` does; otherwise
-  /// `backward` is dropped at once. `op` must be a string literal.
+  /// `backward` is dropped at once. `op` must be a string literal. Throws `Error` when an input is
+  /// not of this tape.
   Var record(std::string_view op, Tensor<T> value, std::initializer_list<Var> inputs,
              Backward backward) {
     Node node{.op = op, .value = std::move(value), .is_leaf = false};
     for (const Var& input : inputs) {
-      BITDIAL_ASSERT(input.tape_ == this);
+      if (input.tape_ != this) {
+        throw Error(
+            concat(op, ": the operands belong to different tapes; record all of them on one"));
+      }
       node.needs_grad = node.needs_grad || needs_grad(input);
     }
     if (node.needs_grad) node.backward = std::move(backward);
@@ -140,7 +144,9 @@ class BasicTape {
   /// Throws `ShapeError` for another size, `Error` for a second call before `clear` and for a loss
   /// that depends on no leaf or parameter.
   void backward(Var loss) {
-    BITDIAL_ASSERT(loss.tape_ == this);
+    if (loss.tape_ != this) {
+      throw Error("backward: the loss and this tape belong to different tapes");
+    }
     if (consumed_) {
       throw Error(
           "backward: this recording was already consumed; clear() the tape and record "

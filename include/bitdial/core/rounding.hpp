@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Round half to even, inline and vectorisable on every instruction set.
+// Rounding: a float to the nearest integer, inline and vectorisable on every instruction set; an
+// integer to the next multiple.
 #pragma once
+
+#include <cstdint>
 
 #include <bitdial/core/config.hpp>
 
@@ -14,6 +17,11 @@ namespace bitdial::inline BITDIAL_ABI {
 [[nodiscard]] constexpr float round_half_even(float x) noexcept {
   constexpr float magic = 12582912.0F;  // 1.5 * 2^23
   return (x + magic) - magic;
+}
+
+/// The smallest multiple of `step` that is not below x; x >= 0, step >= 1.
+[[nodiscard]] constexpr std::int64_t round_up(std::int64_t x, std::int64_t step) noexcept {
+  return (x + step - 1) / step * step;
 }
 
 }  // namespace bitdial::inline BITDIAL_ABI

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <initializer_list>
+#include <limits>
 #include <string>
 
 #include <bitdial/core/assert.hpp>
@@ -18,9 +19,11 @@ class Shape {
   static constexpr int max_rank = 6;
 
   constexpr Shape() = default;
+  /// At most `max_rank` extents: more do not compile in a constant expression and stop the program
+  /// elsewhere, in every build.
   constexpr Shape(std::initializer_list<std::int64_t> extents)
       : rank_{static_cast<int>(extents.size())} {
-    BITDIAL_ASSERT(extents.size() <= max_rank);
+    if (extents.size() > max_rank) __builtin_trap();
     int i = 0;
     for (const std::int64_t extent : extents) extents_[static_cast<std::size_t>(i++)] = extent;
   }
@@ -32,11 +35,28 @@ class Shape {
   }
   [[nodiscard]] constexpr std::int64_t back() const noexcept { return (*this)[rank_ - 1]; }
 
-  /// The number of elements; 1 for rank 0.
+  /// The number of elements; 1 for rank 0. The extents must be those of a tensor: see
+  /// `checked_size`.
   [[nodiscard]] constexpr std::int64_t size() const noexcept {
     std::int64_t product = 1;
     for (int i = 0; i < rank_; ++i) product *= (*this)[i];
     return product;
+  }
+
+  /// The number of elements, for extents of unknown origin; -1 if one of them is negative or the
+  /// product of those that are not 0 exceeds `limit`, so that no partial product of them overflows.
+  [[nodiscard]] constexpr std::int64_t checked_size(
+      std::int64_t limit = std::numeric_limits<std::int64_t>::max()) const noexcept {
+    std::int64_t product = 1;
+    bool empty = false;
+    for (const std::int64_t extent : *this) {
+      if (extent < 0) return -1;
+      empty = empty || extent == 0;
+      if (extent == 0) continue;
+      if (product > limit / extent) return -1;
+      product *= extent;
+    }
+    return empty ? 0 : product;
   }
 
   [[nodiscard]] constexpr const std::int64_t* begin() const noexcept { return extents_.data(); }

@@ -2,7 +2,9 @@
 // A tensor that owns its elements: contiguous, 64-byte aligned, a value like std::vector.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 
 #include <bitdial/core/aligned_buffer.hpp>
@@ -13,7 +15,8 @@ namespace bitdial::inline BITDIAL_ABI {
 
 /// Owned, contiguous elements with a shape; zero after construction. Copies are deep.
 ///
-/// Throws `ShapeError` for negative extents and when a reshape changes the number of elements.
+/// Throws `ShapeError` for negative extents, for more bytes than can be addressed, and when a
+/// reshape changes the number of elements.
 template <class T>
 class Tensor {
  public:
@@ -52,7 +55,7 @@ class Tensor {
 
   /// Another shape over the same elements.
   void reshape(const Shape& shape) {
-    if (shape.size() != size()) {
+    if (checked(shape).size() != size()) {
       throw ShapeError(concat("reshape: ", shape_, " has ", size(), " elements, ", shape, " has ",
                               shape.size()));
     }
@@ -60,9 +63,16 @@ class Tensor {
   }
 
  private:
+  static constexpr std::int64_t max_size =
+      std::numeric_limits<std::ptrdiff_t>::max() / std::ptrdiff_t{sizeof(T)};
+
   [[nodiscard]] static const Shape& checked(const Shape& shape) {
     for (const std::int64_t extent : shape) {
       if (extent < 0) throw ShapeError(concat("tensor: negative extent in shape ", shape));
+    }
+    if (shape.checked_size(max_size) < 0) {
+      throw ShapeError(concat("tensor: shape ", shape, " has more than ", max_size, " elements of ",
+                              sizeof(T), " bytes"));
     }
     return shape;
   }

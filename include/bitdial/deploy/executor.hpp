@@ -10,6 +10,7 @@
 
 #include <bitdial/core/parallel.hpp>
 #include <bitdial/deploy/border_sums.hpp>
+#include <bitdial/deploy/kernel_choice.hpp>
 #include <bitdial/deploy/network_check.hpp>
 #include <bitdial/deploy/packed_network.hpp>
 #include <bitdial/deploy/patches.hpp>
@@ -247,10 +248,7 @@ class Executor {
         prepared.row_sum_factor == 0
             ? 0
             : prepared.row_sum_factor * static_cast<std::uint32_t>(tile.row_sums[i]);
-    const std::uint32_t factor = prepared.product_factor;
-    for (std::int64_t c = 0; c < tile.cols; ++c) {
-      line[c] = static_cast<std::int32_t>(factor * static_cast<std::uint32_t>(sums[c]) + constant);
-    }
+    correct_sums(sums, tile.cols, prepared.product_factor, constant, line);
     if (prepared.border.empty()) return;
     const std::int64_t ox = row % step.y_shape.w, oy = row / step.y_shape.w % step.y_shape.h;
     const std::uint32_t* const border = prepared.border.at(oy, ox) + tile.col0;

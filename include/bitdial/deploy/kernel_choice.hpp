@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bytes or bit planes: which of the two exact integer products a layer uses. The sums are the same;
-// only the time differs.
+// only the time differs, so it is measured.
 #pragma once
 
 #include <algorithm>
@@ -10,6 +10,8 @@
 
 #include <bitdial/core/aligned_buffer.hpp>
 #include <bitdial/kernels/kernel_table.hpp>
+#include <bitdial/ops/matrix_view.hpp>
+#include <bitdial/ops/qgemm.hpp>
 
 namespace bitdial::inline BITDIAL_ABI {
 
@@ -17,92 +19,14 @@ namespace bitdial::inline BITDIAL_ABI {
 /// product of the two widths.
 enum class KernelPath : std::uint8_t { automatic, bytes, planes };
 
-/// Nanoseconds of the pieces of a product on one kernel table.
-struct KernelCosts {
-  double byte_group = 0.0;   ///< per row, column and four weights
-  double plane_word = 0.0;   ///< per row, column, 64 weights and pair of planes
-  double packed_word = 0.0;  ///< per row, 64 activation codes and plane
-};
-
 /// The size of a product, per row of A.
 struct ProductSize {
   std::int64_t channels = 0;  ///< columns
   std::int64_t depth = 0;     ///< K
   int w = 8, a = 8;
+
+  friend bool operator==(const ProductSize&, const ProductSize&) = default;
 };
-
-namespace detail {
-
-/// The shortest of several runs, in nanoseconds.
-template <class Run>
-[[nodiscard]] double shortest_time(const Run& run) {
-  using Clock = std::chrono::steady_clock;
-  double best = 1e9;
-  for (int i = 0; i < 7; ++i) {
-    const auto start = Clock::now();
-    for (int k = 0; k < 4; ++k) run();
-    const std::chrono::duration<double, std::nano> time = Clock::now() - start;
-    best = std::min(best, time.count() / 4);
-  }
-  return best;
-}
-
-[[nodiscard]] constexpr std::int64_t padded_to(std::int64_t x, std::int64_t step) noexcept {
-  return (x + step - 1) / step * step;
-}
-
-}  // namespace detail
-
-/// Measures `table` on operands of a typical layer, K = 576; about a millisecond or less.
-[[nodiscard]] inline KernelCosts measure_kernel_costs(const kernels::KernelTable& table) {
-  constexpr std::int64_t depth = 576, groups = depth / 4, words = depth / 64;
-  const auto cells = [](std::int64_t rows, std::int64_t cols) {
-    return static_cast<std::size_t>(rows * cols);
-  };
-  KernelCosts costs;
-  {
-    const auto& tile = table.gemm_u8s8;
-    AlignedBuffer<std::uint8_t> a(cells(tile.rows, depth));
-    AlignedBuffer<std::int8_t> b(cells(tile.cols, depth));
-    AlignedBuffer<std::int32_t> c(cells(tile.rows, tile.cols));
-    const kernels::GemmU8S8Tile operands{.rows = tile.rows,
-                                         .cols = tile.cols,
-                                         .groups = groups,
-                                         .a = a.data(),
-                                         .a_stride = depth,
-                                         .b = b.data(),
-                                         .c = c.data(),
-                                         .c_stride = tile.cols};
-    costs.byte_group = detail::shortest_time([&] { tile.run(operands); }) /
-                       static_cast<double>(tile.rows * tile.cols * groups);
-  }
-  {
-    const auto& tile = table.gemm_planes;
-    AlignedBuffer<std::uint64_t> a(cells(tile.rows, words));
-    AlignedBuffer<std::uint64_t> b(cells(tile.cols, words));
-    AlignedBuffer<std::int32_t> c(cells(tile.rows, tile.cols));
-    const kernels::GemmPlanesTile operands{.rows = tile.rows,
-                                           .cols = tile.cols,
-                                           .words = words,
-                                           .a = a.data(),
-                                           .a_stride = words,
-                                           .b = b.data(),
-                                           .c = c.data(),
-                                           .c_stride = tile.cols};
-    costs.plane_word = detail::shortest_time([&] { tile.run(operands); }) /
-                       static_cast<double>(tile.rows * tile.cols * words);
-  }
-  AlignedBuffer<std::uint8_t> codes(static_cast<std::size_t>(depth));
-  AlignedBuffer<std::uint64_t> planes(static_cast<std::size_t>(2 * words));
-  const kernels::PackPlanes operands{.codes = codes.data(),
-                                     .count = depth,
-                                     .bits = 2,
-                                     .planes = planes.data(),
-                                     .plane_stride = words};
-  costs.packed_word =
-      detail::shortest_time([&] { table.pack_planes(operands); }) / static_cast<double>(2 * words);
-  return costs;
-}
 
 /// True when unsigned code products cannot leave int32: the condition of the plane kernel.
 [[nodiscard]] constexpr bool planes_fit(const ProductSize& size) noexcept {
@@ -110,18 +34,107 @@ template <class Run>
   return largest * size.depth < std::int64_t{1} << 31;
 }
 
-/// The cheaper path by the costs, `bytes` where planes do not fit.
+namespace detail {
+
+/// out[i] = factor * sums[i] + constant modulo 2^32: from code products to level products.
+inline void correct_sums(const std::int32_t* sums, std::int64_t count, std::uint32_t factor,
+                         std::uint32_t constant, std::int32_t* out) noexcept {
+  for (std::int64_t i = 0; i < count; ++i) {
+    out[i] = static_cast<std::int32_t>(factor * static_cast<std::uint32_t>(sums[i]) + constant);
+  }
+}
+
+/// Pairs of planes beyond which bytes win on every machine that was measured; not tried.
+inline constexpr int most_plane_pairs = 16;
+
+/// Times both products of one size, without what they share: the copy of the codes and the
+/// epilogue.
+class ProductTimer {
+ public:
+  ProductTimer(const kernels::KernelTable& table, const ProductSize& size)
+      : table_{table},
+        size_{size},
+        words_{(size.depth + 63) / 64},
+        codes_(static_cast<std::size_t>(size.depth)),
+        line_(static_cast<std::size_t>(size.channels)) {}
+
+  /// Nanoseconds of `rows` rows.
+  [[nodiscard]] double bytes() {
+    AlignedBuffer<std::byte> weights(
+        ops::PackedWeightsU8S8::bytes(table_, size_.channels, size_.depth));
+    AlignedBuffer<std::byte> scratch(
+        ops::qgemm_u8s8_scratch_bytes(table_, size_.channels, size_.depth));
+    const ops::PackedWeightsU8S8 packed{reinterpret_cast<const std::int8_t*>(weights.data()),
+                                        size_.channels, size_.depth};
+    return shortest([&] {
+      ops::qgemm_u8s8(
+          table_, rows, [](std::int64_t, ops::MatrixView<std::uint8_t>) {}, packed,
+          [](const ops::QgemmTile&) {}, scratch.span());
+    });
+  }
+
+  /// The same on planes, with their packing, row sums, and the correction to levels.
+  [[nodiscard]] double planes() {
+    AlignedBuffer<std::byte> weights(
+        ops::PackedPlanes::bytes(table_, size_.channels, words_, size_.w));
+    AlignedBuffer<std::byte> scratch(
+        ops::qgemm_planes_scratch_bytes(table_, size_.channels, words_, size_.a));
+    const ops::PackedPlanes packed{reinterpret_cast<const std::uint64_t*>(weights.data()),
+                                   size_.channels, words_, size_.w};
+    const auto pack = [&](std::int64_t, ops::MatrixView<std::uint64_t> panel) {
+      for (std::int64_t i = 0; i < panel.rows; ++i) {
+        table_.pack_planes({.codes = codes_.data(),
+                            .count = size_.depth,
+                            .bits = size_.a,
+                            .planes = panel.row(i),
+                            .plane_stride = words_});
+      }
+    };
+    const auto correct = [&](const ops::QgemmTile& tile) {
+      for (std::int64_t i = 0; i < tile.rows; ++i) {
+        correct_sums(tile.row(i), tile.cols, 2, static_cast<std::uint32_t>(tile.row_sums[i]),
+                     line_.data());
+      }
+    };
+    return shortest([&] {
+      ops::qgemm_planes(table_, rows, {.a = size_.a, .b = size_.w}, pack, packed, correct,
+                        scratch.span(), {.row_sums = true});
+    });
+  }
+
+ private:
+  static constexpr std::int64_t rows = 24;
+
+  template <class Run>
+  [[nodiscard]] static double shortest(const Run& run) {
+    using Clock = std::chrono::steady_clock;
+    double best = 1e18;
+    for (int i = 0; i < 5; ++i) {
+      const auto start = Clock::now();
+      run();
+      const std::chrono::duration<double, std::nano> time = Clock::now() - start;
+      best = std::min(best, time.count());
+    }
+    return best;
+  }
+
+  const kernels::KernelTable& table_;
+  ProductSize size_;
+  std::int64_t words_;
+  AlignedBuffer<std::uint8_t> codes_;
+  AlignedBuffer<std::int32_t> line_;
+};
+
+}  // namespace detail
+
+/// The path that takes less time on this machine for products of this size.
+///
+/// Cost: ten products of 24 rows, tens of microseconds for a small layer.
 [[nodiscard]] inline KernelPath choose_path(const kernels::KernelTable& table,
-                                            const KernelCosts& costs, const ProductSize& size) {
-  if (!planes_fit(size)) return KernelPath::bytes;
-  const auto count = [](std::int64_t x) { return static_cast<double>(x); };
-  const double words = count((size.depth + 63) / 64);
-  const double bytes = count(detail::padded_to(size.channels, table.gemm_u8s8.cols)) *
-                       count((size.depth + 3) / 4) * costs.byte_group;
-  const double planes = count(detail::padded_to(size.channels, table.gemm_planes.cols)) * words *
-                            size.w * size.a * costs.plane_word +
-                        words * size.a * costs.packed_word;
-  return planes < bytes ? KernelPath::planes : KernelPath::bytes;
+                                            const ProductSize& size) {
+  if (!planes_fit(size) || size.w * size.a > detail::most_plane_pairs) return KernelPath::bytes;
+  detail::ProductTimer timer{table, size};
+  return timer.planes() < timer.bytes() ? KernelPath::planes : KernelPath::bytes;
 }
 
 }  // namespace bitdial::inline BITDIAL_ABI

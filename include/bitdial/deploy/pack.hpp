@@ -53,8 +53,8 @@ inline void pack_weights(PackedNetwork& packed, const std::string& name,
 [[nodiscard]] inline LayerState pack_state(PackedNetwork& packed, const nn::QuantizedLayer& layer,
                                            const PrecisionPlan& plan) {
   const Precision executed = layer.executed(plan);
-  const auto encode = [&](float x) { return layer.activation_code(x, executed.a); };
-  const IntegerLevels activation_levels = layer.activation_levels(executed.a);
+  const auto encode = [&](float x) { return layer.activation_code(x, plan); };
+  const IntegerLevels activation_levels = layer.activation_levels(plan);
   const std::int32_t encoder = packed.add_encoder(make_activation_encoder(encode, executed.a));
   nn::Epilogue epilogue = layer.epilogue(plan);
   return {.executed = executed,
@@ -76,9 +76,11 @@ inline void pack_weights(PackedNetwork& packed, const std::string& name,
 /// Cost: one encoding of every weight per width and plan.
 [[nodiscard]] inline PackedNetwork pack(nn::Module& network, const PackOptions& options) {
   if (options.plans.empty()) throw ConfigError("pack: expected at least one plan, got none");
-  if (std::set<PrecisionPlan>(options.plans.begin(), options.plans.end()).size() !=
-      options.plans.size()) {
-    throw ConfigError("pack: every plan must be given once");
+  std::set<PrecisionPlan> distinct;
+  for (const PrecisionPlan& plan : options.plans) {
+    if (!distinct.insert(plan).second) {
+      throw ConfigError(concat("pack: every plan must be given once, ", plan, " is there twice"));
+    }
   }
   const nn::Description description = nn::describe(network);
   const nn::Named<nn::QuantizedLayer> named = nn::quantized_layers(network);
@@ -89,6 +91,12 @@ inline void pack_weights(PackedNetwork& packed, const std::string& name,
                                " of the network; call nn::number_layers on the complete network"));
     }
   }
+  for (const PrecisionPlan& plan : options.plans) {
+    if (!plan.fits(named.size())) {
+      throw PrecisionError(concat("pack: plan ", plan, " has ", plan.size(),
+                                  " entries, the network has ", named.size(), " quantized layers"));
+    }
+  }
   PackedNetwork packed;
   packed.input_shape = options.input_shape;
   packed.labels = options.labels;
@@ -97,10 +105,6 @@ inline void pack_weights(PackedNetwork& packed, const std::string& name,
     detail::pack_weights(packed, name, *layer, options.plans);
   }
   for (const PrecisionPlan& plan : options.plans) {
-    if (!plan.fits(named.size())) {
-      throw PrecisionError(concat("pack: plan ", plan, " has ", plan.size(),
-                                  " entries, the network has ", named.size(), " quantized layers"));
-    }
     PackedPlan state{.requested = plan, .layers = {}};
     for (const auto& [name, layer] : named) {
       state.layers.push_back(detail::pack_state(packed, *layer, plan));

@@ -148,21 +148,4 @@ struct PackedNetwork : NetworkDescription {
   }
 };
 
-/// The weight codes of one output channel at `width` bits: `codes[i]` for i < `layer.depth()`, from
-/// the planes of the pack that serves the width, most significant first.
-inline void read_weight_codes(const PackedLayer& layer, std::int64_t channel,
-                              std::span<const std::span<const std::byte>> planes, int width,
-                              std::uint8_t* codes) noexcept {
-  const auto depth = static_cast<std::size_t>(layer.depth());
-  const std::size_t row_begin = static_cast<std::size_t>(channel) * ((depth + 7) / 8);
-  std::fill_n(codes, depth, std::uint8_t{0});
-  for (int p = 0; p < width; ++p) {
-    const std::byte* const row = planes[static_cast<std::size_t>(p)].data() + row_begin;
-    for (std::size_t i = 0; i < depth; ++i) {
-      const int bit = (std::to_integer<int>(row[i / 8]) >> (i % 8)) & 1;
-      codes[i] = static_cast<std::uint8_t>((codes[i] << 1) | bit);
-    }
-  }
-}
-
 }  // namespace bitdial::inline BITDIAL_ABI

@@ -40,6 +40,29 @@ struct PreparedWeights {
 
 namespace detail {
 
+/// The weight codes `[cout, K]` of a layer at `width` bits, from the first `width` planes of a
+/// pack.
+[[nodiscard]] inline std::vector<std::uint8_t> read_weight_codes(
+    const kernels::KernelTable& table, const PackedLayer& layer,
+    std::span<const std::span<const std::byte>> planes, int width) {
+  const std::int64_t depth = layer.depth();
+  const std::int64_t row_bytes = (depth + 7) / 8;
+  std::vector<std::uint8_t> codes(static_cast<std::size_t>(layer.cout * depth), 0);
+  std::vector<std::uint8_t> bits(static_cast<std::size_t>(depth));
+  for (int p = 0; p < width; ++p) {
+    const auto* const plane =
+        reinterpret_cast<const std::uint8_t*>(planes[static_cast<std::size_t>(p)].data());
+    for (std::int64_t channel = 0; channel < layer.cout; ++channel) {
+      table.unpack_codes(plane + channel * row_bytes, depth, 1, bits.data());
+      std::uint8_t* const row = codes.data() + channel * depth;
+      for (std::size_t i = 0; i < bits.size(); ++i) {
+        row[i] = static_cast<std::uint8_t>(row[i] << 1 | bits[i]);
+      }
+    }
+  }
+  return codes;
+}
+
 [[nodiscard]] inline bool fits_int8(const IntegerLevels& levels, int bits) noexcept {
   const std::int64_t first = levels.offset;
   const std::int64_t last = std::int64_t{levels.multiplier} * ((1 << bits) - 1) + levels.offset;
@@ -56,20 +79,18 @@ namespace detail {
     std::span<const std::span<const std::byte>> planes, int width, const IntegerLevels& levels,
     KernelPath path) {
   const std::int64_t depth = layer.depth();
-  const auto count = static_cast<std::size_t>(layer.cout * depth);
-  std::vector<std::uint8_t> codes(count);
-  for (std::int64_t channel = 0; channel < layer.cout; ++channel) {
-    read_weight_codes(layer, channel, planes, width, codes.data() + channel * depth);
-  }
+  const std::vector<std::uint8_t> codes = detail::read_weight_codes(table, layer, planes, width);
 
   PreparedWeights prepared;
   prepared.path = path;
   const std::int64_t taps = layer.kernel_h * layer.kernel_w;
   prepared.tap_sums.assign(static_cast<std::size_t>(taps * layer.cout), 0);
   for (std::int64_t channel = 0; channel < layer.cout; ++channel) {
-    for (std::int64_t k = 0; k < depth; ++k) {
-      const std::int32_t level = levels.level(codes[static_cast<std::size_t>(channel * depth + k)]);
-      prepared.tap_sums[static_cast<std::size_t>(k / layer.cin * layer.cout + channel)] += level;
+    for (std::int64_t tap = 0; tap < taps; ++tap) {
+      const std::uint8_t* const begin = codes.data() + channel * depth + tap * layer.cin;
+      const auto sum = static_cast<std::int32_t>(table.sum_codes(begin, layer.cin));
+      prepared.tap_sums[static_cast<std::size_t>(tap * layer.cout + channel)] =
+          levels.multiplier * sum + levels.offset * static_cast<std::int32_t>(layer.cin);
     }
   }
 
@@ -99,7 +120,7 @@ namespace detail {
     prepared.product_factor = levels.multiplier;
     prepared.row_sum_factor = levels.multiplier * shift + levels.offset;
   }
-  std::vector<std::int8_t> stored(count);
+  std::vector<std::int8_t> stored(codes.size());
   std::transform(codes.begin(), codes.end(), stored.begin(), [&](std::uint8_t code) {
     return static_cast<std::int8_t>(store_levels ? levels.level(code) : code - shift);
   });

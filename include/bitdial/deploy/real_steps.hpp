@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <limits>
 
@@ -42,13 +43,17 @@ void for_each_tap(const ops::Window& window, const ImageShape& shape, const floa
   }
 }
 
-/// The maximum over the taps inside the image, the first of equals; -infinity without any.
+/// The maximum over the taps inside the image, the first of equals; -infinity without any. NaN is
+/// below every number, as in `ops::max_pool2d_forward`.
 inline void max_pool_pixel(const ops::Window& window, const ImageShape& shape, const float* image,
                            std::int64_t oy, std::int64_t ox, float* y) noexcept {
   bool first = true;
   std::fill_n(y, shape.c, -std::numeric_limits<float>::infinity());
   for_each_tap(window, shape, image, oy, ox, [&](const float* x) {
-    for (std::int64_t c = 0; c < shape.c; ++c) y[c] = first || x[c] > y[c] ? x[c] : y[c];
+    for (std::int64_t c = 0; c < shape.c; ++c) {
+      const bool replace = first || x[c] > y[c] || (std::isnan(y[c]) && !std::isnan(x[c]));
+      y[c] = replace ? x[c] : y[c];
+    }
     first = false;
   });
 }

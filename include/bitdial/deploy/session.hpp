@@ -182,7 +182,6 @@ class Session {
     for (const ActivationEncoder& encoder : model_.network().encoders) {
       encoders_.emplace_back(encoder);
     }
-    if (options.path == KernelPath::automatic) costs_ = measure_kernel_costs(*table_);
     std::vector<std::size_t> wanted = options.plans;
     for (std::size_t plan = 0; options.plans.empty() && plan < plan_count; ++plan) {
       wanted.push_back(plan);
@@ -220,7 +219,7 @@ class Session {
                                           KernelPath path, PreparedStep& ready) {
     const PackedLayer& layer = model_.layers()[static_cast<std::size_t>(step.layer)];
     const ProductSize size{layer.cout, layer.depth(), state.executed.w, state.executed.a};
-    if (path == KernelPath::automatic) path = choose_path(*table_, costs_, size);
+    if (path == KernelPath::automatic) path = measured_path(size);
     if (!planes_fit(size)) path = KernelPath::bytes;
     auto weights = weights_of(step.layer, state, path);
     if (!weights) return weights.failure();
@@ -239,6 +238,15 @@ class Session {
                                         layer.depth()};
     scratch_bytes_ = std::max(scratch_bytes_, scratch.end);
     return {};
+  }
+
+  /// Measures each size once.
+  [[nodiscard]] KernelPath measured_path(const ProductSize& size) {
+    for (const auto& [measured, path] : paths_) {
+      if (measured == size) return path;
+    }
+    paths_.emplace_back(size, choose_path(*table_, size));
+    return paths_.back().second;
   }
 
   [[nodiscard]] Result<const PreparedWeights*> weights_of(std::int32_t index,
@@ -309,7 +317,7 @@ class Session {
   const kernels::KernelTable* table_;
   int threads_;
   std::int64_t max_batch_;
-  KernelCosts costs_;
+  std::vector<std::pair<ProductSize, KernelPath>> paths_;  ///< measured
   std::vector<PreparedEncoder> encoders_;
   std::vector<std::unique_ptr<CachedWeights>> weights_;
   std::vector<std::optional<PreparedPlan>> plans_;  ///< by index into `Model::plans()`

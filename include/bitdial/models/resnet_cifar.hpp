@@ -31,14 +31,13 @@ struct ResNetCifarOptions {
 
 namespace detail {
 
-/// How the parts of a residual network are built from one bit list and one pair of policies.
+/// How the parts of a residual network are built from one bit list and one pair of policies. The
+/// first and the last layer are DoReFa's at 8 bits, whatever the others are.
 template <class Bits, class WeightPolicy, class ActivationPolicy>
 struct ResNetParts {
-  template <class Layer, class Widths>
-  using Switchable = SwitchableLayer<Layer, Widths, WeightPolicy, ActivationPolicy>;
-  using Conv = Switchable<nn::Conv2d, Bits>;
-  using EdgeConv = Switchable<nn::Conv2d, BitList<8>>;
-  using EdgeLinear = Switchable<nn::Linear, BitList<8>>;
+  using Conv = SwitchableLayer<nn::Conv2d, Bits, WeightPolicy, ActivationPolicy>;
+  using EdgeConv = SwitchableLayer<nn::Conv2d, BitList<8>>;
+  using EdgeLinear = SwitchableLayer<nn::Linear, BitList<8>>;
 
   /// conv-BN-ReLU-conv-BN plus the shortcut, then ReLU; a 1x1 convolution where the shape changes.
   static void add_block(nn::Sequential& net, const std::string& name, std::int64_t in,

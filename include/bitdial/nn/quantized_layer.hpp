@@ -39,7 +39,12 @@ class QuantizedLayer {
 
   /// The position of this layer in a `PrecisionPlan`; -1 until `number_layers` ran.
   [[nodiscard]] int index() const noexcept { return index_; }
-  void set_index(int index) noexcept { index_ = index; }
+  /// The number of entries of a `PrecisionPlan` for the network of this layer.
+  [[nodiscard]] int layer_count() const noexcept { return layer_count_; }
+  void set_position(int index, int layer_count) noexcept {
+    index_ = index;
+    layer_count_ = layer_count;
+  }
 
   [[nodiscard]] virtual LayerGeometry geometry() const = 0;
 
@@ -55,12 +60,13 @@ class QuantizedLayer {
 
   /// Throws `PrecisionError` when the layer has no integer form at these bits.
   [[nodiscard]] virtual WeightCodes weight_codes(int bits) const = 0;
-  [[nodiscard]] virtual IntegerLevels activation_levels(int bits) const = 0;
-  [[nodiscard]] virtual std::uint8_t activation_code(float x, int bits) const = 0;
+  [[nodiscard]] virtual IntegerLevels activation_levels(const PrecisionPlan& plan) const = 0;
+  [[nodiscard]] virtual std::uint8_t activation_code(float x, const PrecisionPlan& plan) const = 0;
   [[nodiscard]] virtual Epilogue epilogue(const PrecisionPlan& plan) const = 0;
 
  private:
   int index_ = -1;
+  int layer_count_ = 1;
 };
 
 }  // namespace bitdial::inline BITDIAL_ABI::nn

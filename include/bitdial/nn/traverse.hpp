@@ -73,9 +73,12 @@ inline constexpr auto skip = [](const std::string&, auto&) {};
 /// Gives each quantized layer its position in a plan; returns their number. Call it once when a
 /// network is complete (the functions of `models/` do).
 inline int number_layers(Module& network) {
-  int index = 0;
-  for (auto& [name, layer] : quantized_layers(network)) layer->set_index(index++);
-  return index;
+  const Named<QuantizedLayer> layers = quantized_layers(network);
+  const int count = static_cast<int>(layers.size());
+  for (int index = 0; index < count; ++index) {
+    layers[static_cast<std::size_t>(index)].second->set_position(index, count);
+  }
+  return count;
 }
 
 /// The number of learned values.

@@ -8,6 +8,7 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <string_view>
 #include <type_traits>
 #include <vector>
 
@@ -17,13 +18,31 @@
 
 namespace bitdial::inline BITDIAL_ABI::ops {
 
-/// `momentum` is the weight of the new batch in the running statistics, in [0, 1].
+/// `momentum` is the weight of the new batch in the running statistics, in [0, 1]; `epsilon` >= 0
+/// is added to the variance. Other values are a `ConfigError`.
 struct BatchNormOptions {
   double momentum = 0.1;
   double epsilon = 1e-5;
 
   friend bool operator==(const BatchNormOptions&, const BatchNormOptions&) = default;
 };
+
+namespace detail {
+
+inline void require_epsilon(std::string_view op, double epsilon) {
+  if (!(epsilon >= 0.0)) {
+    throw ConfigError(concat(op, ": epsilon must not be negative, it is ", epsilon));
+  }
+}
+
+inline void require_options(std::string_view op, const BatchNormOptions& options) {
+  if (!(options.momentum >= 0.0 && options.momentum <= 1.0)) {
+    throw ConfigError(concat(op, ": momentum must lie in [0, 1], it is ", options.momentum));
+  }
+  require_epsilon(op, options.epsilon);
+}
+
+}  // namespace detail
 
 /// Mean and biased variance of each channel: mean[c] = avg_r x(r, c), var[c] = avg_r (x - mean)^2.
 ///
@@ -68,6 +87,7 @@ void batch_norm_forward(TensorView<T> y, TensorView<T> mean, TensorView<T> inv_s
                         TensorView<const std::type_identity_t<T>> gamma,
                         TensorView<const std::type_identity_t<T>> beta,
                         const BatchNormOptions& options = {}) {
+  detail::require_options("batch_norm", options);
   const auto [rows, channels] = detail::channels_last("batch_norm", "x", x);
   detail::require_shape("batch_norm", "y", y, x.shape());
   detail::require_shape("batch_norm", "gamma", gamma, {channels});
@@ -172,6 +192,7 @@ void fold_batch_norm(TensorView<T> g, TensorView<T> h,
                      TensorView<const std::type_identity_t<T>> beta,
                      TensorView<const std::type_identity_t<T>> mean,
                      TensorView<const std::type_identity_t<T>> var, double epsilon) {
+  detail::require_epsilon("fold_batch_norm", epsilon);
   const Shape& shape = gamma.shape();
   detail::require_shape("fold_batch_norm", "beta", beta, shape);
   detail::require_shape("fold_batch_norm", "mean", mean, shape);

@@ -19,7 +19,8 @@
 namespace bitdial::inline BITDIAL_ABI::ops {
 
 /// The output shape `[N, OH, OW, Cout]` of a convolution of x `[N, H, W, Cin]` with w
-/// `[Cout, kh, kw, Cin]`; throws `ShapeError` when they do not fit together.
+/// `[Cout, kh, kw, Cin]`, Cin and Cout at least 1; throws `ShapeError` when they do not fit
+/// together.
 [[nodiscard]] inline Shape conv2d_output_shape(const Shape& x, const Shape& w,
                                                const Window& window) {
   if (x.rank() != 4) throw ShapeError(concat("conv2d: x must be [N, H, W, C], it is ", x));
@@ -28,6 +29,10 @@ namespace bitdial::inline BITDIAL_ABI::ops {
   }
   if (x[3] != w[3]) {
     throw ShapeError(concat("conv2d: weight ", w, " expects ", w[3], " input channels, x is ", x));
+  }
+  if (w[0] < 1 || w[3] < 1) {
+    throw ShapeError(concat("conv2d: weight ", w,
+                            " must have at least 1 output and 1 input channel, ", "x is ", x));
   }
   if (!window.valid() || window.kernel_h != w[1] || window.kernel_w != w[2]) {
     throw ShapeError(concat("conv2d: weight ", w, " has a ", w[1], " x ", w[2],

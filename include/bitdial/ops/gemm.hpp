@@ -11,6 +11,7 @@
 
 #include <bitdial/core/aligned_buffer.hpp>
 #include <bitdial/core/error.hpp>
+#include <bitdial/core/rounding.hpp>
 #include <bitdial/core/text.hpp>
 #include <bitdial/kernels/active.hpp>
 #include <bitdial/ops/matrix_view.hpp>
@@ -20,7 +21,8 @@ namespace bitdial::inline BITDIAL_ABI::ops {
 /// How a product is stored.
 struct GemmOptions {
   bool accumulate = false;  ///< C += A B instead of C = A B
-  /// The kernels of float products; null: those of `kernels::active_kernels()`.
+  /// The kernels of float products; null: those of `kernels::active_kernels()`. A product with a
+  /// `PackedB` uses the kernels that B was packed for.
   const kernels::KernelTable* table = nullptr;
 };
 
@@ -71,10 +73,6 @@ template <class T, int slot>
   const auto wanted = static_cast<std::size_t>(size);
   if (buffer.size() < wanted) buffer = AlignedBuffer<T>(wanted);
   return buffer.data();
-}
-
-[[nodiscard]] constexpr std::int64_t round_up(std::int64_t x, std::int64_t step) noexcept {
-  return (x + step - 1) / step * step;
 }
 
 /// A block of `depth` x `cols` of B stays in the second-level cache (512 KiB of floats), a tile of
@@ -205,19 +203,23 @@ void copy_block(MatrixView<const T> from, MatrixView<T> to) {
 
 /// B [depth, n] in the layout of the kernels: packed once, read by any number of threads.
 ///
-/// For a factor that many products share, such as the weights of a layer.
+/// For a factor that many products share, such as the weights of a layer. Its products run on the
+/// table that it was packed for, because the layout is that of the table's tiles.
 template <class T>
 class PackedB {
  public:
   PackedB() = default;
 
-  /// Packs all of B; `pack_b` as in `gemm_packed`. Cost: one pass over B. `table` must be the one
-  /// of the products.
+  /// Packs all of B; `pack_b` as in `gemm_packed`. Cost: one pass over B. `table` as in
+  /// `GemmOptions`.
   template <PacksCols<T> PackB>
   PackedB(std::int64_t depth, std::int64_t cols, PackB&& pack_b,
           const kernels::KernelTable* table = nullptr)
-      : depth_{depth}, cols_{cols}, width_{detail::gemm_kernel<T>(table).cols} {
-    panels_ = AlignedBuffer<T>(static_cast<std::size_t>(detail::round_up(cols, width_) * depth));
+      : table_{table != nullptr ? table : &kernels::active_kernels()},
+        depth_{depth},
+        cols_{cols},
+        width_{detail::gemm_kernel<T>(table_).cols} {
+    panels_ = AlignedBuffer<T>(static_cast<std::size_t>(round_up(cols, width_) * depth));
     const std::int64_t max_cols = detail::gemm_max_cols(width_);
     for (std::int64_t col0 = 0; col0 < cols; col0 += max_cols) {
       for (std::int64_t k0 = 0; k0 < depth; k0 += detail::gemm_depth_block) {
@@ -240,6 +242,9 @@ class PackedB {
   [[nodiscard]] std::int64_t depth() const noexcept { return depth_; }
   [[nodiscard]] std::int64_t cols() const noexcept { return cols_; }
 
+  /// The kernels that B was packed for; null for a default-constructed B, which is empty.
+  [[nodiscard]] const kernels::KernelTable* table() const noexcept { return table_; }
+
   /// Columns of one panel: the tile width of the kernels that B was packed for.
   [[nodiscard]] std::int64_t panel_cols() const noexcept { return width_; }
 
@@ -250,10 +255,11 @@ class PackedB {
 
  private:
   [[nodiscard]] std::int64_t offset(detail::GemmBlock block) const noexcept {
-    return block.col0 * depth_ + detail::round_up(block.cols, width_) * block.k0;
+    return block.col0 * depth_ + round_up(block.cols, width_) * block.k0;
   }
 
   AlignedBuffer<T> panels_;
+  const kernels::KernelTable* table_ = nullptr;
   std::int64_t depth_ = 0;
   std::int64_t cols_ = 0;
   std::int64_t width_ = 1;
@@ -275,7 +281,8 @@ void gemm_packed(std::int64_t depth, PackA&& pack_a, PackB&& pack_b, MatrixView<
                        c, options);
 }
 
-/// The same with B packed beforehand. Throws ShapeError when C has not the columns of B.
+/// The same with B packed beforehand, on the kernels that B was packed for: `options.table` is not
+/// read. Throws ShapeError when C has not the columns of B.
 template <class T, PacksRows<T> PackA>
 void gemm_packed(PackA&& pack_a, const PackedB<T>& b, MatrixView<T> c, GemmOptions options = {}) {
   if (b.cols() != c.cols) {
@@ -287,6 +294,7 @@ void gemm_packed(PackA&& pack_a, const PackedB<T>& b, MatrixView<T> c, GemmOptio
     static_cast<void>(width);
     return b.panels(block);
   };
+  options.table = b.table();
   detail::gemm_blocked(b.depth(), detail::filling_source<T>(pack_a), source_b, c, options);
 }
 

@@ -16,6 +16,7 @@ namespace bitdial::inline BITDIAL_ABI::ops {
 /// `temperature` T > 0: the student's distribution is softmax(z / T). No factor T^2 is applied:
 /// scale the loss where a recipe wants it (Hinton et al., arXiv 1503.02531).
 /// `epsilon` >= 0 is added to both distributions inside `kl_divergence` (SP-Nets' code: 1e-5).
+/// Other values are a `ConfigError`.
 struct DistillationOptions {
   double temperature = 1.0;
   double epsilon = 0.0;
@@ -37,6 +38,37 @@ inline void require_temperature(std::string_view op, double temperature) {
   if (!(temperature > 0.0)) {
     throw ConfigError(concat(op, ": temperature must be positive, it is ", temperature));
   }
+}
+
+inline void require_distillation(std::string_view op, const DistillationOptions& options) {
+  require_temperature(op, options.temperature);
+  if (!(options.epsilon >= 0.0)) {
+    throw ConfigError(concat(op, ": epsilon must not be negative, it is ", options.epsilon));
+  }
+}
+
+/// One label per image, each in 0 .. classes - 1; `name` is that of the tensor `logits`.
+template <class T>
+void require_labels(std::string_view op, std::string_view name, const TensorView<T>& logits,
+                    std::span<const std::int32_t> labels) {
+  if (static_cast<std::int64_t>(labels.size()) != logits.extent(0)) {
+    throw ShapeError(concat(op, ": ", labels.size(), " labels for ", name, " ", logits.shape()));
+  }
+  for (std::size_t n = 0; n < labels.size(); ++n) {
+    if (labels[n] < 0 || labels[n] >= logits.extent(1)) {
+      throw ConfigError(concat(op, ": label ", labels[n], " of image ", n, " is not in 0 .. ",
+                               logits.extent(1) - 1));
+    }
+  }
+}
+
+/// What the derivatives of all losses read: p and dz of one shape, one dloss.
+template <class T>
+void require_loss_gradient(std::string_view op, const TensorView<T>& dz,
+                           const TensorView<const T>& dloss, const TensorView<const T>& p) {
+  require_logits(op, p);
+  require_shape(op, "dz", dz, p.shape());
+  require_shape(op, "dloss", dloss, {1});
 }
 
 /// log(sum_c exp(z_c / temperature)), computed around the maximum.
@@ -81,18 +113,11 @@ void softmax_cross_entropy_forward(TensorView<T> loss, TensorView<T> p,
   detail::require_shape("softmax_cross_entropy", "loss", loss, {1});
   const std::int64_t images = z.extent(0);
   const std::int64_t classes = z.extent(1);
-  if (static_cast<std::int64_t>(labels.size()) != images) {
-    throw ShapeError(
-        concat("softmax_cross_entropy: ", labels.size(), " labels for logits ", z.shape()));
-  }
+  detail::require_labels("softmax_cross_entropy", "logits", z, labels);
   softmax_forward(p, z);
   double sum = 0.0;
   for (std::int64_t n = 0; n < images; ++n) {
     const std::int32_t label = labels[static_cast<std::size_t>(n)];
-    if (label < 0 || label >= classes) {
-      throw ConfigError(concat("softmax_cross_entropy: label ", label, " of image ", n,
-                               " is not in 0 .. ", classes - 1));
-    }
     const T* const in = z.data() + n * classes;
     sum += detail::log_sum_exp(in, classes, 1.0) - static_cast<double>(in[label]);
   }
@@ -105,7 +130,8 @@ void softmax_cross_entropy_backward(TensorView<T> dz,
                                     TensorView<const std::type_identity_t<T>> dloss,
                                     TensorView<const std::type_identity_t<T>> p,
                                     std::span<const std::int32_t> labels) {
-  detail::require_shape("softmax_cross_entropy_backward", "dz", dz, p.shape());
+  detail::require_loss_gradient("softmax_cross_entropy_backward", dz, dloss, p);
+  detail::require_labels("softmax_cross_entropy_backward", "p", p, labels);
   const std::int64_t classes = p.extent(1);
   const T factor = dloss.data()[0] / static_cast<T>(p.extent(0));
   for (std::int64_t n = 0; n < p.extent(0); ++n) {
@@ -126,6 +152,7 @@ void soft_cross_entropy_forward(TensorView<T> loss, TensorView<T> p,
                                 TensorView<const std::type_identity_t<T>> t,
                                 const DistillationOptions& options = {}) {
   detail::require_logits("soft_cross_entropy", z);
+  detail::require_distillation("soft_cross_entropy", options);
   detail::require_shape("soft_cross_entropy", "teacher", t, z.shape());
   detail::require_shape("soft_cross_entropy", "loss", loss, {1});
   softmax_forward(p, z, options.temperature);
@@ -148,8 +175,9 @@ void soft_cross_entropy_backward(TensorView<T> dz, TensorView<const std::type_id
                                  TensorView<const std::type_identity_t<T>> p,
                                  TensorView<const std::type_identity_t<T>> t,
                                  const DistillationOptions& options = {}) {
-  detail::require_shape("soft_cross_entropy_backward", "dz", dz, p.shape());
+  detail::require_loss_gradient("soft_cross_entropy_backward", dz, dloss, p);
   detail::require_shape("soft_cross_entropy_backward", "teacher", t, p.shape());
+  detail::require_distillation("soft_cross_entropy_backward", options);
   const std::int64_t classes = p.extent(1);
   const T factor = static_cast<T>(static_cast<double>(dloss.data()[0]) /
                                   (static_cast<double>(p.extent(0)) * options.temperature));
@@ -174,6 +202,7 @@ void kl_divergence_forward(TensorView<T> loss, TensorView<T> p,
                            TensorView<const std::type_identity_t<T>> t,
                            const DistillationOptions& options = {}) {
   detail::require_logits("kl_divergence", z);
+  detail::require_distillation("kl_divergence", options);
   detail::require_shape("kl_divergence", "teacher", t, z.shape());
   detail::require_shape("kl_divergence", "loss", loss, {1});
   softmax_forward(p, z, options.temperature);
@@ -201,8 +230,9 @@ void kl_divergence_backward(TensorView<T> dz, TensorView<const std::type_identit
                             TensorView<const std::type_identity_t<T>> p,
                             TensorView<const std::type_identity_t<T>> t,
                             const DistillationOptions& options = {}) {
-  detail::require_shape("kl_divergence_backward", "dz", dz, p.shape());
+  detail::require_loss_gradient("kl_divergence_backward", dz, dloss, p);
   detail::require_shape("kl_divergence_backward", "teacher", t, p.shape());
+  detail::require_distillation("kl_divergence_backward", options);
   const std::int64_t classes = p.extent(1);
   const double factor = static_cast<double>(dloss.data()[0]) /
                         (static_cast<double>(p.extent(0)) * options.temperature);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <string_view>
@@ -62,7 +63,8 @@ void for_each_valid_tap(const Window& window, const Shape& x, std::int64_t oh, s
 }  // namespace detail
 
 /// y = the maximum over the taps inside the image; argmax = its pixel ih * W + iw, the first one
-/// (kh slowest) of equals. A window with no tap inside gives -infinity and argmax -1.
+/// (kh slowest) of equals. A window with no tap inside gives -infinity and argmax -1. NaN is below
+/// every number: it is the result, and the first one the argmax, only where all taps are NaN.
 ///
 /// Shapes: x [N, H, W, C], y and argmax [N, OH, OW, C].
 template <class T>
@@ -86,7 +88,7 @@ void max_pool2d_forward(TensorView<T> y, TensorView<std::int32_t> argmax,
         const T* const in = x.data() + (n * image + from) * channels;
         const auto index = static_cast<std::int32_t>(from);
         for (std::int64_t c = 0; c < channels; ++c) {
-          if (in[c] > best[c] || where[c] < 0) {
+          if (in[c] > best[c] || where[c] < 0 || (std::isnan(best[c]) && !std::isnan(in[c]))) {
             best[c] = in[c];
             where[c] = index;
           }

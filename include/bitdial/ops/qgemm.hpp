@@ -10,6 +10,7 @@
 #include <span>
 
 #include <bitdial/core/assert.hpp>
+#include <bitdial/core/rounding.hpp>
 #include <bitdial/kernels/kernel_table.hpp>
 #include <bitdial/ops/matrix_view.hpp>
 
@@ -45,10 +46,6 @@ namespace detail {
 /// first-level cache.
 inline constexpr std::int64_t qgemm_cols_block = 256;
 
-[[nodiscard]] constexpr std::int64_t qgemm_round_up(std::int64_t x, std::int64_t step) noexcept {
-  return (x + step - 1) / step * step;
-}
-
 /// Bytes between packed rows of A: an odd number of cache lines, so that rows at powers of two do
 /// not share cache sets.
 [[nodiscard]] constexpr std::int64_t qgemm_row_bytes(std::int64_t bytes) noexcept {
@@ -56,7 +53,7 @@ inline constexpr std::int64_t qgemm_cols_block = 256;
 }
 
 [[nodiscard]] constexpr std::int64_t qgemm_sums_cols(std::int64_t n, std::int64_t width) noexcept {
-  return qgemm_round_up(std::min(n, qgemm_cols_block), width);
+  return round_up(std::min(n, qgemm_cols_block), width);
 }
 
 /// Bytes of scratch: the packed rows of A, the sums, the row sums.
@@ -66,7 +63,7 @@ inline constexpr std::int64_t qgemm_cols_block = 256;
                                                         std::int64_t n) noexcept {
   const std::int64_t rows = tile_rows * qgemm_row_bytes(row_bytes);
   const std::int64_t sums = tile_rows * (qgemm_sums_cols(n, tile_cols) + 1) * 4;
-  return static_cast<std::size_t>(rows + qgemm_round_up(sums, 64));
+  return static_cast<std::size_t>(rows + round_up(sums, 64));
 }
 
 /// The loops that both products share. `fill(row0, rows)` packs a tile of A and returns the
@@ -111,8 +108,7 @@ struct PackedWeightsU8S8 {
   /// Size of the packed weights; align the memory to 64 bytes.
   [[nodiscard]] static std::size_t bytes(const kernels::KernelTable& table, std::int64_t n,
                                          std::int64_t k) noexcept {
-    return static_cast<std::size_t>(detail::qgemm_round_up(n, table.gemm_u8s8.cols) * groups(k) *
-                                    4);
+    return static_cast<std::size_t>(round_up(n, table.gemm_u8s8.cols) * groups(k) * 4);
   }
 
   /// Packs `levels` [n, k] into `memory` of at least `bytes(table, n, k)`.
@@ -201,8 +197,7 @@ struct PackedPlanes {
   /// Size of the packed planes; align the memory to 64 bytes.
   [[nodiscard]] static std::size_t bytes(const kernels::KernelTable& table, std::int64_t n,
                                          std::int64_t words, std::int64_t planes) noexcept {
-    return static_cast<std::size_t>(detail::qgemm_round_up(n, table.gemm_planes.cols) * words *
-                                    planes) *
+    return static_cast<std::size_t>(round_up(n, table.gemm_planes.cols) * words * planes) *
            sizeof(std::uint64_t);
   }
 

@@ -11,6 +11,7 @@
 
 #include <bitdial/core/assert.hpp>
 #include <bitdial/core/config.hpp>
+#include <bitdial/core/rounding.hpp>
 
 namespace bitdial::inline BITDIAL_ABI {
 
@@ -19,8 +20,7 @@ inline constexpr std::int64_t row_alignment = 64;
 
 /// The bytes of `bits` bits, rounded up to whole aligned rows.
 [[nodiscard]] constexpr std::int64_t padded_row_bytes(std::int64_t bits) noexcept {
-  const std::int64_t bytes = (bits + 7) / 8;
-  return (bytes + row_alignment - 1) / row_alignment * row_alignment;
+  return round_up((bits + 7) / 8, row_alignment);
 }
 
 /// Codes one after another, little-endian: bit b of the code at column c of a row is bit

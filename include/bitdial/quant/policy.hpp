@@ -101,7 +101,8 @@ concept NestedPolicy = requires {
 };
 
 /// True if 0 is encoded as a code whose value is exactly 0: the optional claim
-/// `bool represents_zero() const`. Only then may a packed kernel pad with a code.
+/// `bool represents_zero() const`. A property of the values for a caller to ask, stated and tested;
+/// nothing in bitdial depends on it. (Convolutions leave padded taps out of their sums.)
 template <class P>
 [[nodiscard]] constexpr bool represents_zero(const P& policy) noexcept {
   if constexpr (requires {

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <utility>
 #include <vector>
@@ -38,7 +39,8 @@ class QTensor {
   QTensor() = default;
 
   /// Packs one code per byte, row-major as the shape says; `levels` has one entry or one per row.
-  /// Fails if a count does not fit the shape or a code needs more than `Bits` bits.
+  /// Fails if a count does not fit the shape, a code needs more than `Bits` bits, or the size of
+  /// the shape overflows.
   [[nodiscard]] static Result<QTensor> pack(const Shape& shape, std::span<const std::uint8_t> codes,
                                             std::vector<IntegerLevels> levels) {
     if (auto fault = fault_of(shape, levels); !fault) return fault.failure();
@@ -110,6 +112,11 @@ class QTensor {
   template <int, class>
   friend class QTensor;
 
+  // The largest layout is a matrix of one column: a row, and its 64 bytes, for each bit of a code.
+  // Positions are counted in bits.
+  static constexpr std::int64_t max_size =
+      std::numeric_limits<std::int64_t>::max() / (8 * row_alignment * 8);
+
   QTensor(const Shape& shape, std::vector<IntegerLevels> levels)
       : shape_{shape}, layout_{layout_of(shape)}, levels_{std::move(levels)} {
     packed_ = AlignedBuffer<std::uint8_t>(static_cast<std::size_t>(layout_.bytes()));
@@ -126,6 +133,9 @@ class QTensor {
     if (shape.rank() == 0) return Failure{"QTensor: expected a shape with rows, got rank 0"};
     for (const std::int64_t extent : shape) {
       if (extent < 0) return Failure{concat("QTensor: negative extent in shape ", shape)};
+    }
+    if (shape.checked_size(max_size) < 0) {
+      return Failure{concat("QTensor: shape ", shape, " has more than ", max_size, " elements")};
     }
     if (levels.size() == 1 || static_cast<std::int64_t>(levels.size()) == shape[0]) return {};
     return Failure{concat("QTensor: shape ", shape, " needs 1 or ", shape[0],

@@ -111,6 +111,11 @@ class Quantizer {
   }
 
   /// dx = J^T dy, J the derivative of the policy's surrogate at x; overwrites dx.
+  ///
+  /// `state` is `fit(x)` of this very x: the gradient goes through what was measured too. Or it
+  /// belongs to no tensor (frozen or blended: an index of -1): what was measured is a constant. The
+  /// state of another tensor gives a wrong gradient, or a `ShapeError` where its element is not in
+  /// x.
   void backward(std::span<const float> x, std::span<const float> dy, int bits,
                 std::span<float> dx) const {
     check("backward", bits, {{"x", x.size()}, {"dy", dy.size()}, {"dx", dx.size()}});

@@ -6,9 +6,12 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <span>
 
 #include <bitdial/core/config.hpp>
+#include <bitdial/core/error.hpp>
+#include <bitdial/core/text.hpp>
 #include <bitdial/quant/grid.hpp>
 #include <bitdial/quant/span_loops.hpp>
 #include <bitdial/quant/statistics.hpp>
@@ -17,12 +20,15 @@ namespace bitdial::inline BITDIAL_ABI {
 
 /// M and where it was found.
 struct TanhRange {
-  float max = 1.0F;         ///< M > 0; 1 for a tensor without a non-zero element
+  /// Below this a maximum counts as zero: 1 / M of a subnormal M may be infinite.
+  static constexpr float smallest = std::numeric_limits<float>::min();
+
+  float max = 1.0F;         ///< M > 0; 1 for a tensor whose elements all count as zero
   std::int64_t index = -1;  ///< of the maximum; -1: M is a constant and gets no gradient
 
   /// tanh is odd and increasing, so M = tanh(max |x|).
   [[nodiscard]] static TanhRange from(const AbsStatistics& statistics) noexcept {
-    if (!(statistics.max > 0.0F)) return {};
+    if (!(statistics.max >= smallest)) return {};
     return {std::tanh(statistics.max), statistics.index};
   }
 
@@ -37,8 +43,13 @@ struct TanhRange {
   /// dx = J^T dy of x -> t / M:
   ///   dx_i  = dy_i (1 - t_i^2) / M
   ///   dx_m -= sign(t_m) (1 - t_m^2) / M^2 * sum_j dy_j t_j     (m = index; not if it is -1)
-  /// Elements beyond a constant M are clamped and get no gradient.
+  /// Elements beyond a constant M are clamped and get no gradient; neither do NaN elements, which
+  /// take no part in the sum. Throws `ShapeError` if m lies outside x.
   void backward(std::span<const float> x, std::span<const float> dy, std::span<float> dx) const {
+    if (index >= static_cast<std::int64_t>(x.size())) {
+      throw ShapeError(concat("TanhRange::backward: the maximum of the state is element ", index,
+                              ", x has ", x.size(), " elements"));
+    }
     const float bound = max;
     const auto slope = [bound](float t) { return (1.0F - t) * (1.0F + t) / bound; };
     double through_max = 0.0;
@@ -48,6 +59,7 @@ struct TanhRange {
           [x, dy](std::int64_t begin, std::int64_t end) {
             double partial = 0.0;
             for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
+              if (std::isnan(x[i])) continue;
               partial += static_cast<double>(dy[i]) * static_cast<double>(std::tanh(x[i]));
             }
             return partial;
@@ -75,7 +87,7 @@ struct TanhRange {
   static void surrogate(std::span<const Real> x, std::span<Real> y) {
     Real bound{0};
     for (const Real value : x) bound = std::max(bound, std::fabs(std::tanh(value)));
-    if (!(bound > Real{0})) bound = Real{1};
+    if (!(bound >= static_cast<Real>(smallest))) bound = Real{1};
     std::ranges::transform(x, y.begin(), [bound](Real value) { return std::tanh(value) / bound; });
   }
 

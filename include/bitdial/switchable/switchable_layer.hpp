@@ -19,6 +19,7 @@
 #include <bitdial/quant/quantizer.hpp>
 #include <bitdial/switchable/bit_list.hpp>
 #include <bitdial/switchable/exact_sums.hpp>
+#include <bitdial/switchable/running_state.hpp>
 #include <bitdial/switchable/state_bank.hpp>
 
 namespace bitdial::inline BITDIAL_ABI {
@@ -69,6 +70,14 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
       },
       "bitdial: SwitchableLayer<Layer, Bits>: Bits must be a BitList, for example "
       "BitList<8, 4, 2>.");
+  static_assert(std::ranges::all_of(Bits::values,
+                                    [](int bits) {
+                                      return supports_bits<WeightPolicy>(bits) ||
+                                             supports_bits<ActivationPolicy>(bits);
+                                    }),
+                "bitdial: SwitchableLayer<Layer, Bits, WeightPolicy, ActivationPolicy>: Bits has a "
+                "width that "
+                "neither policy quantizes to.");
   static_assert(KeyPolicy<Key>,
                 "bitdial: SwitchableLayer<..., Key>: Key must say which precisions share their "
                 "private state, as KeyByPair does.");
@@ -88,18 +97,20 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
   [[nodiscard]] Var forward(Var x, const nn::Pass& pass) override {
     const Precision precision = executed(pass.plan);
     if constexpr (is_exact) {
-      if (pass.mode == nn::Mode::evaluation && precision.w != 32 && precision.a != 32) {
+      if (pass.mode == nn::Mode::evaluation && precision.w != real_valued_bits &&
+          precision.a != real_valued_bits) {
         return x.tape().constant(evaluate_exactly(x.value(), pass.plan));
       }
     }
-    const Var quantized_x = ad::fake_quantize(x, activations_, precision.a);
+    const auto state = activation_state(x.value().span(), pass);
+    const Var quantized_x = ad::fake_quantize(x, activations_, state, precision.a);
     const Var quantized_w = ad::fake_quantize(
         x.tape().parameter(layer_.weight().value, layer_.weight().grad), weights_, precision.w);
     if constexpr (Layer::has_bias) {
       return layer_.apply(quantized_x, quantized_w, layer_.bias_on(x.tape()));
     } else {
-      return nn::batch_norm(layer_.apply(quantized_x, quantized_w), bank_.at(key(pass.plan)),
-                            switching_.batch_norm, pass.mode);
+      return nn::batch_norm(layer_.apply(quantized_x, quantized_w),
+                            private_state(pass.plan).batch_norm, switching_.batch_norm, pass.mode);
     }
   }
 
@@ -107,11 +118,16 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
     visitor.layer(name, *this);
     layer_.visit(visitor, name);
     for (const auto& [key, state] : bank_) {
-      const std::string prefix = nn::child_name(name, "bn." + key.text());
-      visitor.parameter(prefix + ".gamma", state->gamma);
-      visitor.parameter(prefix + ".beta", state->beta);
-      visitor.buffer(prefix + ".running_mean", state->running_mean);
-      visitor.buffer(prefix + ".running_var", state->running_var);
+      if constexpr (!Layer::has_bias) {
+        const std::string prefix = nn::child_name(name, "bn." + key.text());
+        visitor.parameter(prefix + ".gamma", state->batch_norm.gamma);
+        visitor.parameter(prefix + ".beta", state->batch_norm.beta);
+        visitor.buffer(prefix + ".running_mean", state->batch_norm.running_mean);
+        visitor.buffer(prefix + ".running_var", state->batch_norm.running_var);
+      }
+      if constexpr (RunningState<ActivationPolicy>::is_kept) {
+        visitor.buffer(nn::child_name(name, "range." + key.text()), state->activations.words());
+      }
     }
   }
 
@@ -127,9 +143,7 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
 
   void add_plan(const PrecisionPlan& plan) override {
     static_cast<void>(executed(plan));
-    if constexpr (!Layer::has_bias) {
-      bank_.add(key(plan), nn::BatchNormState(geometry().out_channels));
-    }
+    bank_.add(key(plan), PrivateState{nn::BatchNormState(geometry().out_channels), {}});
   }
 
   [[nodiscard]] nn::LayerGeometry geometry() const override { return layer_.geometry(); }
@@ -154,22 +168,25 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
     return result;
   }
 
-  [[nodiscard]] IntegerLevels activation_levels(int bits) const override {
+  [[nodiscard]] IntegerLevels activation_levels(const PrecisionPlan& plan) const override {
+    const int bits = executed(plan).a;
     require_integers(bits);
-    if constexpr (is_exact) return activations_.levels(typename ActivationPolicy::State{}, bits);
+    if constexpr (is_exact) {
+      return activations_.levels(private_state(plan).activations.frozen(), bits);
+    }
     return {};
   }
 
-  [[nodiscard]] std::uint8_t activation_code(float x, int bits) const override {
+  [[nodiscard]] std::uint8_t activation_code(float x, const PrecisionPlan& plan) const override {
+    const int bits = executed(plan).a;
     std::uint8_t code = 0;
-    activations_.encode({&x, 1}, bits, {&code, 1});
+    activations_.encode({&x, 1}, private_state(plan).activations.frozen(), bits, {&code, 1});
     return code;
   }
 
   [[nodiscard]] nn::Epilogue epilogue(const PrecisionPlan& plan) const override {
     const Precision precision = executed(plan);
-    const float scale =
-        weight_codes(precision.w).levels.scale * activation_levels(precision.a).scale;
+    const float scale = weight_codes(precision.w).levels.scale * activation_levels(plan).scale;
     return epilogue(plan, scale);
   }
 
@@ -178,20 +195,55 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
   [[nodiscard]] const Layer& layer() const noexcept { return layer_; }
 
  private:
-  static constexpr bool is_exact = AffinePolicy<WeightPolicy> && AffinePolicy<ActivationPolicy> &&
-                                   is_stateless<ActivationPolicy>;
+  /// Integers need equidistant levels, and an encoder that does not depend on the batch.
+  static constexpr bool is_exact =
+      AffinePolicy<WeightPolicy> && AffinePolicy<ActivationPolicy> &&
+      (is_stateless<ActivationPolicy> || RunningState<ActivationPolicy>::is_kept);
+
+  /// What a switch does not share with the others.
+  struct PrivateState {
+    nn::BatchNormState batch_norm;  ///< unused by a layer with a bias
+    RunningState<ActivationPolicy> activations;
+  };
 
   /// What the plan asks of this layer.
   [[nodiscard]] Precision requested(const PrecisionPlan& plan) const {
-    if (plan.size() > 1 && (index() < 0 || static_cast<std::size_t>(index()) >= plan.size())) {
-      throw PrecisionError(concat("plan: ", plan.size(), " entries, but this is layer ", index(),
-                                  index() < 0 ? " (call number_layers on the network)" : ""));
+    if (plan.size() > 1 && index() < 0) {
+      throw PrecisionError(concat("plan: ", plan, " has ", plan.size(),
+                                  " entries, but this layer has no number; call "
+                                  "nn::number_layers on the complete network"));
+    }
+    if (!plan.fits(static_cast<std::size_t>(layer_count()))) {
+      throw PrecisionError(concat("plan: ", plan, " has ", plan.size(),
+                                  " entries, the network has ", layer_count(),
+                                  " quantized layers"));
     }
     return plan.at(static_cast<std::size_t>(std::max(0, index())));
   }
 
   [[nodiscard]] typename Key::Key key(const PrecisionPlan& plan) const {
     return Key::key(requested(plan));
+  }
+
+  [[nodiscard]] PrivateState& private_state(const PrecisionPlan& plan) {
+    return bank_.at(key(plan));
+  }
+  [[nodiscard]] const PrivateState& private_state(const PrecisionPlan& plan) const {
+    return bank_.at(key(plan));
+  }
+
+  /// Training measures the batch and remembers; evaluation uses what training has seen.
+  [[nodiscard]] typename ActivationPolicy::State activation_state(std::span<const float> x,
+                                                                  const nn::Pass& pass) {
+    if constexpr (is_stateless<ActivationPolicy>) return {};
+    if (pass.mode == nn::Mode::training) {
+      return private_state(pass.plan).activations.observe(
+          activations_.policy(), x, static_cast<float>(switching_.batch_norm.momentum));
+    }
+    if constexpr (RunningState<ActivationPolicy>::is_kept) {
+      return private_state(pass.plan).activations.frozen();
+    }
+    return activations_.fit(x);
   }
 
   [[nodiscard]] nn::Epilogue epilogue(const PrecisionPlan& plan, float scale) const {
@@ -201,7 +253,8 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
       std::ranges::fill(result.multiplier, scale);
       std::ranges::copy(layer_.bias().value.span(), result.bias.begin());
     } else {
-      nn::fold(bank_.at(key(plan)), switching_.batch_norm, result.multiplier, result.bias);
+      nn::fold(private_state(plan).batch_norm, switching_.batch_norm, result.multiplier,
+               result.bias);
       for (float& multiplier : result.multiplier) multiplier *= scale;
     }
     return result;
@@ -211,10 +264,10 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
                                                const PrecisionPlan& plan) const {
     const Precision precision = executed(plan);
     const nn::WeightCodes weights = weight_codes(precision.w);
-    const IntegerLevels levels = activation_levels(precision.a);
+    const IntegerLevels levels = activation_levels(plan);
 
     std::vector<std::uint8_t> codes(static_cast<std::size_t>(x.size()));
-    activations_.encode(x.span(), precision.a, codes);
+    activations_.encode(x.span(), private_state(plan).activations.frozen(), precision.a, codes);
     const Tensor<float> x_levels = as_levels(codes, levels, x.shape());
     const Tensor<float> w_levels =
         as_levels(weights.codes, weights.levels, layer_.weight().value.shape());
@@ -239,14 +292,22 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
     return result;
   }
 
-  static void require_width(Precision precision) {
-    for (const int bits : {precision.w, precision.a}) {
-      if (bits != 32) static_cast<void>(Bits::index_of(bits));
-    }
+  void require_width(Precision precision) const {
+    if (has_width<WeightPolicy>(precision.w) && has_width<ActivationPolicy>(precision.a)) return;
+    throw PrecisionError(
+        concat("switchable layer", index() < 0 ? std::string{} : concat(" ", index()), ": ",
+               precision, " is not one of its precisions: it has BitList<", join(Bits::values),
+               "> and 32, of which ", WeightPolicy::name, " quantizes weights to at most ",
+               policy_max_bits<WeightPolicy>(), " bits and ", ActivationPolicy::name,
+               " activations to at most ", policy_max_bits<ActivationPolicy>()));
+  }
+  template <class Policy>
+  [[nodiscard]] static bool has_width(int bits) noexcept {
+    return bits == real_valued_bits || (Bits::contains(bits) && supports_bits<Policy>(bits));
   }
 
   static void require_integers(int bits) {
-    if (!is_exact || bits == 32) {
+    if (!is_exact || bits == real_valued_bits) {
       throw PrecisionError(concat(
           "switchable layer: ", WeightPolicy::name, " with ", ActivationPolicy::name, " at ", bits,
           " bits has no integer form; it trains and evaluates in f32 but does not pack"));
@@ -257,7 +318,7 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
   Switching switching_;
   Quantizer<WeightPolicy> weights_;
   Quantizer<ActivationPolicy> activations_;
-  StateBank<typename Key::Key, nn::BatchNormState> bank_;
+  StateBank<typename Key::Key, PrivateState> bank_;
 };
 
 /// Gives every quantized layer of a network the private state that `plans` need. New states start

@@ -20,12 +20,20 @@ struct AdamOptions {
 /// g = grad + decay * w;  m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;
 /// w -= lr * (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon), t = 1, 2, ...
 ///
-/// Decay applies to weights alone. Kingma and Ba, 1412.6980.
+/// Decay applies to weights alone. Throws `ConfigError` for options out of range. Kingma and Ba,
+/// 1412.6980.
 class Adam final : public Optimizer {
  public:
   explicit Adam(nn::Named<nn::Parameter> parameters, const AdamOptions& options = {})
-      : parameters_{std::move(parameters)}, options_{options}, steps_({1}) {
-    for (const auto& [name, parameter] : parameters_) {
+      : Optimizer{std::move(parameters)}, options_{options}, steps_({1}) {
+    if (!(options.beta1 >= 0.0F && options.beta1 < 1.0F && options.beta2 >= 0.0F &&
+          options.beta2 < 1.0F && options.epsilon > 0.0F && options.weight_decay >= 0.0F)) {
+      throw ConfigError(
+          concat("adam: expected beta1 and beta2 in [0, 1), epsilon > 0 and decay >= 0, got beta1 ",
+                 options.beta1, ", beta2 ", options.beta2, ", epsilon ", options.epsilon,
+                 ", decay ", options.weight_decay));
+    }
+    for (const auto& [name, parameter] : this->parameters()) {
       first_.emplace_back(parameter->value.shape());
       second_.emplace_back(parameter->value.shape());
     }
@@ -39,8 +47,8 @@ class Adam final : public Optimizer {
     };
     const float first_correction = correction(options_.beta1);
     const float second_correction = correction(options_.beta2);
-    for (std::size_t i = 0; i < parameters_.size(); ++i) {
-      nn::Parameter& parameter = *parameters_[i].second;
+    for (std::size_t i = 0; i < parameters().size(); ++i) {
+      nn::Parameter& parameter = *parameters()[i].second;
       const float decay = decay_of(parameter, options_.weight_decay);
       float* const weight = parameter.value.data();
       float* const first = first_[i].data();
@@ -58,15 +66,14 @@ class Adam final : public Optimizer {
 
   [[nodiscard]] nn::Named<Tensor<float>> state() override {
     nn::Named<Tensor<float>> named{{"steps", &steps_}};
-    for (std::size_t i = 0; i < parameters_.size(); ++i) {
-      named.emplace_back("first." + parameters_[i].first, &first_[i]);
-      named.emplace_back("second." + parameters_[i].first, &second_[i]);
+    for (std::size_t i = 0; i < parameters().size(); ++i) {
+      named.emplace_back("first." + parameters()[i].first, &first_[i]);
+      named.emplace_back("second." + parameters()[i].first, &second_[i]);
     }
     return named;
   }
 
  private:
-  nn::Named<nn::Parameter> parameters_;
   AdamOptions options_;
   Tensor<float> steps_;
   std::vector<Tensor<float>> first_;

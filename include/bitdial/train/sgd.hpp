@@ -18,19 +18,24 @@ struct SgdOptions {
 /// g = grad + decay * w;  v = momentum * v + g;  w -= lr * (nesterov ? g + momentum * v : v).
 ///
 /// The form of PyTorch: the learning rate is outside the velocity. Decay applies to weights alone.
+/// Throws `ConfigError` for momentum outside [0, 1) and negative decay.
 /// Sutskever et al., "On the importance of initialization and momentum", ICML 2013.
 class Sgd final : public Optimizer {
  public:
   explicit Sgd(nn::Named<nn::Parameter> parameters, const SgdOptions& options = {})
-      : parameters_{std::move(parameters)}, options_{options} {
-    for (const auto& [name, parameter] : parameters_) {
+      : Optimizer{std::move(parameters)}, options_{options} {
+    if (!(options.momentum >= 0.0F && options.momentum < 1.0F && options.weight_decay >= 0.0F)) {
+      throw ConfigError(concat("sgd: expected momentum in [0, 1) and decay >= 0, got momentum ",
+                               options.momentum, ", decay ", options.weight_decay));
+    }
+    for (const auto& [name, parameter] : this->parameters()) {
       velocities_.emplace_back(parameter->value.shape());
     }
   }
 
   void step(float learning_rate) override {
-    for (std::size_t i = 0; i < parameters_.size(); ++i) {
-      nn::Parameter& parameter = *parameters_[i].second;
+    for (std::size_t i = 0; i < parameters().size(); ++i) {
+      nn::Parameter& parameter = *parameters()[i].second;
       const float decay = decay_of(parameter, options_.weight_decay);
       float* const weight = parameter.value.data();
       float* const velocity = velocities_[i].data();
@@ -46,14 +51,13 @@ class Sgd final : public Optimizer {
 
   [[nodiscard]] nn::Named<Tensor<float>> state() override {
     nn::Named<Tensor<float>> named;
-    for (std::size_t i = 0; i < parameters_.size(); ++i) {
-      named.emplace_back("velocity." + parameters_[i].first, &velocities_[i]);
+    for (std::size_t i = 0; i < parameters().size(); ++i) {
+      named.emplace_back("velocity." + parameters()[i].first, &velocities_[i]);
     }
     return named;
   }
 
  private:
-  nn::Named<nn::Parameter> parameters_;
   SgdOptions options_;
   std::vector<Tensor<float>> velocities_;
 };

@@ -67,6 +67,11 @@ class Trainer {
     if (options_.epochs < 0) {
       throw ConfigError(concat("trainer: expected epochs >= 0, got ", options_.epochs));
     }
+    if (!(options_.distillation.weight >= 0.0F)) {
+      throw ConfigError(concat("trainer: expected a distillation weight >= 0, got ",
+                               options_.distillation.weight));
+    }
+    require_same_parameters();
   }
 
   [[nodiscard]] std::int64_t steps_per_epoch() const noexcept {
@@ -113,6 +118,20 @@ class Trainer {
   }
 
  private:
+  /// Plans that were added after the optimizer was made would never learn.
+  void require_same_parameters() const {
+    const nn::Named<nn::Parameter> expected = nn::parameters(*network_);
+    const nn::Named<nn::Parameter>& held = optimizer_->parameters();
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      if (i >= held.size() || held[i].second != expected[i].second) {
+        throw ConfigError(concat("trainer: the optimizer was made for ", held.size(),
+                                 " parameters, the network has ", expected.size(), "; '",
+                                 expected[i].first,
+                                 "' is not among them; make the optimizer after add_plans"));
+      }
+    }
+  }
+
   [[nodiscard]] Var forward(Tape& tape, const PrecisionPlan& plan) {
     return network_->forward(tape.borrow(batch_.images),
                              {.plan = plan, .mode = nn::Mode::training});

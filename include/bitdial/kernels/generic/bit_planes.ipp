@@ -14,7 +14,7 @@ template <int rows, int vectors>
                                                   Bits (&total)[rows][vectors]) noexcept {
   const std::int64_t a_stride = t.a_stride;
   const auto count_words = [&](std::int64_t words, Bits(&counts)[rows][vectors])
-                               __attribute__((always_inline)) {
+      __attribute__((always_inline)) {
     for (; words > 0; --words, ++a, b += planes_cols) {
       Bits bv[vectors];
       unroll<vectors>([&](auto v) __attribute__((always_inline)) {

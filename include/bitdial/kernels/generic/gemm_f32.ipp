@@ -25,9 +25,8 @@ inline void gemm_f32_rows(const GemmTile<float>& t) noexcept {
   const std::int64_t a_stride = t.a_stride;
   for (std::int64_t k = t.depth; k > 0; --k, ++a, b += f32_cols) {
     F32 bv[vectors];
-    unroll<vectors>([&](auto v) __attribute__((always_inline)) {
-      bv[v] = load_f32(b + v * f32_lanes);
-    });
+    unroll<vectors>([&](auto v)
+                        __attribute__((always_inline)) { bv[v] = load_f32(b + v * f32_lanes); });
     unroll<rows>([&](auto r) __attribute__((always_inline)) {
       const F32 av = broadcast_f32(a + r * a_stride);
       unroll<vectors>([&](auto v) __attribute__((always_inline)) {
@@ -48,7 +47,6 @@ inline void gemm_f32(const GemmTile<float>& t) noexcept {
     gemm_f32_rows<f32_rows, 1>(t);
     return;
   }
-  for_row_runs<f32_rows>(t, [](auto rows, const GemmTile<float>& part) {
-    gemm_f32_rows<rows, f32_vectors>(part);
-  });
+  for_row_runs<f32_rows>(
+      t, [](auto rows, const GemmTile<float>& part) { gemm_f32_rows<rows, f32_vectors>(part); });
 }

@@ -41,7 +41,6 @@ inline void gemm_u8s8(const GemmU8S8Tile& t) noexcept {
     gemm_u8s8_rows<u8s8_rows, 1>(t);
     return;
   }
-  for_row_runs<u8s8_rows>(t, [](auto rows, const GemmU8S8Tile& part) {
-    gemm_u8s8_rows<rows, u8s8_vectors>(part);
-  });
+  for_row_runs<u8s8_rows>(
+      t, [](auto rows, const GemmU8S8Tile& part) { gemm_u8s8_rows<rows, u8s8_vectors>(part); });
 }

@@ -25,9 +25,9 @@ enum class AdaBitsGrid {
 ///
 /// u = t / (2 M) + 1/2 with t = tanh w, M = max |t|; q = min(floor(2^k u), 2^k - 1);
 /// w_q = 2 q / 2^k - 1 (modified) or (2 q + 1) / 2^k - 1 (centred). The gradient is that of t / M,
-/// M included. 32 bits: t / M. A tensor of zeros has M = 1. Non-finite weights throw `Error`.
-/// One bit of the modified grid is {-1, 0}: use the centred grid there.
-/// Jin et al., "AdaBits", arXiv 1912.09666.
+/// M included. 32 bits: t / M. A tensor of zeros (or subnormal numbers) has M = 1. Non-finite
+/// weights throw `Error`. One bit of the modified grid is {-1, 0}: use the centred grid there. Jin
+/// et al., "AdaBits", arXiv 1912.09666.
 struct AdaBitsWeights {
   static constexpr std::string_view name = "AdaBitsWeights";
   static constexpr std::string_view paper = "arXiv 1912.09666";

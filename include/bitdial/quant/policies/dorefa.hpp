@@ -20,7 +20,8 @@ namespace bitdial::inline BITDIAL_ABI {
 ///
 /// k >= 2: w_q = 2 Q_k(t / (2 M) + 1/2) - 1 with t = tanh w, M = max |t|; the gradient goes through
 /// the division by M and through M itself. k = 1: mean|w| sign(w) with sign(0) = +1, gradient
-/// identity. 32 bits: identity. A tensor of zeros has M = 1. Non-finite weights throw `Error`.
+/// identity. 32 bits: identity. A tensor of zeros (or subnormal numbers) has M = 1. Non-finite
+/// weights throw `Error`.
 /// Zhou et al., "DoReFa-Net", arXiv 1606.06160; one bit: Rastegari et al., arXiv 1603.05279.
 struct DoReFaWeights {
   static constexpr std::string_view name = "DoReFaWeights";
