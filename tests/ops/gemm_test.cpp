@@ -263,7 +263,7 @@ TEST_CASE("a product runs on the kernels that B was packed for, whatever its opt
   };
   std::vector<float> expected(static_cast<std::size_t>(e.m * e.n));
   gemm(a, b, MatrixView<float>(expected.data(), e.m, e.n));
-  // `other` has no tiles of another width than every real table.
+  // `other` has tiles that no real table has.
   kernels::KernelTable other = *kernels::supported_kernels().front();
   other.gemm_f32 = {3, 5, bitdial::ops::detail::gemm_tile<float>};
   CHECK(PackedB<float>().table() == nullptr);

@@ -83,7 +83,7 @@ TEST_CASE("what does not fit is refused with both sides") {
         "QTensor: shape [4294967296, 4294967296] " + overflow);
   CHECK(Q::pack({0, large, large}, {}, one).error() ==
         "QTensor: shape [0, 4294967296, 4294967296] " + overflow);
-  CHECK(Q::pack({0, large * large / 4}, {}, one).error() ==
+  CHECK(Q::pack({0, large * (large / 4)}, {}, one).error() ==
         "QTensor: shape [0, 4611686018427387904] " + overflow);
 }
 
