@@ -5,7 +5,6 @@
 #include <array>
 #include <cstdint>
 #include <initializer_list>
-#include <limits>
 #include <string>
 
 #include <bitdial/core/assert.hpp>
@@ -45,8 +44,7 @@ class Shape {
 
   /// The number of elements, for extents of unknown origin; -1 if one of them is negative or the
   /// product of those that are not 0 exceeds `limit`, so that no partial product of them overflows.
-  [[nodiscard]] constexpr std::int64_t checked_size(
-      std::int64_t limit = std::numeric_limits<std::int64_t>::max()) const noexcept {
+  [[nodiscard]] constexpr std::int64_t checked_size(std::int64_t limit = INT64_MAX) const noexcept {
     std::int64_t product = 1;
     bool empty = false;
     for (const std::int64_t extent : *this) {

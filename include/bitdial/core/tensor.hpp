@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <span>
 
 #include <bitdial/core/aligned_buffer.hpp>
@@ -63,8 +62,7 @@ class Tensor {
   }
 
  private:
-  static constexpr std::int64_t max_size =
-      std::numeric_limits<std::ptrdiff_t>::max() / std::ptrdiff_t{sizeof(T)};
+  static constexpr std::int64_t max_size = PTRDIFF_MAX / std::int64_t{sizeof(T)};
 
   [[nodiscard]] static const Shape& checked(const Shape& shape) {
     for (const std::int64_t extent : shape) {

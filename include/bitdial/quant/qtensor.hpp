@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <span>
 #include <utility>
 #include <vector>
@@ -114,8 +113,7 @@ class QTensor {
 
   // The largest layout is a matrix of one column: a row, and its 64 bytes, for each bit of a code.
   // Positions are counted in bits.
-  static constexpr std::int64_t max_size =
-      std::numeric_limits<std::int64_t>::max() / (8 * row_alignment * 8);
+  static constexpr std::int64_t max_size = INT64_MAX / (8 * row_alignment * 8);
 
   QTensor(const Shape& shape, std::vector<IntegerLevels> levels)
       : shape_{shape}, layout_{layout_of(shape)}, levels_{std::move(levels)} {

@@ -40,9 +40,13 @@ struct TanhActivations {
     return {std::fma(momentum, batch.max - previous.max, previous.max), -1};
   }
 
+  /// Monotone in x, which a single-precision tanh need not be to the last bit: a packed network
+  /// stores the floats where the code steps. So the position is computed in double and rounded.
   [[nodiscard]] std::int32_t encode(float x, const State& state, int bits) const noexcept {
     if (bits == 1) return SignGrid::encode_zero_down(x);
-    return RoundGrid::encode(state.unit(x), bits);
+    const double t = std::tanh(static_cast<double>(x));
+    const double unit = t / (2.0 * static_cast<double>(state.max)) + 0.5;
+    return RoundGrid::encode(static_cast<float>(unit), bits);
   }
 
   /// level 2 u - (2^k - 1) in steps of 1 / (2^k - 1); one bit: -1 and 1
