@@ -22,7 +22,7 @@ struct Options {
   std::string data_directory{bitdial::data::fashion_mnist_debian_directory};
   std::string network = "resnet8";
   std::vector<int> bits{8, 4, 2, 1};
-  std::int64_t epochs = 4;
+  std::int64_t epochs = 3;
   std::string out = "quickstart-out";
   std::uint64_t seed = 1;
   int threads = 0;  // 0: all

@@ -70,7 +70,8 @@ TEST_CASE("run, run_real and classify allocate nothing, whatever the plan and pa
   std::vector<std::int32_t> classes(3);
   const PrecisionPlan by_value = PrecisionPlan::uniform("w1a1");
   for (const KernelPath path : {KernelPath::bytes, KernelPath::planes}) {
-    auto session = Session::create(*model, {.threads = 2, .max_batch = 2, .path = path});
+    auto session =
+        Session::create(*model, {.threads = 2, .max_batch = 2, .path = path, .work_per_thread = 1});
     REQUIRE(session);
     const int before = allocations;
     bool ok = session->run(images, outputs, 0).ok();

@@ -99,9 +99,9 @@ void check_everywhere(Network net) {
       add_session({.max_batch = 3, .kernels = table, .path = path});
     }
   }
-  add_session({.threads = 2, .max_batch = 3});
-  add_session({.threads = 7, .max_batch = 2, .path = KernelPath::planes});
-  add_session({.threads = 7, .max_batch = 1, .path = KernelPath::bytes});
+  add_session({.threads = 2, .max_batch = 3, .work_per_thread = 1});
+  add_session({.threads = 7, .max_batch = 2, .path = KernelPath::planes, .work_per_thread = 1});
+  add_session({.threads = 7, .max_batch = 1, .path = KernelPath::bytes, .work_per_thread = 1});
   for (std::size_t plan = 0; plan < model.plans().size(); ++plan) {
     const Expected expected = net.evaluate(plan, images);
     const Expected expected_first = net.evaluate(plan, first);
@@ -240,6 +240,8 @@ TEST_CASE("plans by index, name and value; classes; what a session refuses") {
   CHECK(one_plan->run(images, outputs, 0).error() ==
         "session: plan w4a4 was not among the plans that this session was created for");
   CHECK(Session::create(model, {.threads = 0}).error() == "session: 0 threads, expected 1 to 1024");
+  CHECK(Session::create(model, {.work_per_thread = 0}).error() ==
+        "session: work_per_thread is 0, expected at least 1");
   CHECK(Session::create(model, {.max_batch = 0}).error() ==
         "session: batches of 0 images, expected 1 to 65536");
   CHECK(Session::create(model, {.plans = {2}}).error() == "session: plan 2, the model has 2");

@@ -92,7 +92,8 @@ inline void check_way(const bitdial::Model& model, const ByteImages& images,
   auto session = bitdial::Session::create(model, {.threads = way.threads,
                                                   .max_batch = way.max_batch,
                                                   .kernels = way.kernels,
-                                                  .path = way.path});
+                                                  .path = way.path,
+                                                  .work_per_thread = 1});
   REQUIRE_MESSAGE(session, (session ? std::string{} : session.error()));
   for (std::size_t plan = 0; plan < expected.size(); ++plan) {
     const bitdial::PackedPlan& packed = model.plans()[plan];

@@ -73,6 +73,7 @@ struct ExecutorContext {
   std::byte* scratch = nullptr;  ///< `threads` times `scratch_bytes`, 64-byte aligned
   std::size_t scratch_bytes = 0;
   int threads = 1;
+  std::int64_t work_per_thread = 1;  ///< multiplications that pay for one more thread
 };
 
 namespace detail {
@@ -107,8 +108,8 @@ struct MatrixScratch {
   }
 };
 
-/// Work below this many multiplications does not pay for waking a second thread.
-inline constexpr std::int64_t serial_work = 1 << 15;
+/// An element-wise value counts as this many multiplications when work is shared out.
+inline constexpr std::int64_t element_work = 16;
 /// Elements per chunk of element-wise work.
 inline constexpr std::int64_t element_grain = 1 << 13;
 
@@ -166,8 +167,7 @@ class Executor {
                                   : context_.table.gemm_u8s8.rows;
     const std::int64_t tiles = (rows + tile - 1) / tile;
     const std::int64_t work = rows * step.y_shape.c * patches.depth();
-    const std::int64_t team =
-        work < serial_work ? 1 : std::min<std::int64_t>(context_.threads, tiles);
+    const std::int64_t team = std::min(team_for(work), tiles);
     // One chunk per thread, because each needs its own scratch. Rows do not depend on each other,
     // so the result does not depend on where the chunks end.
     parallel_for(static_cast<int>(team), team, 1, [&](std::int64_t rank, std::int64_t) {
@@ -297,7 +297,12 @@ class Executor {
 
   template <class Body>
   void for_chunks(std::int64_t count, std::int64_t grain, Body&& body) const {
-    parallel_for(context_.threads, count, grain, body);
+    parallel_for(static_cast<int>(team_for(count * element_work)), count, grain, body);
+  }
+
+  /// The threads that this much work pays for.
+  [[nodiscard]] std::int64_t team_for(std::int64_t work) const noexcept {
+    return std::clamp<std::int64_t>(work / context_.work_per_thread, 1, context_.threads);
   }
 
   void run_input(const Step& step, std::int64_t begin, std::int64_t count) const {

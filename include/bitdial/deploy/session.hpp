@@ -33,6 +33,9 @@ struct SessionOptions {
   std::vector<std::size_t> plans{};  ///< indices into `Model::plans()`; empty: all
   const kernels::KernelTable* kernels = nullptr;  ///< null: what `select_kernels()` says
   KernelPath path = KernelPath::automatic;        ///< to compare the two paths
+  /// Multiplications of a step that pay for one more thread; waking one takes as long as about a
+  /// million of them. A network of small layers runs on one thread, whatever `threads` says.
+  std::int64_t work_per_thread = std::int64_t{1} << 20;
 };
 
 namespace detail {
@@ -79,6 +82,10 @@ class Session {
     if (options.max_batch < 1 || options.max_batch > max_max_batch) {
       return Failure{concat("session: batches of ", options.max_batch, " images, expected 1 to ",
                             max_max_batch)};
+    }
+    if (options.work_per_thread < 1) {
+      return Failure{
+          concat("session: work_per_thread is ", options.work_per_thread, ", expected at least 1")};
     }
     const auto selected = options.kernels != nullptr
                               ? Result<const kernels::KernelTable*>{options.kernels}
@@ -174,7 +181,11 @@ class Session {
   };
 
   Session(const Model& model, const SessionOptions& options, const kernels::KernelTable& table)
-      : model_{model}, table_{&table}, threads_{options.threads}, max_batch_{options.max_batch} {}
+      : model_{model},
+        table_{&table},
+        threads_{options.threads},
+        max_batch_{options.max_batch},
+        work_per_thread_{options.work_per_thread} {}
 
   [[nodiscard]] Result<void> prepare(const SessionOptions& options) {
     const std::size_t plan_count = model_.plans().size();
@@ -295,7 +306,8 @@ class Session {
                                   .arena = memory_.data(),
                                   .scratch = memory_.data() + arena_bytes_,
                                   .scratch_bytes = scratch_bytes_,
-                                  .threads = threads_};
+                                  .threads = threads_,
+                                  .work_per_thread = work_per_thread_};
     for (std::int64_t n = 0; n < total; n += max_batch_) {
       ImageBatch batch = batch_of(images.data() + n * image);
       batch.count = std::min(max_batch_, total - n);
@@ -317,6 +329,7 @@ class Session {
   const kernels::KernelTable* table_;
   int threads_;
   std::int64_t max_batch_;
+  std::int64_t work_per_thread_;
   std::vector<std::pair<ProductSize, KernelPath>> paths_;  ///< measured
   std::vector<PreparedEncoder> encoders_;
   std::vector<std::unique_ptr<CachedWeights>> weights_;
