@@ -34,8 +34,8 @@ class Probe final : public nn::Module, public nn::QuantizedLayer {
   Precision executed(const PrecisionPlan& plan) const override { return plan.at(0); }
   bool nested() const override { return false; }
   nn::WeightCodes weight_codes(int) const override { return {}; }
-  IntegerLevels activation_levels(int) const override { return {}; }
-  std::uint8_t activation_code(float, int) const override { return 0; }
+  IntegerLevels activation_levels(const PrecisionPlan&) const override { return {}; }
+  std::uint8_t activation_code(float, const PrecisionPlan&) const override { return 0; }
   nn::Epilogue epilogue(const PrecisionPlan&) const override { return {}; }
 };
 

@@ -20,10 +20,9 @@ template <class T>
 class Tensor {
  public:
   Tensor() = default;
-  explicit Tensor(const Shape& shape) : shape_{checked(shape)}, buffer_(elements(shape)) {}
+  explicit Tensor(const Shape& shape) : shape_{shape}, buffer_(elements(shape)) {}
   /// The elements hold anything: for results that are written whole before they are read.
-  Tensor(const Shape& shape, Uninitialized tag)
-      : shape_{checked(shape)}, buffer_(elements(shape), tag) {}
+  Tensor(const Shape& shape, Uninitialized tag) : shape_{shape}, buffer_(elements(shape), tag) {}
   Tensor(const Shape& shape, T value) : Tensor(shape, Uninitialized{}) { fill(value); }
 
   [[nodiscard]] const Shape& shape() const noexcept { return shape_; }
@@ -54,7 +53,7 @@ class Tensor {
 
   /// Another shape over the same elements.
   void reshape(const Shape& shape) {
-    if (checked(shape).size() != size()) {
+    if (elements(shape) != buffer_.size()) {
       throw ShapeError(concat("reshape: ", shape_, " has ", size(), " elements, ", shape, " has ",
                               shape.size()));
     }
@@ -64,18 +63,15 @@ class Tensor {
  private:
   static constexpr std::int64_t max_size = PTRDIFF_MAX / std::int64_t{sizeof(T)};
 
-  [[nodiscard]] static const Shape& checked(const Shape& shape) {
+  /// The size of the buffer for a shape that may be nonsense.
+  [[nodiscard]] static std::size_t elements(const Shape& shape) {
+    const std::int64_t count = shape.checked_size(max_size);
+    if (count >= 0) return static_cast<std::size_t>(count);
     for (const std::int64_t extent : shape) {
       if (extent < 0) throw ShapeError(concat("tensor: negative extent in shape ", shape));
     }
-    if (shape.checked_size(max_size) < 0) {
-      throw ShapeError(concat("tensor: shape ", shape, " has more than ", max_size, " elements of ",
-                              sizeof(T), " bytes"));
-    }
-    return shape;
-  }
-  [[nodiscard]] static std::size_t elements(const Shape& shape) noexcept {
-    return static_cast<std::size_t>(shape.size());
+    throw ShapeError(concat("tensor: shape ", shape, " has more than ", max_size, " elements of ",
+                            sizeof(T), " bytes"));
   }
 
   Shape shape_{0};
