@@ -10,6 +10,7 @@
 #include <bitdial/core/block_cache.hpp>
 #include <bitdial/core/config.hpp>
 #include <bitdial/core/error.hpp>
+#include <bitdial/core/image_byte.hpp>
 #include <bitdial/core/parallel.hpp>
 #include <bitdial/core/random.hpp>
 #include <bitdial/core/result.hpp>

@@ -13,11 +13,11 @@
 using bitdial::ConfigError;
 using bitdial::Shape;
 using bitdial::Tensor;
+using bitdial::unit_value;
 using bitdial::data::Batch;
 using bitdial::data::BatchLoader;
 using bitdial::data::Dataset;
 using bitdial::data::shuffled_order;
-using bitdial::data::unit_value;
 
 namespace {
 

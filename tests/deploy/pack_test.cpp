@@ -108,7 +108,7 @@ TEST_CASE("the largest sums, beyond 2^24, round once") {
   test::ByteImages images(2, image, 42);
   for (std::size_t i = 0; i < images.bytes.size() / 2; ++i) {
     images.bytes[i] = i % 37 == 0 ? 254 : 255;
-    images.values[static_cast<std::int64_t>(i)] = data::unit_value(images.bytes[i]);
+    images.values[static_cast<std::int64_t>(i)] = unit_value(images.bytes[i]);
   }
   test::check_packed(net, image, plans, images, test::all_ways());
 }

@@ -30,7 +30,7 @@ struct ByteImages {
     bitdial::Random random(seed, 79);
     for (float& value : values.span()) {
       bytes.push_back(static_cast<std::uint8_t>(random.below(256)));
-      value = bitdial::data::unit_value(bytes.back());
+      value = bitdial::unit_value(bytes.back());
     }
   }
 };

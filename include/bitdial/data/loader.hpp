@@ -9,18 +9,13 @@
 #include <utility>
 #include <vector>
 
+#include <bitdial/core/image_byte.hpp>
 #include <bitdial/core/parallel.hpp>
 #include <bitdial/core/random.hpp>
 #include <bitdial/data/augment.hpp>
 #include <bitdial/data/dataset.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::data {
-
-/// The real value of a byte: byte / 255, correctly rounded.
-/// `round_half_even(unit_value(u) * 255)` is u again, for every u.
-[[nodiscard]] constexpr float unit_value(std::uint8_t byte) noexcept {
-  return static_cast<float>(byte) / 255.0F;
-}
 
 /// Images as the networks take them, `[B, H, W, C]` in [0, 1], with labels and their places in the
 /// data set.

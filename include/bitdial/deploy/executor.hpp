@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include <bitdial/core/image_byte.hpp>
 #include <bitdial/core/parallel.hpp>
 #include <bitdial/deploy/border_sums.hpp>
 #include <bitdial/deploy/kernel_choice.hpp>
@@ -311,7 +312,7 @@ class Executor {
       return encode(step, batch_.values + begin, begin, count);
     }
     const std::uint8_t* const x = batch_.bytes + begin;
-    if (step.y >= 0) std::transform(x, x + count, real(step.y) + begin, value_of_image_byte);
+    if (step.y >= 0) std::transform(x, x + count, real(step.y) + begin, unit_value);
     for (const CodeOutput& output : step.codes) {
       encoder(output).encode_bytes(x, count, codes(output.buffer) + begin);
     }

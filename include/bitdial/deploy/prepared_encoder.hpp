@@ -10,15 +10,11 @@
 #include <limits>
 #include <optional>
 
+#include <bitdial/core/image_byte.hpp>
 #include <bitdial/deploy/activation_encoder.hpp>
 #include <bitdial/kernels/kernel_table.hpp>
 
 namespace bitdial::inline BITDIAL_ABI {
-
-/// The real value of an image byte: u / 255, rounded once.
-[[nodiscard]] constexpr float value_of_image_byte(std::uint8_t u) noexcept {
-  return static_cast<float>(u) / 255.0F;
-}
 
 class PreparedEncoder {
  public:
@@ -28,7 +24,7 @@ class PreparedEncoder {
     thresholds_.fill(std::numeric_limits<float>::quiet_NaN());
     std::copy(encoder.thresholds.begin(), encoder.thresholds.end(), thresholds_.begin());
     for (std::size_t u = 0; u < byte_codes_.size(); ++u) {
-      byte_codes_[u] = search(value_of_image_byte(static_cast<std::uint8_t>(u)));
+      byte_codes_[u] = search(unit_value(static_cast<std::uint8_t>(u)));
     }
   }
 
