@@ -54,10 +54,13 @@
 #include <bitdial/kernels/isa_list.hpp>
 #include <bitdial/kernels/kernel_table.hpp>
 #include <bitdial/kernels/target_region.hpp>
+#include <bitdial/models/residual_blocks.hpp>
 #include <bitdial/models/resnet_cifar.hpp>
+#include <bitdial/models/resnet_imagenet.hpp>
 #include <bitdial/nn/activation.hpp>
 #include <bitdial/nn/batch_norm.hpp>
 #include <bitdial/nn/conv2d.hpp>
+#include <bitdial/nn/cost.hpp>
 #include <bitdial/nn/init.hpp>
 #include <bitdial/nn/linear.hpp>
 #include <bitdial/nn/module.hpp>

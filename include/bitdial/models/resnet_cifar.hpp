@@ -4,18 +4,10 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
-#include <string>
-#include <utility>
 
-#include <bitdial/nn/activation.hpp>
-#include <bitdial/nn/conv2d.hpp>
+#include <bitdial/models/residual_blocks.hpp>
 #include <bitdial/nn/init.hpp>
-#include <bitdial/nn/linear.hpp>
 #include <bitdial/nn/pooling.hpp>
-#include <bitdial/nn/residual.hpp>
-#include <bitdial/nn/sequential.hpp>
-#include <bitdial/switchable/switchable_layer.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::models {
 
@@ -29,36 +21,6 @@ struct ResNetCifarOptions {
   Precision first_and_last{.w = 8, .a = 8};  ///< of the stem and of the classifier, under any plan
 };
 
-namespace detail {
-
-/// How the parts of a residual network are built from one bit list and one pair of policies. The
-/// first and the last layer are DoReFa's at 8 bits, whatever the others are.
-template <class Bits, class WeightPolicy, class ActivationPolicy>
-struct ResNetParts {
-  using Conv = SwitchableLayer<nn::Conv2d, Bits, WeightPolicy, ActivationPolicy>;
-  using EdgeConv = SwitchableLayer<nn::Conv2d, BitList<8>>;
-  using EdgeLinear = SwitchableLayer<nn::Linear, BitList<8>>;
-
-  /// conv-BN-ReLU-conv-BN plus the shortcut, then ReLU; a 1x1 convolution where the shape changes.
-  static void add_block(nn::Sequential& net, const std::string& name, std::int64_t in,
-                        std::int64_t out, std::int64_t stride) {
-    nn::Sequential body;
-    body.add<Conv>("conv1", nn::Conv2dOptions{
-                                .in = in, .out = out, .kernel = 3, .stride = stride, .padding = 1});
-    body.add<nn::Relu>("relu");
-    body.add<Conv>("conv2", nn::Conv2dOptions{.in = out, .out = out, .kernel = 3, .padding = 1});
-    nn::Sequential shortcut;
-    if (stride != 1 || in != out) {
-      shortcut.add<Conv>("conv",
-                         nn::Conv2dOptions{.in = in, .out = out, .kernel = 1, .stride = stride});
-    }
-    net.add<nn::Residual>(name, std::move(body), std::move(shortcut));
-    net.add<nn::Relu>(name + ".relu");
-  }
-};
-
-}  // namespace detail
-
 /// ResNet-(6n+2) with per-switch batch normalisation: a 3x3 stem, three stages of n basic blocks
 /// with w, 2w and 4w channels, global average pooling, a classifier.
 ///
@@ -70,7 +32,7 @@ struct ResNetParts {
 template <class Bits, class WeightPolicy = DoReFaWeights,
           class ActivationPolicy = DoReFaActivations>
 [[nodiscard]] std::unique_ptr<nn::Sequential> resnet_cifar(const ResNetCifarOptions& options) {
-  using Parts = detail::ResNetParts<Bits, WeightPolicy, ActivationPolicy>;
+  using Parts = ResidualParts<Bits, WeightPolicy, ActivationPolicy>;
   if (options.depth < 8 || (options.depth - 2) % 6 != 0) {
     throw ConfigError(
         concat("resnet_cifar: depth must be 6n + 2 (8, 14, 20, ...), got ", options.depth));
@@ -94,7 +56,8 @@ template <class Bits, class WeightPolicy = DoReFaWeights,
     const std::int64_t out = options.width << stage;
     for (int block = 0; block < (options.depth - 2) / 6; ++block) {
       const std::int64_t stride = stage > 0 && block == 0 ? 2 : 1;
-      Parts::add_block(*net, concat("stage", stage + 1, ".block", block + 1), in, out, stride);
+      Parts::add_basic(*net, concat("stage", stage + 1, ".block", block + 1),
+                       {.in = in, .out = out, .stride = stride});
       in = out;
     }
   }

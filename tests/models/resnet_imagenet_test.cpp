@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <bitdial/models/resnet_imagenet.hpp>
+
+#include <cmath>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include <doctest/doctest.h>
+#include <bitdial/nn/cost.hpp>
+#include <support/packed_outputs.hpp>
+
+using namespace bitdial;
+using models::ResNetStem;
+
+namespace {
+
+using Bits = BitList<8, 2>;
+
+std::unique_ptr<nn::Sequential> resnet(const models::ResNetImageNetOptions& options) {
+  return models::resnet_imagenet<Bits>(options);
+}
+
+}  // namespace
+
+TEST_CASE("published sizes at 224 x 224") {
+  const struct {
+    int depth;
+    std::int64_t parameters, multiply_accumulates;  ///< torchvision's networks
+  } cases[] = {{18, 11'689'512, 1'814'073'344},
+               {34, 21'797'672, 3'663'761'408},
+               {50, 25'557'032, 4'089'184'256},
+               {101, 44'549'160, 7'801'405'440},
+               {152, 60'192'808, 11'513'626'624}};
+  for (const auto& [depth, parameters, multiply_accumulates] : cases) {
+    CAPTURE(depth);
+    const auto net = resnet({.depth = depth});
+    const nn::NetworkCost cost = nn::cost(*net, {224, 224, 3});
+    CHECK(cost.parameters() == parameters);
+    CHECK(cost.multiply_accumulates() == multiply_accumulates);
+  }
+}
+
+TEST_CASE("the parameters of one switch are those of the network") {
+  const auto net = resnet({});
+  const std::vector<PrecisionPlan> one{Precision{8, 8}};
+  add_plans(*net, one);
+  CHECK(nn::parameter_count(*net) == 11'689'512);
+  CHECK(nn::quantized_layers(*net).size() == 21);
+}
+
+TEST_CASE("stems for small images keep the resolution that the paper's stem would lose") {
+  const auto first_block = [](ResNetStem stem, std::int64_t pixels) {
+    const auto net = resnet({.stem = stem});
+    return nn::cost(*net, {pixels, pixels, 3}).layers[1].output;
+  };
+  CHECK(first_block(ResNetStem::conv7_pool, 224) == Shape{56, 56, 64});
+  CHECK(first_block(ResNetStem::conv3_pool, 64) == Shape{32, 32, 64});
+  CHECK(first_block(ResNetStem::conv3, 64) == Shape{64, 64, 64});
+  CHECK(first_block(ResNetStem::conv3, 32) == Shape{32, 32, 64});
+}
+
+TEST_CASE("a step of training, then packed as evaluated") {
+  const std::vector<PrecisionPlan> plans{Precision{8, 8}, Precision{2, 2}};
+  const struct {
+    models::ResNetImageNetOptions options;
+    Shape image;
+  } cases[] = {
+      {{.depth = 18, .stem = ResNetStem::conv7_pool, .width = 4, .classes = 5}, {37, 34, 3}},
+      {{.depth = 18, .stem = ResNetStem::conv3_pool, .width = 3, .in_channels = 1, .classes = 7},
+       {18, 17, 1}},
+      {{.depth = 50, .stem = ResNetStem::conv3, .width = 4, .classes = 3}, {16, 16, 3}},
+  };
+  for (const auto& [options, image] : cases) {
+    CAPTURE(options.depth);
+    const auto net = resnet(options);
+    nn::initialize(*net, 7);
+    add_plans(*net, plans);
+    for (const float loss : test::train_step(*net, image, plans, 4, 8)) CHECK(std::isfinite(loss));
+    test::check_packed_outputs(*net, image, plans, 2, 9);
+  }
+}
+
+TEST_CASE("depths and sizes out of range are refused with what was given") {
+  CHECK(test::error_text<ConfigError>([] { static_cast<void>(resnet({.depth = 20})); }) ==
+        "resnet_imagenet: depth must be 18, 34, 50, 101 or 152, got 20");
+  CHECK(test::error_text<ConfigError>([] {
+          static_cast<void>(resnet({.width = 0, .classes = 5}));
+        }) == "resnet_imagenet: width and classes must be at least 1, got width 0, classes 5");
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <bitdial/nn/cost.hpp>
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <doctest/doctest.h>
+#include <support/networks.hpp>
+
+using namespace bitdial;
+
+namespace {
+
+nn::Sequential small_network() {
+  const test::LayerFactory layers = test::watched_layers<BitList<8>>();
+  nn::Sequential body;
+  layers.conv(body, "conv", {.in = 4, .out = 4, .kernel = 3, .padding = 1});
+  nn::Sequential net;
+  layers.conv(net, "stem", {.in = 3, .out = 4, .kernel = 3, .stride = 2});
+  net.add<nn::Residual>("block", std::move(body));
+  net.add<nn::MaxPool2d>("pool", ops::Window::square(2, {.stride = 2}));
+  layers.head(net, "head", {.in = 3 * 2 * 4, .out = 5});
+  nn::number_layers(net);
+  return net;
+}
+
+}  // namespace
+
+TEST_CASE("parameters and multiply-accumulates of every layer") {
+  nn::Sequential net = small_network();
+  const nn::NetworkCost cost = nn::cost(net, {13, 10, 3});
+  REQUIRE(cost.layers.size() == 3);
+  CHECK(cost.layers[0].name == "stem");
+  CHECK(cost.layers[0].output == Shape{6, 4, 4});
+  CHECK(cost.layers[0].parameters == 4 * 27 + 2 * 4);
+  CHECK(cost.layers[0].multiply_accumulates == 6 * 4 * 4 * 27);
+  CHECK(cost.layers[1].name == "block.conv");
+  CHECK(cost.layers[1].multiply_accumulates == 6 * 4 * 4 * 36);
+  CHECK(cost.layers[2].output == Shape{1, 1, 5});
+  CHECK(cost.layers[2].parameters == 5 * 24 + 5);
+  CHECK(cost.layers[2].multiply_accumulates == 5 * 24);
+  CHECK(cost.multiply_accumulates() == 2592 + 3456 + 120);
+
+  // The parameters of a network with one switch.
+  const std::vector<PrecisionPlan> one{Precision{8, 8}};
+  add_plans(net, one);
+  CHECK(cost.parameters() == nn::parameter_count(net));
+}
+
+TEST_CASE("the table has a line per layer and the sums") {
+  nn::Sequential net = small_network();
+  CHECK(nn::cost(net, {13, 10, 3}).text() ==
+        "layer       kernel     output  parameters  multiply-accumulates\n"
+        "stem         3 x 3  [6, 4, 4]         116                  2592\n"
+        "block.conv   3 x 3  [6, 4, 4]         152                  3456\n"
+        "head         1 x 1  [1, 1, 5]         125                   120\n"
+        "sum                                   393                  6168\n");
+}
+
+TEST_CASE("an image that does not fit is refused with both sides") {
+  nn::Sequential net = small_network();
+  const auto text = [&](const Shape& image) {
+    return test::error_text<ShapeError>([&] { static_cast<void>(nn::cost(net, image)); });
+  };
+  CHECK(text({13, 10}) == "cost: the image must be [H, W, C], it is [13, 10]");
+  CHECK(text({13, 10, 2}) ==
+        "cost: layer 'stem' takes 3 channels through a window of 3 x 3, its input is [13, 10, 2]");
+  CHECK(text({2, 10, 3}) ==
+        "cost: layer 'stem' takes 3 channels through a window of 3 x 3, its input is [2, 10, 3]");
+  CHECK(text({13, 20, 3}) ==
+        "cost: layer 'head' takes 24 features through a window of 1 x 1, its input is [3, 4, 4]");
+}
