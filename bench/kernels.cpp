@@ -124,6 +124,7 @@ void add_tiles(const KernelTable& t, const bench::PeakLoops& peaks) {
                        .a = a.data(),
                        .a_stride = depth + 16,
                        .b = b.data(),
+                       .b_step = kernel.cols,
                        .c = c.data(),
                        .c_stride = kernel.cols});
          }});

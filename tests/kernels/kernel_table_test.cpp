@@ -25,50 +25,87 @@ TEST_CASE("every table is complete") {
   });
 }
 
-TEST_CASE("f32 tile: one chain of fused multiply-adds, from zero or from C") {
+namespace {
+
+// How the operands of a tile lie in memory: rows, steps and runs of A, steps and runs of B.
+struct TileLayout {
+  const char* name;
+  std::int64_t a_stride, a_step, a_run, b_step, b_run;
+};
+
+void check_f32_tile(const kernels::KernelTable& t, std::int64_t rows, std::int64_t cols,
+                    std::int64_t depth, std::int64_t runs, bool accumulate) {
+  const std::int64_t width = t.gemm_f32.cols;
+  // Vectors of B are read whole; nothing says how wide they are, so a whole panel is there.
+  const TileLayout layouts[] = {
+      {"packed", runs * depth + 3, 1, depth, width, depth * width},
+      {"transposed", 1, rows + 2, depth * (rows + 2), width + 1, depth * (width + 1)},
+      {"window", 2, 1, 3 * rows + depth, width, depth * width + 5},
+  };
+  for (const TileLayout& l : layouts) {
+    CAPTURE(l.name);
+    CAPTURE(rows);
+    CAPTURE(cols);
+    CAPTURE(depth);
+    CAPTURE(runs);
+    CAPTURE(accumulate);
+    Numbers numbers(static_cast<std::uint64_t>(rows * 100 + depth));
+    const std::int64_t last_step = std::max<std::int64_t>(depth - 1, 0);
+    const std::int64_t c_stride = cols + 5;
+    GuardedArray<float> a((rows - 1) * l.a_stride + (runs - 1) * l.a_run + last_step * l.a_step +
+                          1);
+    GuardedArray<float> b((runs - 1) * l.b_run + last_step * l.b_step + width);
+    GuardedArray<float> c((rows - 1) * c_stride + cols);
+    a.fill([&] { return numbers.real(-2, 2); });
+    b.fill([&] { return numbers.real(-2, 2); });
+    c.fill([&] { return numbers.real(-1, 1); });
+    const std::vector<float> before(c.data(), c.data() + c.size());
+    t.gemm_f32.run({.rows = rows,
+                    .cols = cols,
+                    .depth = depth,
+                    .a = a.data(),
+                    .a_stride = l.a_stride,
+                    .a_step = l.a_step,
+                    .b = b.data(),
+                    .b_step = l.b_step,
+                    .c = c.data(),
+                    .c_stride = c_stride,
+                    .accumulate = accumulate,
+                    .runs = runs,
+                    .a_run = l.a_run,
+                    .b_run = l.b_run});
+    int wrong = 0;
+    for (std::int64_t i = 0; i < c.size(); ++i) {
+      const std::int64_t r = i / c_stride;
+      const std::int64_t j = i % c_stride;
+      float expected = before[static_cast<std::size_t>(i)];
+      if (j < cols) {
+        if (!accumulate) expected = 0.0F;
+        for (std::int64_t s = 0; s < runs; ++s) {
+          for (std::int64_t k = 0; k < depth; ++k) {
+            expected = std::fma(a[r * l.a_stride + s * l.a_run + k * l.a_step],
+                                b[s * l.b_run + k * l.b_step + j], expected);
+          }
+        }
+      }
+      wrong += c[i] != expected;
+    }
+    CHECK(wrong == 0);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("f32 tile: one chain of fused multiply-adds, from zero or from C, nothing else touched") {
   for_each_supported_isa([](const kernels::KernelTable& t) {
     const std::int64_t width = t.gemm_f32.cols;
     for (std::int64_t rows = 1; rows <= t.gemm_f32.rows; ++rows) {
-      for (const std::int64_t depth : {0, 1, 2, 3, 17, 64}) {
-        for (const std::int64_t cols : {std::int64_t{1}, width / 2, width / 2 + 1, width}) {
-          Numbers numbers(static_cast<std::uint64_t>(rows * 100 + depth));
-          const std::int64_t a_stride = depth + 3;
-          const std::int64_t c_stride = width + 5;
-          GuardedArray<float> a((rows - 1) * a_stride + depth);
-          GuardedArray<float> b(depth * width);
-          GuardedArray<float> c((rows - 1) * c_stride + width);
-          a.fill([&] { return numbers.real(-2, 2); });
-          b.fill([&] { return numbers.real(-2, 2); });
-          for (const bool accumulate : {false, true}) {
-            c.fill([&] { return numbers.real(-1, 1); });
-            const std::vector<float> before(c.data(), c.data() + c.size());
-            t.gemm_f32.run({.rows = rows,
-                            .cols = cols,
-                            .depth = depth,
-                            .a = a.data(),
-                            .a_stride = a_stride,
-                            .b = b.data(),
-                            .c = c.data(),
-                            .c_stride = c_stride,
-                            .accumulate = accumulate});
-            int wrong = 0;
-            for (std::int64_t r = 0; r < rows; ++r) {
-              for (std::int64_t j = 0; j < cols; ++j) {
-                const auto at = static_cast<std::size_t>(r * c_stride + j);
-                float expected = accumulate ? before[at] : 0.0F;
-                for (std::int64_t k = 0; k < depth; ++k) {
-                  expected = std::fma(a[r * a_stride + k], b[k * width + j], expected);
-                }
-                wrong += c[r * c_stride + j] != expected;
-              }
-              for (std::int64_t j = width; r + 1 < rows && j < c_stride; ++j) {
-                wrong += c[r * c_stride + j] != before[static_cast<std::size_t>(r * c_stride + j)];
-              }
-            }
-            CAPTURE(rows);
-            CAPTURE(depth);
-            CAPTURE(cols);
-            CHECK(wrong == 0);
+      for (const std::int64_t depth : {0, 1, 3, 17}) {
+        for (const std::int64_t cols :
+             {std::int64_t{1}, width / 2, width / 2 + 1, width - 1, width}) {
+          for (const std::int64_t runs : {1, 3}) {
+            check_f32_tile(t, rows, cols, depth, runs, false);
+            check_f32_tile(t, rows, cols, depth, runs, true);
           }
         }
       }

@@ -20,20 +20,29 @@ namespace bitdial::inline BITDIAL_ABI::kernels {
 
 /// Operands of the real-valued matrix tile: C[r][j] (+)= sum_k A[r][k] * B[k][j].
 ///
+/// k goes through `runs` runs of `depth` steps. Step t of run s reads
+///   A[r][k] = a[r * a_stride + s * a_run + t * a_step],  B[k][j] = b[s * b_run + t * b_step + j],
+/// so a matrix, its transpose, and the window of a convolution on an image are all read in place.
+///
 /// Every output is one chain of fused multiply-adds in ascending k that starts from 0 or, when
 /// accumulating, from C: c = fma(A[r][k], B[k][j], c). A sum split over calls is therefore the
 /// same chain. Error bound: |c - exact| <= gamma_K * sum_k |A| |B|, gamma_K = K u / (1 - K u).
 template <class T>
 struct GemmTile {
-  std::int64_t rows = 0;      ///< 1 .. table rows
-  std::int64_t cols = 0;      ///< 1 .. table cols: what the caller needs
-  std::int64_t depth = 0;     ///< number of k
-  const T* a = nullptr;       ///< rows x depth, k contiguous
+  std::int64_t rows = 0;   ///< 1 .. table rows
+  std::int64_t cols = 0;   ///< 1 .. table cols: written, and read when accumulating
+  std::int64_t depth = 0;  ///< steps of one run
+  const T* a = nullptr;
   std::int64_t a_stride = 0;  ///< elements between rows of A
-  const T* b = nullptr;       ///< depth x table cols, packed without gaps
-  T* c = nullptr;             ///< rows x table cols; columns from `cols` on may be overwritten
-  std::int64_t c_stride = 0;  ///< elements between rows of C, at least table cols
+  std::int64_t a_step = 1;    ///< elements between steps of A
+  const T* b = nullptr;       ///< every step is read in whole vectors, at most table cols
+  std::int64_t b_step = 0;    ///< elements between steps of B
+  T* c = nullptr;
+  std::int64_t c_stride = 0;  ///< elements between rows of C
   bool accumulate = false;
+  std::int64_t runs = 1;
+  std::int64_t a_run = 0;  ///< elements between runs of A
+  std::int64_t b_run = 0;  ///< elements between runs of B
 };
 
 /// Operands of the integer matrix tile: C[r][j] = sum_k A[r][k] * B[k][j], exact in int32 for all

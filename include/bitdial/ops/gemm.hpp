@@ -42,17 +42,16 @@ namespace detail {
 /// The portable tile for element types without a kernel: each output is summed in ascending k.
 template <class T>
 void gemm_tile(const kernels::GemmTile<T>& t) noexcept {
-  constexpr std::int64_t cols = 8;
   for (std::int64_t r = 0; r < t.rows; ++r) {
-    T sums[cols] = {};
     T* const c = t.c + r * t.c_stride;
-    if (t.accumulate) std::copy_n(c, cols, sums);
-    for (std::int64_t k = 0; k < t.depth; ++k) {
-      const T a = t.a[r * t.a_stride + k];
-      const T* const b = t.b + k * cols;
-      for (std::int64_t j = 0; j < cols; ++j) sums[j] += a * b[j];
+    if (!t.accumulate) std::fill_n(c, t.cols, T{});
+    for (std::int64_t s = 0; s < t.runs; ++s) {
+      for (std::int64_t k = 0; k < t.depth; ++k) {
+        const T a = t.a[r * t.a_stride + s * t.a_run + k * t.a_step];
+        const T* const b = t.b + s * t.b_run + k * t.b_step;
+        for (std::int64_t j = 0; j < t.cols; ++j) c[j] += a * b[j];
+      }
     }
-    std::copy_n(sums, cols, c);
   }
 }
 
@@ -100,11 +99,11 @@ void pack_panels(PackB& pack_b, GemmBlock block, std::int64_t width, T* out) {
   }
 }
 
-/// One tile of C: straight into C when it has room for a whole tile, else by way of `edge`.
+/// One tile of C: straight into C when its rows are contiguous, else by way of `edge`.
 template <class T>
 void run_tile(const kernels::TileKernel<kernels::GemmTile<T>>& kernel, kernels::GemmTile<T> tile,
               MatrixView<T> c, T* edge) {
-  if (c.col_stride == 1 && c.cols == kernel.cols) {
+  if (c.col_stride == 1) {
     tile.c = c.data;
     tile.c_stride = c.row_stride;
     kernel.run(tile);
@@ -159,7 +158,9 @@ void gemm_blocked(std::int64_t depth, SourceA&& source_a, SourceB&& source_b, Ma
                     .depth = block_depth,
                     .a = a.data,
                     .a_stride = a.row_stride,
+                    .a_step = a.col_stride,
                     .b = b_block + j * block_depth,
+                    .b_step = kernel.cols,
                     .accumulate = options.accumulate || k0 > 0},
                    c.block(row0, col0 + j, rows, width), edge);
         }

@@ -1,52 +1,80 @@
 // SPDX-License-Identifier: Apache-2.0
 // The real-valued tile: `rows` x `vectors` accumulators, one broadcast of A per row and k.
-// Vocabulary: F32, f32_lanes, f32_rows, f32_vectors, load_f32, store_f32, broadcast_f32, fmadd_f32.
+// Vocabulary: F32, f32_lanes, f32_rows, f32_vectors, load_f32, store_f32, load_f32_part,
+// store_f32_part (the first `count` lanes), broadcast_f32, fmadd_f32.
 
 inline constexpr std::int64_t f32_cols = f32_vectors * f32_lanes;
 
-template <int rows, int vectors>
-inline void gemm_f32_rows(const GemmTile<float>& t) noexcept {
-  auto* const c_out = t.c;
-  const std::int64_t c_stride = t.c_stride;
-  F32 c[rows][vectors];
-  if (t.accumulate) {
-    unroll<rows>([&](auto r) __attribute__((always_inline)) {
-      unroll<vectors>([&](auto v) __attribute__((always_inline)) {
-        c[r][v] = load_f32(c_out + r * c_stride + v * f32_lanes);
-      });
-    });
-  } else {
-    unroll<rows>([&](auto r) __attribute__((always_inline)) {
-      unroll<vectors>([&](auto v) __attribute__((always_inline)) { c[r][v] = F32{}; });
-    });
-  }
-  const float* a = t.a;
-  const float* b = t.b;
-  const std::int64_t a_stride = t.a_stride;
-  for (std::int64_t k = t.depth; k > 0; --k, ++a, b += f32_cols) {
-    F32 bv[vectors];
-    unroll<vectors>([&](auto v)
-                        __attribute__((always_inline)) { bv[v] = load_f32(b + v * f32_lanes); });
-    unroll<rows>([&](auto r) __attribute__((always_inline)) {
-      const F32 av = broadcast_f32(a + r * a_stride);
-      unroll<vectors>([&](auto v) __attribute__((always_inline)) {
-        c[r][v] = fmadd_f32(av, bv[v], c[r][v]);
-      });
-    });
-  }
+/// f(address, accumulator, valid lanes) for every vector of C.
+template <int rows, int vectors, class F>
+[[gnu::always_inline]] inline void for_each_f32(const GemmTile<float>& t, F32 (&c)[rows][vectors],
+                                                F&& f) noexcept {
   unroll<rows>([&](auto r) __attribute__((always_inline)) {
     unroll<vectors>([&](auto v) __attribute__((always_inline)) {
-      store_f32(c_out + r * c_stride + v * f32_lanes, c[r][v]);
+      f(t.c + r * t.c_stride + v * f32_lanes, c[r][v], t.cols - v * f32_lanes);
     });
   });
 }
 
-/// Whole runs of few columns use one vector: half the work.
-inline void gemm_f32(const GemmTile<float>& t) noexcept {
-  if (t.cols <= f32_lanes && t.rows == f32_rows) {
-    gemm_f32_rows<f32_rows, 1>(t);
-    return;
+/// Rows of A are addressed from every third one: base, base + stride, base + 2 stride are three
+/// forms of one address, and all pointers stay in registers.
+template <int rows, int vectors>
+inline void gemm_f32_rows(const GemmTile<float>& t) noexcept {
+  const bool whole = t.cols >= vectors * f32_lanes;
+  F32 c[rows][vectors];
+  if (!t.accumulate) {
+    unroll<rows>([&](auto r) __attribute__((always_inline)) {
+      unroll<vectors>([&](auto v) __attribute__((always_inline)) { c[r][v] = F32{}; });
+    });
+  } else if (whole) {
+    for_each_f32(t, c, [&](const float* p, F32& v, std::int64_t)
+                           __attribute__((always_inline)) { v = load_f32(p); });
+  } else {
+    for_each_f32(t, c, [&](const float* p, F32& v, std::int64_t count)
+                           __attribute__((always_inline)) { v = load_f32_part(p, count); });
   }
-  for_row_runs<f32_rows>(
-      t, [](auto rows, const GemmTile<float>& part) { gemm_f32_rows<rows, f32_vectors>(part); });
+  const std::int64_t a_stride = t.a_stride;
+  const std::int64_t a_step = t.a_step;
+  const std::int64_t b_step = t.b_step;
+  constexpr int bases = (rows + 2) / 3;
+  for (std::int64_t run = 0; run < t.runs; ++run) {
+    const float* a[bases];
+    unroll<bases>([&](auto i) __attribute__((always_inline)) {
+      a[i] = t.a + run * t.a_run + 3 * i * a_stride;
+    });
+    const float* b = t.b + run * t.b_run;
+    for (std::int64_t k = t.depth; k > 0; --k) {
+      F32 bv[vectors];
+      unroll<vectors>([&](auto v)
+                          __attribute__((always_inline)) { bv[v] = load_f32(b + v * f32_lanes); });
+      unroll<rows>([&](auto r) __attribute__((always_inline)) {
+        const F32 av = broadcast_f32(a[r / 3] + r % 3 * a_stride);
+        unroll<vectors>([&](auto v) __attribute__((always_inline)) {
+          c[r][v] = fmadd_f32(av, bv[v], c[r][v]);
+        });
+      });
+      unroll<bases>([&](auto i) __attribute__((always_inline)) { a[i] += a_step; });
+      b += b_step;
+    }
+  }
+  if (whole) {
+    for_each_f32(t, c, [&](float* p, F32 v, std::int64_t)
+                           __attribute__((always_inline)) { store_f32(p, v); });
+  } else {
+    for_each_f32(t, c, [&](float* p, F32 v, std::int64_t count)
+                           __attribute__((always_inline)) { store_f32_part(p, v, count); });
+  }
+}
+
+/// The function for exactly t.rows rows.
+template <int vectors, int rows = f32_rows>
+inline void gemm_f32_vectors(const GemmTile<float>& t) noexcept {
+  if (t.rows == rows) return gemm_f32_rows<rows, vectors>(t);
+  if constexpr (rows > 1) gemm_f32_vectors<vectors, rows - 1>(t);
+}
+
+/// Few columns use one vector: half the work.
+inline void gemm_f32(const GemmTile<float>& t) noexcept {
+  if (t.cols <= f32_lanes) return gemm_f32_vectors<1>(t);
+  gemm_f32_vectors<f32_vectors>(t);
 }

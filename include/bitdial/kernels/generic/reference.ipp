@@ -5,10 +5,14 @@
 inline void gemm_f32(const GemmTile<float>& t) noexcept {
   for (std::int64_t r = 0; r < t.rows; ++r) {
     float* const c = t.c + r * t.c_stride;
-    for (std::int64_t j = 0; j < f32_cols; ++j) {
+    for (std::int64_t j = 0; j < t.cols; ++j) {
       float sum = t.accumulate ? c[j] : 0.0F;
-      for (std::int64_t k = 0; k < t.depth; ++k) {
-        sum = std::fma(t.a[r * t.a_stride + k], t.b[k * f32_cols + j], sum);
+      for (std::int64_t s = 0; s < t.runs; ++s) {
+        const float* const a = t.a + r * t.a_stride + s * t.a_run;
+        const float* const b = t.b + s * t.b_run + j;
+        for (std::int64_t k = 0; k < t.depth; ++k) {
+          sum = std::fma(a[k * t.a_step], b[k * t.b_step], sum);
+        }
       }
       c[j] = sum;
     }

@@ -43,6 +43,17 @@ inline F32 load_f32(const float* p) noexcept {
 inline void store_f32(float* p, F32 v) noexcept {
   _mm256_storeu_ps(p, v);
 }
+inline __m256i first_lanes(std::int64_t count) noexcept {
+  const __m256i lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  const auto valid = static_cast<int>(std::min(count, f32_lanes));
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(valid), lanes);
+}
+inline F32 load_f32_part(const float* p, std::int64_t count) noexcept {
+  return _mm256_maskload_ps(p, first_lanes(count));
+}
+inline void store_f32_part(float* p, F32 v, std::int64_t count) noexcept {
+  _mm256_maskstore_ps(p, first_lanes(count), v);
+}
 inline F32 broadcast_f32(const float* p) noexcept {
   return _mm256_broadcast_ss(p);
 }

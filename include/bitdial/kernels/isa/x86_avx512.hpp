@@ -30,6 +30,15 @@ inline F32 load_f32(const float* p) noexcept {
 inline void store_f32(float* p, F32 v) noexcept {
   _mm512_storeu_ps(p, v);
 }
+inline __mmask16 first_lanes(std::int64_t count) noexcept {
+  return static_cast<__mmask16>(count >= f32_lanes ? 0xffff : count > 0 ? (1 << count) - 1 : 0);
+}
+inline F32 load_f32_part(const float* p, std::int64_t count) noexcept {
+  return _mm512_maskz_loadu_ps(first_lanes(count), p);
+}
+inline void store_f32_part(float* p, F32 v, std::int64_t count) noexcept {
+  _mm512_mask_storeu_ps(p, first_lanes(count), v);
+}
 inline F32 broadcast_f32(const float* p) noexcept {
   return _mm512_set1_ps(*p);
 }
