@@ -7,7 +7,8 @@
 #   examples     CLI11, which reads the options of the example programs
 #   tests        doctest, Eigen and Python for the tests
 #   clang        Clang with OpenMP and clang-format, for the second half of the tests
-#   bench        Google Benchmark
+#   bench        Google Benchmark, and CLI11 for the options of the benchmarks
+#   peers        what the benchmarks compare with: oneDNN, PyTorch, ONNX models, Node (optional)
 #   quickstart   the Fashion-MNIST images
 #
 # It asks what is there first, and does nothing if that is everything. On Debian and its relatives
@@ -43,6 +44,10 @@ has_images() {
   [ -e /usr/share/datasets/fashion-mnist/t10k-labels-idx1-ubyte.gz ]
 }
 
+has_module() { # of the system's Python, which apt-get serves, or of the first one in the path
+  /usr/bin/python3 -c "import $1" || python3 -c "import $1"
+}
+
 need_group() {
   case $1 in
     build)
@@ -68,20 +73,28 @@ need_group() {
       ;;
     bench)
       need libbenchmark-dev "Google Benchmark" has_header benchmark/benchmark.h
+      need libcli11-dev "CLI11 2.0 or newer" has_header CLI/CLI.hpp
+      ;;
+    peers)
+      need libdnnl-dev "oneDNN 2.6 or newer" has_header dnnl.hpp
+      need python3-onnx "the onnx package of Python" has_module onnx
+      need python3-torch "the torch package of Python" has_module torch
+      need nodejs "Node 18 or newer" command -v node
+      need npm "npm, the package client of Node" command -v npm
       ;;
     quickstart)
       need dataset-fashion-mnist "Fashion-MNIST, four gzipped IDX files" has_images
       ;;
     *)
       echo "install-dependencies: no group '$1'; there are" \
-        "build, examples, tests, clang, bench, quickstart" >&2
+        "build, examples, tests, clang, bench, peers, quickstart" >&2
       exit 2
       ;;
   esac
 }
 
 if [ $# -eq 0 ]; then
-  sed -n '5,12s/^# \{0,1\}//p' "$0"
+  sed -n '5,13s/^# \{0,1\}//p' "$0"
   exit 2
 fi
 for group in "$@"; do need_group "$group"; done

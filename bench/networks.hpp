@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// The networks that are measured, packed with random weights.
+#pragma once
+
+#include <bitdial/deploy/pack.hpp>
+#include <bitdial/models/resnet_cifar.hpp>
+#include <bitdial/models/resnet_imagenet.hpp>
+#include <bitdial/nn/cost.hpp>
+#include <bitdial/runtime.hpp>
+#include <cmath>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace bench {
+
+using Widths = bitdial::BitList<8, 4, 2, 1>;
+using NetworkPtr = std::unique_ptr<bitdial::nn::Sequential>;
+
+/// A network by its name and image size, as in "resnet20@32".
+struct NetworkCase {
+  std::string_view name;
+  bitdial::Shape image;  ///< [H, W, C]
+  NetworkPtr (*build)();
+};
+
+inline const std::vector<NetworkCase>& inference_networks() {
+  namespace models = bitdial::models;
+  static const std::vector<NetworkCase> all{
+      {"resnet20@32", {32, 32, 3}, [] { return models::resnet_cifar<Widths>({.depth = 20}); }},
+      {"resnet18@224",
+       {224, 224, 3},
+       [] { return models::resnet_imagenet<Widths>({.depth = 18}); }},
+  };
+  return all;
+}
+
+/// The mean of the squared levels that `codes` stand for.
+[[nodiscard]] inline double mean_square(const bitdial::nn::WeightCodes& weights) {
+  double sum = 0.0;
+  for (const std::uint8_t code : weights.codes) sum += std::pow(weights.levels.level(code), 2);
+  return sum / static_cast<double>(weights.codes.size());
+}
+
+/// Sets the folded batch normalisation of every layer to what training leaves behind: sums are
+/// scaled to about half the range of the next encoder, biases are random. Nothing dies, nothing
+/// saturates everywhere.
+inline void set_plausible_statistics(bitdial::PackedNetwork& packed, bitdial::nn::Module& network) {
+  const auto layers = bitdial::nn::quantized_layers(network);
+  for (bitdial::PackedPlan& plan : packed.plans) {
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+      bitdial::LayerState& state = plan.layers[i];
+      const double weight = mean_square(layers[i].second->weight_codes(state.executed.w));
+      const double largest = state.activation_levels.level((1 << state.executed.a) - 1);
+      const double sum =
+          std::sqrt(static_cast<double>(packed.layers[i].depth()) * weight) * largest / 2;
+      bitdial::Random random{7, i};
+      for (float& m : state.multiplier) m = static_cast<float>(0.5 / sum);
+      for (float& b : state.bias) b = random.uniform(-0.2F, 0.4F);
+    }
+  }
+}
+
+/// A network with random weights: the bytes of its model file, and the multiply-accumulates of one
+/// image.
+struct RandomModel {
+  std::vector<std::byte> bytes;
+  double macs = 0.0;
+};
+
+[[nodiscard]] inline RandomModel random_model(const NetworkCase& chosen,
+                                              const std::vector<bitdial::PrecisionPlan>& plans) {
+  const NetworkPtr network = chosen.build();
+  bitdial::nn::initialize(*network, 1);
+  bitdial::add_plans(*network, plans);
+  bitdial::PackedNetwork packed =
+      bitdial::pack(*network, {.plans = plans, .input_shape = chosen.image});
+  set_plausible_statistics(packed, *network);
+  const auto cost = bitdial::nn::cost(*network, chosen.image);
+  return {bitdial::model_bytes(packed).value(), static_cast<double>(cost.multiply_accumulates())};
+}
+
+}  // namespace bench
