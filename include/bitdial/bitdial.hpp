@@ -50,6 +50,7 @@
 #include <bitdial/io/write_file.hpp>
 #include <bitdial/kernels/active.hpp>
 #include <bitdial/kernels/cpu_features.hpp>
+#include <bitdial/kernels/depthwise.hpp>
 #include <bitdial/kernels/dispatch.hpp>
 #include <bitdial/kernels/isa_list.hpp>
 #include <bitdial/kernels/kernel_table.hpp>
@@ -74,9 +75,11 @@
 #include <bitdial/ops/add.hpp>
 #include <bitdial/ops/batch_norm.hpp>
 #include <bitdial/ops/conv2d.hpp>
+#include <bitdial/ops/depthwise_conv2d.hpp>
 #include <bitdial/ops/fake_quantize.hpp>
 #include <bitdial/ops/gemm.hpp>
 #include <bitdial/ops/graph.hpp>
+#include <bitdial/ops/grouped_conv2d.hpp>
 #include <bitdial/ops/linear.hpp>
 #include <bitdial/ops/losses.hpp>
 #include <bitdial/ops/matrix_view.hpp>

@@ -57,6 +57,13 @@ TEST_CASE("every function passes the gradient check in double") {
   check({input(image), input({5, 3, 3, 3}, 2)}, [](DTape&, Leaves in) {
     return weighted_sum(ad::conv2d(in[0], in[1], Window::square(3, {.stride = 2, .padding = 1})));
   });
+  check({input({2, 5, 7, 4}), input({6, 3, 3, 2}, 2)}, [](DTape&, Leaves in) {
+    return weighted_sum(ad::grouped_conv2d(in[0], in[1], Window::square(3, {.padding = 1}), 2));
+  });
+  check({input(image), input({3, 3, 3, 1}, 2)}, [](DTape&, Leaves in) {
+    const Window window = Window::square(3, {.stride = 2, .padding = 1});
+    return weighted_sum(ad::grouped_conv2d(in[0], in[1], window, 3));
+  });
   check({input({4, 5}), input({3, 5}, 2), input({3}, 3)},
         [](DTape&, Leaves in) { return weighted_sum(ad::linear(in[0], in[1], in[2])); });
   check({input(image), input({3}, 2), input({3}, 3)}, [](DTape&, Leaves in) {

@@ -30,6 +30,27 @@ TEST_CASE("geometry and weight shape follow the options") {
   CHECK(nn::parameter_count(conv) == 5 * 49 * 3);
 }
 
+TEST_CASE("groups divide the channels, and a layer says so") {
+  nn::Conv2d depthwise({.in = 6, .out = 6, .kernel = 3, .padding = 1, .groups = 6});
+  CHECK(depthwise.weight().value.shape() == Shape{6, 3, 3, 1});
+  CHECK(depthwise.geometry().kind == ops::NodeKind::grouped_conv2d);
+  CHECK(depthwise.geometry().groups == 6);
+  CHECK(depthwise.geometry().in_channels == 6);
+  CHECK(depthwise.geometry().depth() == 9);
+  depthwise.weight().value.fill(2.0F);
+  Tape tape;
+  const PrecisionPlan plan;
+  const Var x = tape.constant(Tensor<float>({1, 3, 3, 6}, 0.5F));
+  const Tensor<float> y = depthwise.forward(x, {.plan = plan}).value();
+  CHECK(y[0] == 4.0F);      // a corner sees four pixels
+  CHECK(y[4 * 6] == 9.0F);  // the centre all nine
+  const nn::Conv2d grouped({.in = 6, .out = 4, .kernel = 1, .groups = 2});
+  CHECK(grouped.weight().value.shape() == Shape{4, 1, 1, 3});
+  CHECK(test::error_text<ConfigError>([] { nn::Conv2d({.in = 6, .out = 5, .groups = 2}); }) ==
+        "conv2d: channels must be in equal groups, got in 6, out 5, groups 2");
+  CHECK_THROWS_AS(nn::Conv2d({.groups = 0}), ConfigError);
+}
+
 TEST_CASE("a value computed by hand, with stride and padding") {
   nn::Conv2d conv({.in = 1, .out = 1, .kernel = 2, .stride = 2, .padding = 1});
   for (std::int64_t i = 0; i < 4; ++i) conv.weight().value[i] = static_cast<float>(i + 1);

@@ -17,6 +17,7 @@
 #include <bitdial/ops/batch_norm.hpp>
 #include <bitdial/ops/conv2d.hpp>
 #include <bitdial/ops/fake_quantize.hpp>
+#include <bitdial/ops/grouped_conv2d.hpp>
 #include <bitdial/ops/linear.hpp>
 #include <bitdial/ops/losses.hpp>
 #include <bitdial/ops/pooling.hpp>
@@ -52,6 +53,30 @@ BasicVar<T> conv2d(BasicVar<T> x, BasicVar<T> w, const ops::Window& window) {
         }
         if (x.needs_grad()) {
           ops::conv2d_backward_input(x.tape().accumulate(x), dy, w.value().view(), window);
+        }
+      });
+  if (w.needs_grad()) detail::keep(result, {x});
+  if (x.needs_grad()) detail::keep(result, {w});
+  return result;
+}
+
+/// `ops::grouped_conv2d_forward`: x [N, H, W, Cin], w [Cout, kh, kw, Cin / groups] ->
+/// [N, OH, OW, Cout]; depthwise when Cin = Cout = groups.
+template <class T>
+BasicVar<T> grouped_conv2d(BasicVar<T> x, BasicVar<T> w, const ops::Window& window,
+                           std::int64_t groups) {
+  Tensor<T> y(ops::grouped_conv2d_output_shape(x.shape(), w.shape(), window, groups),
+              Uninitialized{});
+  ops::grouped_conv2d_forward(y.view(), x.value().view(), w.value().view(), window, groups);
+  const auto result = x.tape().record(
+      "grouped_conv2d", std::move(y), {x, w}, [x, w, window, groups](TensorView<const T> dy) {
+        if (w.needs_grad()) {
+          ops::grouped_conv2d_backward_weight(x.tape().accumulate(w), dy, x.value().view(), window,
+                                              groups);
+        }
+        if (x.needs_grad()) {
+          ops::grouped_conv2d_backward_input(x.tape().accumulate(x), dy, w.value().view(), window,
+                                             groups);
         }
       });
   if (w.needs_grad()) detail::keep(result, {x});

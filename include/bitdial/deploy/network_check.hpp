@@ -58,6 +58,8 @@ namespace detail {
       return "average_pool2d";
     case ops::NodeKind::global_average_pool:
       return "global_average_pool";
+    case ops::NodeKind::grouped_conv2d:
+      return "grouped_conv2d";
   }
   return "unknown";
 }

@@ -15,6 +15,7 @@
 #include <cstdint>
 
 #include <bitdial/core/config.hpp>
+#include <bitdial/kernels/depthwise.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::kernels {
 
@@ -138,6 +139,9 @@ struct KernelTable {
   TileKernel<GemmTile<float>> gemm_f32;
   TileKernel<GemmU8S8Tile> gemm_u8s8;
   TileKernel<GemmPlanesTile> gemm_planes;
+
+  void (*depthwise_taps)(const DepthwiseTaps<float>&) noexcept = nullptr;
+  void (*depthwise_weight_sums)(const DepthwiseWeightSums<float>&) noexcept = nullptr;
 
   /// sum over `words` of popcount(a[i] & b[i])
   std::uint64_t (*dot_bits)(const std::uint64_t* a, const std::uint64_t* b,

@@ -9,17 +9,19 @@
 
 namespace bitdial::inline BITDIAL_ABI::nn {
 
-/// Channels and square window of a `Conv2d`.
+/// Channels and square window of a `Conv2d`. With groups, every out / groups outputs see in /
+/// groups inputs; in = out = groups is a depthwise convolution.
 struct Conv2dOptions {
   std::int64_t in = 1;
   std::int64_t out = 1;
   std::int64_t kernel = 3;
   std::int64_t stride = 1;
   std::int64_t padding = 0;
+  std::int64_t groups = 1;
 };
 
 /// y = x * weight, without bias (a batch normalisation follows): x `[N, H, W, in]`,
-/// weight `[out, kernel, kernel, in]`.
+/// weight `[out, kernel, kernel, in / groups]`.
 ///
 /// Throws `ConfigError` for options out of range and `ShapeError` when x has other channels.
 class Conv2d final : public Module {
@@ -29,7 +31,8 @@ class Conv2d final : public Module {
 
   explicit Conv2d(const Options& options)
       : options_{checked(options)},
-        weight_{Tensor<float>({options.out, options.kernel, options.kernel, options.in}),
+        weight_{Tensor<float>(
+                    {options.out, options.kernel, options.kernel, options.in / options.groups}),
                 ParameterRole::weight} {}
 
   [[nodiscard]] Var forward(Var x, const Pass&) override {
@@ -49,13 +52,18 @@ class Conv2d final : public Module {
   /// The linear map of this layer with other weights in place of its own.
   template <class T>
   [[nodiscard]] BasicVar<T> apply(BasicVar<T> x, BasicVar<T> weight) const {
-    return ad::conv2d(x, weight, window());
+    if (options_.groups == 1) return ad::conv2d(x, weight, window());
+    return ad::grouped_conv2d(x, weight, window(), options_.groups);
   }
 
   [[nodiscard]] Parameter& weight() noexcept { return weight_; }
   [[nodiscard]] const Parameter& weight() const noexcept { return weight_; }
   [[nodiscard]] LayerGeometry geometry() const noexcept {
-    return {ops::NodeKind::conv2d, options_.out, options_.in, window()};
+    return {.kind = options_.groups == 1 ? ops::NodeKind::conv2d : ops::NodeKind::grouped_conv2d,
+            .out_channels = options_.out,
+            .in_channels = options_.in,
+            .groups = options_.groups,
+            .window = window()};
   }
   [[nodiscard]] ops::Window window() const noexcept {
     return ops::Window::square(options_.kernel,
@@ -69,6 +77,10 @@ class Conv2d final : public Module {
           concat("conv2d: channels, kernel and stride must be at least 1 and padding ",
                  "at least 0, got in ", o.in, ", out ", o.out, ", kernel ", o.kernel, ", stride ",
                  o.stride, ", padding ", o.padding));
+    }
+    if (o.groups < 1 || o.in % o.groups != 0 || o.out % o.groups != 0) {
+      throw ConfigError(concat("conv2d: channels must be in equal groups, got in ", o.in, ", out ",
+                               o.out, ", groups ", o.groups));
     }
     return o;
   }

@@ -80,6 +80,7 @@ namespace detail {
   };
   switch (node.kind) {
     case ops::NodeKind::conv2d:
+    case ops::NodeKind::grouped_conv2d:
       return windowed(
           description.layers[static_cast<std::size_t>(node.layer)]->geometry().out_channels);
     case ops::NodeKind::linear:
@@ -107,8 +108,7 @@ namespace detail {
                             geometry.window.kernel_h, " x ", geometry.window.kernel_w,
                             ", its input is ", x));
   }
-  const std::int64_t weights =
-      geometry.out_channels * geometry.window.taps() * geometry.in_channels;
+  const std::int64_t weights = geometry.out_channels * geometry.depth();
   return {.name = std::move(name),
           .geometry = geometry,
           .output = y,

@@ -57,7 +57,10 @@ class Linear final : public Module {
   [[nodiscard]] Parameter& bias() noexcept { return bias_; }
   [[nodiscard]] const Parameter& bias() const noexcept { return bias_; }
   [[nodiscard]] LayerGeometry geometry() const noexcept {
-    return {ops::NodeKind::linear, options_.out, options_.in, {}};
+    return {.kind = ops::NodeKind::linear,
+            .out_channels = options_.out,
+            .in_channels = options_.in,
+            .window = {}};
   }
 
  private:

@@ -11,15 +11,22 @@
 
 namespace bitdial::inline BITDIAL_ABI::nn {
 
-/// The shape of a quantized layer: weights are `[out_channels, window.taps(), in_channels]`.
+/// The shape of a quantized layer: weights are `[out_channels, window.taps(), in_channels /
+/// groups]`.
 struct LayerGeometry {
   ops::NodeKind kind = ops::NodeKind::conv2d;
   std::int64_t out_channels = 0;
   std::int64_t in_channels = 0;
+  std::int64_t groups = 1;  ///< above 1 in a `grouped_conv2d` only
   ops::Window window{};
+
+  /// The number of weights of one output channel.
+  [[nodiscard]] std::int64_t depth() const noexcept {
+    return window.taps() * (in_channels / groups);
+  }
 };
 
-/// Weight codes `[out_channels, taps * in_channels]`, one byte each, and their levels.
+/// Weight codes `[out_channels, depth]`, one byte each, and their levels.
 struct WeightCodes {
   std::vector<std::uint8_t> codes;
   IntegerLevels levels;

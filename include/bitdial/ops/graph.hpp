@@ -23,6 +23,7 @@ enum class NodeKind : std::uint32_t {
   max_pool2d = 5,           ///< window
   average_pool2d = 6,       ///< window; padded taps count as zeros in the mean
   global_average_pool = 7,  ///< [N, H, W, C] -> [N, C]
+  grouped_conv2d = 8,       ///< layer, window: `conv2d` in groups of channels, such as depthwise
 };
 
 /// One operation. `inputs` are indices of earlier nodes, -1 where unused.

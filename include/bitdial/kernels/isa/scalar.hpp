@@ -16,6 +16,7 @@ inline constexpr std::int64_t f32_rows = 4, f32_cols = 8;
 inline constexpr std::int64_t u8s8_rows = 4, u8s8_cols = 8;
 inline constexpr std::int64_t planes_rows = 4, planes_cols = 4;
 
+#include <bitdial/kernels/generic/depthwise_reference.ipp>
 #include <bitdial/kernels/generic/reference.ipp>
 
 inline std::uint64_t dot_bits(const std::uint64_t* a, const std::uint64_t* b,
@@ -115,6 +116,8 @@ inline constexpr KernelTable table = {
     .gemm_f32 = {f32_rows, f32_cols, gemm_f32},
     .gemm_u8s8 = {u8s8_rows, u8s8_cols, gemm_u8s8},
     .gemm_planes = {planes_rows, planes_cols, gemm_planes},
+    .depthwise_taps = depthwise_taps<float>,
+    .depthwise_weight_sums = depthwise_weight_sums<float>,
     .dot_bits = dot_bits,
     .quantize = quantize,
     .requantize = requantize,

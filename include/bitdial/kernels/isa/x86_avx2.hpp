@@ -173,9 +173,12 @@ inline std::uint64_t plane_word(Codes64 codes, int bit) noexcept {
   return std::uint64_t{high} << 32 | low;
 }
 
+namespace narrower = scalar;
+
 #  include <bitdial/kernels/generic/tile_rows.ipp>
 
 #  include <bitdial/kernels/generic/bit_planes.ipp>
+#  include <bitdial/kernels/generic/depthwise_f32.ipp>
 #  include <bitdial/kernels/generic/elementwise.ipp>
 #  include <bitdial/kernels/generic/gemm_f32.ipp>
 #  include <bitdial/kernels/generic/gemm_u8s8.ipp>
@@ -187,6 +190,8 @@ inline constexpr KernelTable table = [] {
   t.gemm_f32 = {f32_rows, f32_cols, gemm_f32};
   t.gemm_u8s8 = {u8s8_rows, u8s8_cols, gemm_u8s8};
   t.gemm_planes = {planes_rows, planes_cols, gemm_planes};
+  t.depthwise_taps = depthwise_taps;
+  t.depthwise_weight_sums = depthwise_weight_sums;
   t.dot_bits = dot_bits;
   t.quantize = quantize;
   t.requantize = requantize;
