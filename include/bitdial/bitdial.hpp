@@ -29,8 +29,15 @@
 #include <bitdial/data/synthetic.hpp>
 #include <bitdial/deploy/activation_encoder.hpp>
 #include <bitdial/deploy/border_sums.hpp>
+#include <bitdial/deploy/calibrate.hpp>
+#include <bitdial/deploy/cascade.hpp>
 #include <bitdial/deploy/executor.hpp>
+#include <bitdial/deploy/fit_cascade.hpp>
+#include <bitdial/deploy/governor.hpp>
+#include <bitdial/deploy/governor_trace.hpp>
 #include <bitdial/deploy/kernel_choice.hpp>
+#include <bitdial/deploy/ladder.hpp>
+#include <bitdial/deploy/linux_sensors.hpp>
 #include <bitdial/deploy/model.hpp>
 #include <bitdial/deploy/model_format.hpp>
 #include <bitdial/deploy/network_check.hpp>
@@ -45,8 +52,10 @@
 #include <bitdial/fwd.hpp>
 #include <bitdial/io/byte_io.hpp>
 #include <bitdial/io/checksum.hpp>
+#include <bitdial/io/folder.hpp>
 #include <bitdial/io/mapped_file.hpp>
 #include <bitdial/io/section_file.hpp>
+#include <bitdial/io/text_file.hpp>
 #include <bitdial/io/write_file.hpp>
 #include <bitdial/kernels/active.hpp>
 #include <bitdial/kernels/cpu_features.hpp>

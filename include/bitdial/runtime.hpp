@@ -3,6 +3,13 @@
 // intrinsics; no exceptions, no RTTI, no output.
 #pragma once
 
+#include <bitdial/deploy/calibrate.hpp>
+#include <bitdial/deploy/cascade.hpp>
+#include <bitdial/deploy/fit_cascade.hpp>
+#include <bitdial/deploy/governor.hpp>
+#include <bitdial/deploy/governor_trace.hpp>
+#include <bitdial/deploy/ladder.hpp>
+#include <bitdial/deploy/linux_sensors.hpp>
 #include <bitdial/deploy/model.hpp>
 #include <bitdial/deploy/packed_network.hpp>
 #include <bitdial/deploy/session.hpp>

@@ -19,7 +19,7 @@ OUTSIDE = [
     (r"omp\.h", r"core/parallel\.hpp"),
     (r"(imm|.mm)intrin\.h|arm_\w+\.h", r"kernels/isa/.*"),
     (r"cpuid\.h|sys/auxv\.h|asm/hwcap\.h", r"kernels/cpu_features\.hpp"),
-    (r"sys/(mman|stat|types)\.h|fcntl\.h|unistd\.h", r"(io|data)/.*"),
+    (r"sys/(mman|stat|types)\.h|fcntl\.h|unistd\.h|dirent\.h", r"(io|data)/.*"),
     (r"(unistd|sys/ioctl)\.h", r"train/terminal\.hpp"),
     (r"zlib\.h", r"data/gzip\.hpp"),
     (r"Eigen/.*", r"(ops/detail/eigen_gemm|interop/eigen)\.hpp"),

@@ -63,6 +63,9 @@ class Model {
     return state_->parsed.shapes.back().size();
   }
 
+  /// A number that names the contents of the file: files with another content have another one.
+  [[nodiscard]] std::uint64_t checksum() const noexcept { return state_->file.checksum(); }
+
   /// The index of the plan with this name, `w4a4`; the error lists the plans that exist.
   [[nodiscard]] Result<std::size_t> find_plan(std::string_view name) const {
     for (std::size_t i = 0; i < plans().size(); ++i) {

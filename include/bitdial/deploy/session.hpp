@@ -153,6 +153,10 @@ class Session {
   [[nodiscard]] const Model& model() const noexcept { return model_; }
   [[nodiscard]] const kernels::KernelTable& kernels() const noexcept { return *table_; }
   [[nodiscard]] int threads() const noexcept { return threads_; }
+  /// True when the session was created for this plan.
+  [[nodiscard]] bool is_prepared(std::size_t plan) const noexcept {
+    return plan < plans_.size() && plans_[plan].has_value();
+  }
   [[nodiscard]] std::int64_t max_batch() const noexcept { return max_batch_; }
   /// Bytes of working memory: the arena of the largest plan and the scratch of all threads.
   [[nodiscard]] std::size_t working_bytes() const noexcept { return working_bytes_; }

@@ -130,6 +130,8 @@ class SectionFile {
   /// fields.
   [[nodiscard]] std::uint32_t minor() const noexcept { return minor_; }
   [[nodiscard]] const std::string& where() const noexcept { return where_; }
+  /// The checksum of the header and of the table with all checksums: it names the contents.
+  [[nodiscard]] std::uint64_t checksum() const noexcept { return checksum_; }
   [[nodiscard]] bool contains(SectionKey key) const noexcept { return find(key) != nullptr; }
 
   /// The number of sections `{id, 0}, {id, 1}, ...` without a gap.
@@ -211,7 +213,8 @@ class SectionFile {
     }
     table_ = bytes_.subspan(detail::section_header_bytes, count * detail::section_entry_bytes);
     ByteReader stored{bytes_.subspan(detail::section_hashed_header_bytes, 8)};
-    if (stored.get<std::uint64_t>() != detail::section_header_checksum(bytes_, table_)) {
+    checksum_ = stored.get<std::uint64_t>();
+    if (checksum_ != detail::section_header_checksum(bytes_, table_)) {
       return damaged("the header or section table has a wrong checksum");
     }
     return {};
@@ -274,6 +277,7 @@ class SectionFile {
   SectionFileKind kind_;
   std::string where_;
   std::uint32_t minor_ = 0;
+  std::uint64_t checksum_ = 0;
   std::vector<Entry> entries_;
 };
 

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the plans of a model cost on this device: measured in seconds, kept in a small text file.
+#pragma once
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <bitdial/core/result.hpp>
+#include <bitdial/core/text.hpp>
+#include <bitdial/deploy/ladder.hpp>
+#include <bitdial/deploy/linux_sensors.hpp>
+#include <bitdial/deploy/model.hpp>
+#include <bitdial/deploy/session.hpp>
+#include <bitdial/io/text_file.hpp>
+#include <bitdial/io/write_file.hpp>
+
+namespace bitdial::inline BITDIAL_ABI {
+
+/// What one request of one plan takes.
+struct PlanCost {
+  std::string plan;                ///< name
+  double median = 0.0, p95 = 0.0;  ///< seconds
+  std::optional<double> energy{};  ///< joules
+  std::uint64_t memory = 0;        ///< bytes of packed weights
+
+  friend bool operator==(const PlanCost&, const PlanCost&) = default;
+};
+
+/// The costs of a model's plans, and of what device, file and session they are the costs.
+struct Calibration {
+  std::string device;       ///< processor and kernels
+  std::uint64_t model = 0;  ///< `Model::checksum()`
+  int threads = 1;
+  std::vector<PlanCost> plans;
+
+  /// True when these are costs of the same device, file and number of threads.
+  [[nodiscard]] bool fits(const Calibration& other) const noexcept {
+    return device == other.device && model == other.model && threads == other.threads;
+  }
+  friend bool operator==(const Calibration&, const Calibration&) = default;
+};
+
+struct CalibrateOptions {
+  double seconds = 2.0;             ///< for all plans together
+  EnergyCounter* energy = nullptr;  ///< null: energy is not measured
+};
+
+namespace detail {
+
+inline constexpr std::string_view calibration_header = "bitdial calibration 1";
+
+[[nodiscard]] inline Calibration describe_session(const Session& session) {
+  return {.device = concat(LinuxSensors{}.cpu_model(), ", ", session.kernels().name),
+          .model = session.model().checksum(),
+          .threads = session.threads(),
+          .plans = {}};
+}
+
+/// The q-quantile of sorted values, nearest rank.
+[[nodiscard]] inline double sorted_quantile(const std::vector<double>& sorted, double q) noexcept {
+  const auto rank = static_cast<std::size_t>(q * static_cast<double>(sorted.size()));
+  return sorted[std::min(rank, sorted.size() - 1)];
+}
+
+}  // namespace detail
+
+/// The text form of a calibration: one line for each fact, one for each plan.
+[[nodiscard]] inline std::string calibration_text(const Calibration& calibration) {
+  std::string text = concat(detail::calibration_header, "\ndevice ", calibration.device, "\nmodel ",
+                            calibration.model, "\nthreads ", calibration.threads, "\n");
+  for (const PlanCost& cost : calibration.plans) {
+    text += concat("plan ", cost.plan, " ", cost.median, " ", cost.p95, " ", cost.memory, " ",
+                   cost.energy ? concat(*cost.energy) : std::string{"-"}, "\n");
+  }
+  return text;
+}
+
+/// Reads `calibration_text`. Errors name the line.
+[[nodiscard]] inline Result<Calibration> parse_calibration(std::string_view text) {
+  Calibration calibration;
+  const auto number = [](std::string_view word, auto& value) {
+    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
+    return error == std::errc{} && end == word.data() + word.size();
+  };
+  for (std::size_t count = 1; !text.empty(); ++count) {
+    std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(text.size(), line.size() + 1));
+    const auto wrong = [&](std::string_view expected) {
+      return Failure{
+          concat("calibration: line ", count, ": expected ", expected, ", found \"", line, "\"")};
+    };
+    if (count == 1) {
+      if (line != detail::calibration_header) return wrong(detail::calibration_header);
+      continue;
+    }
+    const std::string_view key = line.substr(0, line.find(' '));
+    const std::string_view rest = line.substr(std::min(line.size(), key.size() + 1));
+    if (key == "device") {
+      calibration.device = rest;
+    } else if (key == "model") {
+      if (!number(rest, calibration.model)) return wrong("model and its checksum");
+    } else if (key == "threads") {
+      if (!number(rest, calibration.threads)) return wrong("threads and their number");
+    } else if (key == "plan") {
+      std::vector<std::string_view> words;
+      for (std::size_t begin = 0; begin <= rest.size();) {
+        const std::size_t end = std::min(rest.find(' ', begin), rest.size());
+        words.push_back(rest.substr(begin, end - begin));
+        begin = end + 1;
+      }
+      PlanCost cost;
+      double energy = 0.0;
+      if (words.size() != 5 || !number(words[1], cost.median) || !number(words[2], cost.p95) ||
+          !number(words[3], cost.memory) || (words[4] != "-" && !number(words[4], energy))) {
+        return wrong("plan NAME MEDIAN P95 MEMORY ENERGY");
+      }
+      cost.plan = words[0];
+      if (words[4] != "-") cost.energy = energy;
+      calibration.plans.push_back(std::move(cost));
+    }
+  }
+  if (calibration.plans.empty()) return Failure{"calibration: no plan in it"};
+  return calibration;
+}
+
+/// Measures every plan that the session is prepared for, in turns, so that a busy moment of the
+/// machine meets all of them. Batches of one image of zeros: the time does not depend on values.
+///
+/// Errors: a plan cannot run, the energy counter fails, `seconds` is not above 0. Cost:
+/// `options.seconds`, at least three runs per plan.
+[[nodiscard]] inline Result<Calibration> calibrate(Session& session,
+                                                   const CalibrateOptions& options = {}) {
+  using Clock = std::chrono::steady_clock;
+  if (!(options.seconds > 0.0)) {
+    return Failure{concat("calibrate: ", options.seconds, " seconds, expected a number above 0")};
+  }
+  const Model& model = session.model();
+  const std::vector<std::uint8_t> image(static_cast<std::size_t>(model.input_shape().size()));
+  std::vector<float> outputs(static_cast<std::size_t>(model.output_size()));
+  struct Timed {
+    std::size_t plan = 0;
+    std::vector<double> times{};
+    double joules = 0.0;
+  };
+  std::vector<Timed> timed;
+  for (std::size_t plan = 0; plan < model.plans().size(); ++plan) {
+    if (session.is_prepared(plan)) timed.push_back({plan});
+  }
+  constexpr std::size_t least_runs = 3;
+  const auto seconds_since = [](Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+  };
+  const auto start = Clock::now();
+  const double share =
+      options.seconds / 16.0 / static_cast<double>(std::max<std::size_t>(1, timed.size()));
+  for (std::size_t round = 0; round < 16; ++round) {
+    for (Timed& entry : timed) {
+      double before = 0.0;
+      if (options.energy != nullptr) {
+        const auto read = options.energy->joules();
+        if (!read) return read.failure();
+        before = *read;
+      }
+      const auto turn = Clock::now();
+      for (std::size_t i = 0; i < least_runs || seconds_since(turn) < share; ++i) {
+        const auto begin = Clock::now();
+        if (auto done = session.run(image, outputs, entry.plan); !done) return done.failure();
+        entry.times.push_back(seconds_since(begin));
+      }
+      if (options.energy != nullptr) {
+        const auto read = options.energy->joules();
+        if (!read) return read.failure();
+        entry.joules += *read - before;
+      }
+    }
+    if (seconds_since(start) > options.seconds) break;
+  }
+  Calibration calibration = detail::describe_session(session);
+  for (Timed& entry : timed) {
+    std::sort(entry.times.begin(), entry.times.end());
+    PlanCost cost{.plan = model.plans()[entry.plan].name(),
+                  .median = detail::sorted_quantile(entry.times, 0.5),
+                  .p95 = detail::sorted_quantile(entry.times, 0.95),
+                  .memory = static_cast<std::uint64_t>(model.packed_bytes(entry.plan))};
+    if (entry.joules > 0.0) cost.energy = entry.joules / static_cast<double>(entry.times.size());
+    calibration.plans.push_back(std::move(cost));
+  }
+  return calibration;
+}
+
+/// The calibration in the file at `path` when it is of this device, model and number of threads and
+/// has every plan; else `calibrate`, and the file is replaced.
+///
+/// Errors: those of `calibrate`, and a file that cannot be written. A file that cannot be read or
+/// parsed is measured anew.
+[[nodiscard]] inline Result<Calibration> calibrate_cached(const std::string& path, Session& session,
+                                                          const CalibrateOptions& options = {}) {
+  if (const auto text = io::read_text_file(path)) {
+    auto known = parse_calibration(*text);
+    const auto has = [&](std::size_t plan) {
+      return !session.is_prepared(plan) ||
+             std::any_of(known->plans.begin(), known->plans.end(), [&](const PlanCost& cost) {
+               return cost.plan == session.model().plans()[plan].name();
+             });
+    };
+    bool complete = known.ok() && known->fits(detail::describe_session(session));
+    for (std::size_t plan = 0; complete && plan < session.model().plans().size(); ++plan) {
+      complete = has(plan);
+    }
+    if (complete) return known;
+  }
+  auto measured = calibrate(session, options);
+  if (!measured) return measured;
+  const std::string text = calibration_text(*measured);
+  const auto written = io::write_file(path, std::as_bytes(std::span{text}));
+  if (!written) return written.failure();
+  return measured;
+}
+
+/// The ladder of a model on the device of a calibration: accuracy from the file, costs as measured.
+///
+/// Plans that the calibration does not have are left out. Errors: a plan without an accuracy in the
+/// file, no plan at all.
+[[nodiscard]] inline Result<Ladder> make_ladder(const Model& model,
+                                                const Calibration& calibration) {
+  std::vector<OperatingPoint> points;
+  for (const PlanCost& cost : calibration.plans) {
+    const auto plan = model.find_plan(cost.plan);
+    if (!plan) return plan.failure();
+    const auto& accuracy = model.plans()[*plan].accuracy;
+    if (!accuracy) {
+      return Failure{concat("ladder: plan ", cost.plan,
+                            " has no accuracy in the model file; measure it before packing")};
+    }
+    points.push_back({.plan = *plan,
+                      .name = cost.plan,
+                      .accuracy = accuracy->top1,
+                      .latency = cost.median,
+                      .energy = cost.energy,
+                      .memory = cost.memory});
+  }
+  return Ladder::create(std::move(points));
+}
+
+}  // namespace bitdial::inline BITDIAL_ABI

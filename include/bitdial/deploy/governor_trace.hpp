@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// Decisions of a governor as CSV text, and the same decisions made again from that text.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <bitdial/core/result.hpp>
+#include <bitdial/core/text.hpp>
+#include <bitdial/deploy/governor.hpp>
+
+namespace bitdial::inline BITDIAL_ABI {
+
+/// One request in a trace: what the governor knew and what it said.
+struct TraceRow {
+  Signals signals;
+  std::string plan;    ///< name
+  std::string reason;  ///< `reason_text`
+};
+
+/// The first line of a trace. An absent signal is an empty field.
+inline constexpr std::string_view trace_header =
+    "now,last_latency,queue_depth,thermal_headroom,battery,memory_available,request_rate,"
+    "pinned_plan,plan,reason\n";
+
+namespace detail {
+
+inline constexpr std::size_t trace_fields = 10;
+
+/// The optional signals in the order of the columns behind `now`.
+template <class Row, class F>
+void for_each_trace_number(Row& signals, F f) {
+  f(std::size_t{1}, signals.last_latency);
+  f(std::size_t{3}, signals.thermal_headroom);
+  f(std::size_t{4}, signals.battery);
+  f(std::size_t{5}, signals.memory_available);
+  f(std::size_t{6}, signals.request_rate);
+  f(std::size_t{7}, signals.pinned_plan);
+}
+
+template <class T>
+[[nodiscard]] bool read_number(std::string_view text, T& value) noexcept {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc{} && end == text.data() + text.size();
+}
+
+}  // namespace detail
+
+/// One line of a trace. Numbers are written so that reading them gives the same bits.
+[[nodiscard]] inline std::string trace_line(const Governor& governor, const Signals& signals,
+                                            const Decision& decision) {
+  std::array<std::string, detail::trace_fields> fields;
+  fields[0] = concat(signals.now);
+  fields[2] = concat(signals.queue_depth);
+  detail::for_each_trace_number(signals, [&](std::size_t column, const auto& value) {
+    if (value) fields[column] = concat(*value);
+  });
+  const OperatingPoint* const point = governor.ladder().find(decision.plan);
+  if (point != nullptr) fields[8] = point->name;
+  fields[9] = reason_text(decision.reason);
+  return join(fields, ",") + "\n";
+}
+
+/// Reads a trace with its header. Errors name the line and the field.
+[[nodiscard]] inline Result<std::vector<TraceRow>> parse_trace(std::string_view text) {
+  std::vector<TraceRow> rows;
+  if (!text.starts_with(trace_header)) {
+    return Failure{concat("trace: line 1: expected the header ",
+                          trace_header.substr(0, trace_header.size() - 1))};
+  }
+  text.remove_prefix(trace_header.size());
+  for (std::size_t number = 2; !text.empty(); ++number) {
+    std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(text.size(), line.size() + 1));
+    std::vector<std::string_view> fields;
+    for (std::size_t begin = 0; begin <= line.size();) {
+      const std::size_t end = std::min(line.find(',', begin), line.size());
+      fields.push_back(line.substr(begin, end - begin));
+      begin = end + 1;
+    }
+    if (fields.size() != detail::trace_fields) {
+      return Failure{concat("trace: line ", number, ": expected ", detail::trace_fields,
+                            " fields, found ", fields.size())};
+    }
+    TraceRow row{.signals = {}, .plan = std::string{fields[8]}, .reason = std::string{fields[9]}};
+    std::optional<std::size_t> wrong;
+    const auto require = [&](std::size_t column, auto& value) {
+      if (!wrong && !detail::read_number(fields[column], value)) wrong = column;
+    };
+    require(0, row.signals.now);
+    require(2, row.signals.queue_depth);
+    detail::for_each_trace_number(row.signals, [&](std::size_t column, auto& value) {
+      if (!fields[column].empty()) require(column, value.emplace());
+    });
+    if (wrong) {
+      return Failure{concat("trace: line ", number, ", field ", *wrong + 1,
+                            ": expected a number, found \"", fields[*wrong], "\"")};
+    }
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+/// What a replay found.
+struct Replay {
+  std::vector<Decision> decisions;         ///< one per row
+  std::vector<std::size_t> differences{};  ///< rows whose plan or reason is another one now
+};
+
+/// Decides every row of a trace again, from a fresh state: with the options of the recording there
+/// is no difference; with other options it shows what they would have changed. (The latencies in
+/// the trace are those of the recorded plans.)
+[[nodiscard]] inline Replay replay(const Governor& governor, const std::vector<TraceRow>& rows) {
+  Replay result;
+  GovernorState state;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const Decision decision = governor.decide(state, rows[i].signals);
+    const OperatingPoint* const point = governor.ladder().find(decision.plan);
+    if (point == nullptr || point->name != rows[i].plan ||
+        reason_text(decision.reason) != rows[i].reason) {
+      result.differences.push_back(i);
+    }
+    result.decisions.push_back(decision);
+  }
+  return result;
+}
+
+}  // namespace bitdial::inline BITDIAL_ABI
