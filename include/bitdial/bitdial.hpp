@@ -25,7 +25,10 @@
 #include <bitdial/data/fashion_mnist.hpp>
 #include <bitdial/data/file_bytes.hpp>
 #include <bitdial/data/idx.hpp>
+#include <bitdial/data/image_source.hpp>
 #include <bitdial/data/loader.hpp>
+#include <bitdial/data/prefetch.hpp>
+#include <bitdial/data/preparation.hpp>
 #include <bitdial/data/synthetic.hpp>
 #include <bitdial/deploy/activation_encoder.hpp>
 #include <bitdial/deploy/border_sums.hpp>

@@ -17,6 +17,7 @@ using bitdial::unit_value;
 using bitdial::data::Batch;
 using bitdial::data::BatchLoader;
 using bitdial::data::Dataset;
+using bitdial::data::LoaderOptions;
 using bitdial::data::shuffled_order;
 
 namespace {
@@ -153,4 +154,32 @@ TEST_CASE("requests and sizes out of range are refused") {
   CHECK_THROWS_AS(BatchLoader(dataset, {.batch_size = 11}), ConfigError);
   CHECK(BatchLoader(dataset, {.batch_size = 11, .keep_partial = true}).batches_per_epoch() == 1);
   static_assert(!std::is_constructible_v<BatchLoader, Dataset>, "a temporary would dangle");
+}
+
+TEST_CASE("the parts of a shared batch make up the batch of one loader") {
+  const Dataset dataset = counted(50);
+  const LoaderOptions together{.batch_size = 12, .augment = {.shift = 1}, .seed = 2};
+  BatchLoader one(dataset, together);
+  for (std::int64_t batch = 0; batch < one.batches_per_epoch(); ++batch) {
+    const Batch whole = one.load(3, batch);
+    for (int part = 0; part < 3; ++part) {
+      LoaderOptions options = together;
+      options.batch_size = 4;
+      options.part = part;
+      options.parts = 3;
+      BatchLoader share(dataset, options);
+      CHECK(share.batches_per_epoch() == one.batches_per_epoch());
+      const Batch mine = share.load(3, batch);
+      for (std::size_t i = 0; i < 4; ++i) {
+        const std::size_t place = static_cast<std::size_t>(part) * 4 + i;
+        CHECK(mine.indices[i] == whole.indices[place]);
+        CHECK(mine.labels[i] == whole.labels[place]);
+      }
+      CHECK(
+          std::equal(mine.images.data(), mine.images.data() + 16, whole.images.data() + part * 16));
+    }
+  }
+  CHECK_THROWS_AS(BatchLoader(dataset, {.part = 2, .parts = 2}), ConfigError);
+  CHECK_THROWS_AS(BatchLoader(dataset, {.keep_partial = true, .parts = 2}), ConfigError);
+  CHECK_THROWS_AS(BatchLoader(dataset, {.batch_size = 26, .parts = 2}), ConfigError);
 }

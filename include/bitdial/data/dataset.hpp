@@ -11,6 +11,7 @@
 
 #include <bitdial/core/error.hpp>
 #include <bitdial/core/tensor.hpp>
+#include <bitdial/data/image_source.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::data {
 
@@ -18,7 +19,7 @@ namespace bitdial::inline BITDIAL_ABI::data {
 ///
 /// The constructor checks everything, so a `Dataset` that exists is consistent and has at least one
 /// image. Throws `ShapeError` for image shapes and counts, `ConfigError` for labels and names.
-class Dataset {
+class Dataset final : public ImageSource {
  public:
   Dataset(std::string name, Tensor<std::uint8_t> images, std::vector<std::int32_t> labels,
           std::vector<std::string> class_names)
@@ -29,17 +30,16 @@ class Dataset {
     check();
   }
 
-  [[nodiscard]] const std::string& name() const noexcept { return name_; }
-  [[nodiscard]] std::int64_t size() const noexcept { return images_.extent(0); }
-  [[nodiscard]] int classes() const noexcept { return static_cast<int>(class_names_.size()); }
-  [[nodiscard]] const std::vector<std::string>& class_names() const noexcept {
+  [[nodiscard]] const std::string& name() const noexcept override { return name_; }
+  [[nodiscard]] std::int64_t size() const noexcept override { return images_.extent(0); }
+  [[nodiscard]] const std::vector<std::string>& class_names() const noexcept override {
     return class_names_;
   }
 
   /// All images, `[N, H, W, C]`.
   [[nodiscard]] const Tensor<std::uint8_t>& images() const noexcept { return images_; }
   /// The shape of one image, `[H, W, C]`.
-  [[nodiscard]] Shape image_shape() const noexcept {
+  [[nodiscard]] Shape image_shape() const noexcept override {
     return {images_.extent(1), images_.extent(2), images_.extent(3)};
   }
   /// The bytes of one image, `0 <= index < size()`.
@@ -48,9 +48,14 @@ class Dataset {
     const std::size_t bytes = static_cast<std::size_t>(image_shape().size());
     return images_.span().subspan(static_cast<std::size_t>(index) * bytes, bytes);
   }
+  /// The same as a view; no memory is needed.
+  [[nodiscard]] TensorView<const std::uint8_t> read(std::int64_t index,
+                                                    ImageMemory&) const override {
+    return {image(index).data(), image_shape()};
+  }
 
   [[nodiscard]] std::span<const std::int32_t> labels() const noexcept { return labels_; }
-  [[nodiscard]] std::int32_t label(std::int64_t index) const noexcept {
+  [[nodiscard]] std::int32_t label(std::int64_t index) const noexcept override {
     BITDIAL_ASSERT(index >= 0 && index < size());
     return labels_[static_cast<std::size_t>(index)];
   }

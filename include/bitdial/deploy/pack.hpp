@@ -2,9 +2,9 @@
 // From a trained network to a packed one: the only bridge between the two worlds.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,11 +24,14 @@ struct PackOptions {
 
 namespace detail {
 
-/// The widths at which the plans run `layer`.
-[[nodiscard]] inline std::set<int> widths_of(const nn::QuantizedLayer& layer,
-                                             const std::vector<PrecisionPlan>& plans) {
-  std::set<int> widths;
-  for (const PrecisionPlan& plan : plans) widths.insert(layer.executed(plan).w);
+/// The widths at which the plans run `layer`, ascending, each once.
+[[nodiscard]] inline std::vector<int> widths_of(const nn::QuantizedLayer& layer,
+                                                const std::vector<PrecisionPlan>& plans) {
+  std::vector<int> widths;
+  for (const PrecisionPlan& plan : plans) widths.push_back(layer.executed(plan).w);
+  std::ranges::sort(widths);
+  const auto repeats = std::ranges::unique(widths);
+  widths.erase(repeats.begin(), repeats.end());
   return widths;
 }
 
@@ -43,7 +46,7 @@ inline void pack_weights(PackedNetwork& packed, const std::string& name,
                            .kernel_w = geometry.window.kernel_w,
                            .cin = geometry.in_channels,
                            .packs = {}});
-  const std::set<int> widths = layer.nested() ? std::set<int>{8} : widths_of(layer, plans);
+  const std::vector<int> widths = layer.nested() ? std::vector<int>{8} : widths_of(layer, plans);
   for (const int bits : widths) {
     packed.add_weights(packed.layers.size() - 1, layer.weight_codes(bits).codes,
                        {.bits = bits, .nested = layer.nested()});
@@ -76,9 +79,8 @@ inline void pack_weights(PackedNetwork& packed, const std::string& name,
 /// Cost: one encoding of every weight per width and plan.
 [[nodiscard]] inline PackedNetwork pack(nn::Module& network, const PackOptions& options) {
   if (options.plans.empty()) throw ConfigError("pack: expected at least one plan, got none");
-  std::set<PrecisionPlan> distinct;
   for (const PrecisionPlan& plan : options.plans) {
-    if (!distinct.insert(plan).second) {
+    if (std::ranges::count(options.plans, plan) > 1) {
       throw ConfigError(concat("pack: every plan must be given once, ", plan, " is there twice"));
     }
   }

@@ -12,13 +12,13 @@
 
 namespace bitdial::inline BITDIAL_ABI::train {
 
-/// Logits `[N, classes]` of every image of `dataset` at `plan`, in the order of the data set.
-[[nodiscard]] inline Tensor<float> evaluate(nn::Module& network, const data::Dataset& dataset,
+/// Logits `[N, classes]` of every image of `images` at `plan`, in the order of the source.
+[[nodiscard]] inline Tensor<float> evaluate(nn::Module& network, const data::ImageSource& images,
                                             const PrecisionPlan& plan,
                                             std::int64_t batch_size = 250) {
   data::BatchLoader loader(
-      dataset,
-      {.batch_size = std::min(batch_size, dataset.size()), .shuffle = false, .keep_partial = true});
+      images,
+      {.batch_size = std::min(batch_size, images.size()), .shuffle = false, .keep_partial = true});
   Tensor<float> logits;
   data::Batch batch;
   for (std::int64_t b = 0; b < loader.batches_per_epoch(); ++b) {
@@ -27,7 +27,7 @@ namespace bitdial::inline BITDIAL_ABI::train {
     const Var output =
         network.forward(tape.borrow(batch.images), {.plan = plan, .mode = nn::Mode::evaluation});
     const Tensor<float>& rows = output.value();
-    if (b == 0) logits = Tensor<float>({dataset.size(), rows.extent(1)});
+    if (b == 0) logits = Tensor<float>({images.size(), rows.extent(1)});
     std::ranges::copy(rows.span(),
                       logits.data() + b * loader.options().batch_size * rows.extent(1));
   }

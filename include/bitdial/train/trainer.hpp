@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include <bitdial/data/loader.hpp>
+#include <bitdial/data/prefetch.hpp>
 #include <bitdial/switchable/distillation.hpp>
 #include <bitdial/switchable/switchable_layer.hpp>
 #include <bitdial/train/metrics.hpp>
@@ -27,7 +27,9 @@ struct TrainerOptions {
   Schedule learning_rate = ConstantSchedule{.rate = 0.1F};
   SelfDistillation distillation{};
   data::AugmentOptions augment{};
-  std::uint64_t seed = 1;  ///< of shuffling and augmentation
+  std::uint64_t seed = 1;            ///< of shuffling and augmentation
+  data::PrefetchOptions prefetch{};  ///< threads that prepare batches ahead of the steps
+  bool skip_damaged = false;         ///< leaves out images that cannot be decoded, and counts them
 };
 
 /// What one step did: one entry per plan.
@@ -35,6 +37,7 @@ struct StepReport {
   std::int64_t step = 0;  ///< its number, from 0
   std::int64_t epoch = 0;
   std::int64_t images = 0;
+  std::vector<std::string> damaged{};  ///< what was wrong with images that were left out
   float learning_rate = 0.0F;
   std::vector<float> losses{};
   std::vector<float> accuracies{};  ///< share of correct answers on this batch
@@ -54,15 +57,16 @@ class Trainer {
  public:
   /// `network` must have its private state for `options.plans` (`add_plans`); all references must
   /// outlive the trainer.
-  Trainer(nn::Module& network, const data::Dataset& dataset, Optimizer& optimizer,
+  Trainer(nn::Module& network, const data::ImageSource& images, Optimizer& optimizer,
           TrainerOptions options)
       : network_{&network},
         optimizer_{&optimizer},
         options_{std::move(options)},
-        loader_{dataset,
-                {.batch_size = options_.batch_size,
-                 .augment = options_.augment,
-                 .seed = options_.seed}} {
+        loader_{data::BatchLoader(images, {.batch_size = options_.batch_size,
+                                           .augment = options_.augment,
+                                           .seed = options_.seed,
+                                           .skip_damaged = options_.skip_damaged}),
+                options_.prefetch} {
     if (options_.plans.empty()) throw ConfigError("trainer: expected at least one plan, got none");
     if (options_.epochs < 0) {
       throw ConfigError(concat("trainer: expected epochs >= 0, got ", options_.epochs));
@@ -75,7 +79,7 @@ class Trainer {
   }
 
   [[nodiscard]] std::int64_t steps_per_epoch() const noexcept {
-    return loader_.batches_per_epoch();
+    return loader_.loader().batches_per_epoch();
   }
   [[nodiscard]] std::int64_t total_steps() const noexcept {
     return options_.epochs * steps_per_epoch();
@@ -100,8 +104,9 @@ class Trainer {
     StepReport report{.step = position_,
                       .epoch = position_ / steps_per_epoch(),
                       .learning_rate = options_.learning_rate(position_)};
-    loader_.load(report.epoch, position_ % steps_per_epoch(), batch_);
-    report.images = batch_.size();
+    batch_ = &loader_.get(report.epoch, position_ % steps_per_epoch());
+    report.images = batch_->size();
+    report.damaged = batch_->damaged;
     nn::zero_gradients(*network_);
     if (options_.distillation.teacher == Teacher::ensemble) {
       step_with_ensemble(report);
@@ -133,7 +138,7 @@ class Trainer {
   }
 
   [[nodiscard]] Var forward(Tape& tape, const PrecisionPlan& plan) {
-    return network_->forward(tape.borrow(batch_.images),
+    return network_->forward(tape.borrow(batch_->images),
                              {.plan = plan, .mode = nn::Mode::training});
   }
 
@@ -172,8 +177,8 @@ class Trainer {
 
   void learn(Tape& tape, Var logits, const Tensor<float>* teacher, const PrecisionPlan& plan,
              StepReport& report) {
-    const std::int64_t correct = top_k_correct(logits.value().view(), batch_.labels, 1);
-    const Var loss = switch_loss(logits, batch_.labels, teacher, options_.distillation);
+    const std::int64_t correct = top_k_correct(logits.value().view(), batch_->labels, 1);
+    const Var loss = switch_loss(logits, batch_->labels, teacher, options_.distillation);
     const float value = loss.value()[0];
     if (!std::isfinite(value)) throw Error(divergence(plan, value, report.step));
     tape.backward(loss);
@@ -200,8 +205,8 @@ class Trainer {
   nn::Module* network_;
   Optimizer* optimizer_;
   TrainerOptions options_;
-  data::BatchLoader loader_;
-  data::Batch batch_;
+  data::PrefetchingLoader loader_;
+  const data::Batch* batch_ = nullptr;  // of the step in work
   std::int64_t position_ = 0;
 };
 
