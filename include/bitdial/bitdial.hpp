@@ -97,6 +97,7 @@
 #include <bitdial/ops/matrix_view.hpp>
 #include <bitdial/ops/pooling.hpp>
 #include <bitdial/ops/qgemm.hpp>
+#include <bitdial/ops/qgemm_lookup.hpp>
 #include <bitdial/ops/window.hpp>
 #include <bitdial/quant/bit_layout.hpp>
 #include <bitdial/quant/grid.hpp>

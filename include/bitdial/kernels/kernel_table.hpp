@@ -83,6 +83,42 @@ struct GemmPlanesTile {
   std::int64_t c_stride = 0;
 };
 
+/// Operands of subset_sums: tables[16 g + e] = sum of codes[4 g + i] over the bits i that are set
+/// in e, for every group g of four codes; codes past `count` are zero.
+///
+/// Whole blocks of 16 codes are written: 64 * ceil(count / 16) bytes.
+struct SubsetSums {
+  const std::uint8_t* codes = nullptr;  ///< 0 .. 63
+  std::int64_t count = 0;
+  std::uint8_t* tables = nullptr;
+};
+
+/// Operands of the look-up tile: C[r][j] = sum_k u[r][k] * q[k][j] for unsigned codes u (A) and q
+/// (B), exact in int32 as long as the sum is. Four bits of a weight plane are the index of the sum
+/// of the four codes that they select (T-MAC, 2407.00088), so a look-up does four products.
+///
+/// A row of A is `segments` runs of `blocks` blocks of 16 codes, given as the tables of
+/// `subset_sums`, 64 bytes a block. Runs may overlap: with the tables of an image, the rows of a
+/// convolution's window are such runs, and no table is built twice. Where the four weights of a
+/// group are zero its table may be anything that starts with 0: room for whole blocks. B is
+/// [planes][segments][ceil(blocks / 2)][table cols / 16][4][16] bytes, most significant plane
+/// first; byte [p][s][h][v][g][i] holds in its low half the weights of group g of block 2 h and in
+/// its high half those of block 2 h + 1, for column 16 v + i / 2 + 8 * (i % 2).
+struct GemmLookupTile {
+  std::int64_t rows = 0;
+  std::int64_t cols = 0;
+  int bits = 5;  ///< 1 .. 5: codes u are below 2^bits
+  std::int64_t planes = 1;
+  std::int64_t blocks = 0;  ///< ceil(codes of a segment / 16)
+  std::int64_t segments = 1;
+  const std::uint8_t* a = nullptr;
+  std::int64_t a_stride = 0;        ///< bytes between rows of A
+  std::int64_t segment_stride = 0;  ///< bytes between segments
+  const std::uint8_t* b = nullptr;
+  std::int32_t* c = nullptr;  ///< rows x table cols; columns from `cols` on may be overwritten
+  std::int64_t c_stride = 0;
+};
+
 /// Operands of quantize: code = min(round_half_even(clamp(x, 0, clip) * inverse_step), max_code).
 ///
 /// The product is rounded to float before it is rounded to an integer. NaN gives code 0, +infinity
@@ -139,6 +175,9 @@ struct KernelTable {
   TileKernel<GemmTile<float>> gemm_f32;
   TileKernel<GemmU8S8Tile> gemm_u8s8;
   TileKernel<GemmPlanesTile> gemm_planes;
+  TileKernel<GemmLookupTile> gemm_lookup;  ///< cols is a multiple of 16
+
+  void (*subset_sums)(const SubsetSums&) noexcept = nullptr;
 
   void (*depthwise_taps)(const DepthwiseTaps<float>&) noexcept = nullptr;
   void (*depthwise_weight_sums)(const DepthwiseWeightSums<float>&) noexcept = nullptr;

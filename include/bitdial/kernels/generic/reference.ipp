@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The meaning of every kernel, in portable C++. The including namespace defines the tile shapes:
-//   f32_rows, f32_cols, u8s8_rows, u8s8_cols, planes_rows, planes_cols.
+//   f32_rows, f32_cols, u8s8_rows, u8s8_cols, planes_rows, planes_cols,
+//   lookup_rows, lookup_cols.
 
 inline void gemm_f32(const GemmTile<float>& t) noexcept {
   for (std::int64_t r = 0; r < t.rows; ++r) {
@@ -51,6 +52,29 @@ inline void gemm_planes(const GemmPlanesTile& t) noexcept {
         }
       }
       t.c[r * t.c_stride + j] = static_cast<std::int32_t>(sum);
+    }
+  }
+}
+
+inline void gemm_lookup(const GemmLookupTile& t) noexcept {
+  const std::int64_t segment_bytes = (t.blocks + 1) / 2 * lookup_cols * 4;
+  for (std::int64_t r = 0; r < t.rows; ++r) {
+    std::int32_t* const c = t.c + r * t.c_stride;
+    std::fill_n(c, lookup_cols, 0);
+    const std::uint8_t* b = t.b;
+    for (std::int64_t p = 0; p < t.planes; ++p) {
+      for (std::int64_t j = 0; j < lookup_cols; ++j) c[j] *= 2;
+      for (std::int64_t s = 0; s < t.segments; ++s, b += segment_bytes) {
+        const std::uint8_t* const tables = t.a + r * t.a_stride + s * t.segment_stride;
+        for (std::int64_t group = 0; group < 4 * t.blocks; ++group) {
+          const std::int64_t block = group / 4;
+          const std::uint8_t* const bytes = b + block / 2 * lookup_cols * 4 + group % 4 * 16;
+          for (std::int64_t j = 0; j < lookup_cols; ++j) {
+            const int both = bytes[j / 16 * 64 + j % 8 * 2 + j / 8 % 2];
+            c[j] += tables[group * 16 + (block % 2 == 0 ? both & 15 : both >> 4)];
+          }
+        }
+      }
     }
   }
 }

@@ -15,6 +15,7 @@ namespace bitdial::inline BITDIAL_ABI::kernels::scalar {
 inline constexpr std::int64_t f32_rows = 4, f32_cols = 8;
 inline constexpr std::int64_t u8s8_rows = 4, u8s8_cols = 8;
 inline constexpr std::int64_t planes_rows = 4, planes_cols = 4;
+inline constexpr std::int64_t lookup_rows = 2, lookup_cols = 16;
 
 #include <bitdial/kernels/generic/depthwise_reference.ipp>
 #include <bitdial/kernels/generic/reference.ipp>
@@ -106,6 +107,24 @@ inline std::uint64_t sum_codes(const std::uint8_t* codes, std::int64_t count) no
   return sum;
 }
 
+/// Each code doubles the table: the second half is the first plus the code.
+inline void subset_sums_group(const std::uint8_t* codes, std::int64_t count,
+                              std::uint8_t* table) noexcept {
+  table[0] = 0;
+  for (int i = 0; i < 4; ++i) {
+    const int code = i < count ? codes[i] : 0;
+    for (int e = 0; e < 1 << i; ++e)
+      table[(1 << i) + e] = static_cast<std::uint8_t>(table[e] + code);
+  }
+}
+
+inline void subset_sums(const SubsetSums& s) noexcept {
+  const std::int64_t groups = (s.count + 15) / 16 * 4;
+  for (std::int64_t g = 0; g < groups; ++g) {
+    subset_sums_group(s.codes + g * 4, s.count - g * 4, s.tables + g * 16);
+  }
+}
+
 inline bool supported() noexcept {
   return true;
 }
@@ -116,6 +135,8 @@ inline constexpr KernelTable table = {
     .gemm_f32 = {f32_rows, f32_cols, gemm_f32},
     .gemm_u8s8 = {u8s8_rows, u8s8_cols, gemm_u8s8},
     .gemm_planes = {planes_rows, planes_cols, gemm_planes},
+    .gemm_lookup = {lookup_rows, lookup_cols, gemm_lookup},
+    .subset_sums = subset_sums,
     .depthwise_taps = depthwise_taps<float>,
     .depthwise_weight_sums = depthwise_weight_sums<float>,
     .dot_bits = dot_bits,

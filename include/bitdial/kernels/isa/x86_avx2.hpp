@@ -157,6 +157,61 @@ inline Bits add_code_sums(Bits sum, const std::uint8_t* p) noexcept {
   return _mm256_add_epi64(sum, _mm256_sad_epu8(load_256(p), Bits{}));
 }
 
+/// Look-ups in 16-entry tables of bytes, another table for each 16 bytes of a vector.
+using Bytes = __m256i;
+inline constexpr std::int64_t byte_lanes = 32;
+inline constexpr int lookup_rows = 4, lookup_vectors = 1;
+
+inline Bytes load_bytes(const std::uint8_t* p) noexcept {
+  return load_256(p);
+}
+inline void store_bytes(std::uint8_t* p, Bytes v) noexcept {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v);
+}
+inline Bytes broadcast_block(const std::uint8_t* p) noexcept {
+  return _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+}
+inline Bytes look_up(Bytes table, Bytes index) noexcept {
+  return _mm256_shuffle_epi8(table, index);
+}
+inline Bytes low_nibbles(Bytes v) noexcept {
+  return _mm256_and_si256(v, _mm256_set1_epi8(15));
+}
+inline Bytes high_nibbles(Bytes v) noexcept {
+  return _mm256_and_si256(_mm256_srli_epi16(v, 4), _mm256_set1_epi8(15));
+}
+inline Bytes add_u8(Bytes a, Bytes b) noexcept {
+  return _mm256_add_epi8(a, b);
+}
+inline Bytes add_u16(Bytes a, Bytes b) noexcept {
+  return _mm256_add_epi16(a, b);
+}
+inline Bytes high_bytes(Bytes v) noexcept {
+  return _mm256_srli_epi16(v, 8);
+}
+inline Bytes low_bytes_sum(Bytes both, Bytes high) noexcept {
+  return _mm256_sub_epi16(both, _mm256_slli_epi16(high, 8));
+}
+struct LookupSums {
+  __m256i low, high;
+};
+inline LookupSums widen_lookup_sums(Bytes low, Bytes high) noexcept {
+  const __m256i sums = _mm256_add_epi16(_mm256_permute2x128_si256(low, high, 0x20),
+                                        _mm256_permute2x128_si256(low, high, 0x31));
+  return {_mm256_cvtepu16_epi32(_mm256_castsi256_si128(sums)),
+          _mm256_cvtepu16_epi32(_mm256_extracti128_si256(sums, 1))};
+}
+inline LookupSums load_lookup_sums(const std::int32_t* p) noexcept {
+  return {load_256(p), load_256(p + 8)};
+}
+inline LookupSums add_lookup_sums(LookupSums a, LookupSums b) noexcept {
+  return {_mm256_add_epi32(a.low, b.low), _mm256_add_epi32(a.high, b.high)};
+}
+inline void store_lookup_sums(std::int32_t* p, LookupSums v) noexcept {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v.low);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p + 8), v.high);
+}
+
 struct Codes64 {
   __m256i low, high;
 };
@@ -181,6 +236,7 @@ namespace narrower = scalar;
 #  include <bitdial/kernels/generic/depthwise_f32.ipp>
 #  include <bitdial/kernels/generic/elementwise.ipp>
 #  include <bitdial/kernels/generic/gemm_f32.ipp>
+#  include <bitdial/kernels/generic/gemm_lookup.ipp>
 #  include <bitdial/kernels/generic/gemm_u8s8.ipp>
 
 inline constexpr KernelTable table = [] {
@@ -192,6 +248,8 @@ inline constexpr KernelTable table = [] {
   t.gemm_planes = {planes_rows, planes_cols, gemm_planes};
   t.depthwise_taps = depthwise_taps;
   t.depthwise_weight_sums = depthwise_weight_sums;
+  t.gemm_lookup = {lookup_rows, lookup_cols, gemm_lookup};
+  t.subset_sums = subset_sums;
   t.dot_bits = dot_bits;
   t.quantize = quantize;
   t.requantize = requantize;

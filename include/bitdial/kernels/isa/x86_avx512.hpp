@@ -132,6 +132,59 @@ inline Bits add_code_sums(Bits sum, const std::uint8_t* p) noexcept {
   return _mm512_add_epi64(sum, _mm512_sad_epu8(_mm512_loadu_si512(p), Bits{}));
 }
 
+/// Look-ups in 16-entry tables of bytes, another table for each 16 bytes of a vector.
+using Bytes = __m512i;
+inline constexpr std::int64_t byte_lanes = 64;
+inline constexpr int lookup_rows = 4, lookup_vectors = 2;
+
+inline Bytes load_bytes(const std::uint8_t* p) noexcept {
+  return _mm512_loadu_si512(p);
+}
+inline void store_bytes(std::uint8_t* p, Bytes v) noexcept {
+  _mm512_storeu_si512(p, v);
+}
+inline Bytes broadcast_block(const std::uint8_t* p) noexcept {
+  return _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+}
+inline Bytes look_up(Bytes table, Bytes index) noexcept {
+  return _mm512_shuffle_epi8(table, index);
+}
+inline Bytes low_nibbles(Bytes v) noexcept {
+  return _mm512_and_si512(v, _mm512_set1_epi8(15));
+}
+inline Bytes high_nibbles(Bytes v) noexcept {
+  return _mm512_and_si512(_mm512_srli_epi16(v, 4), _mm512_set1_epi8(15));
+}
+inline Bytes add_u8(Bytes a, Bytes b) noexcept {
+  return _mm512_add_epi8(a, b);
+}
+inline Bytes add_u16(Bytes a, Bytes b) noexcept {
+  return _mm512_add_epi16(a, b);
+}
+inline Bytes high_bytes(Bytes v) noexcept {
+  return _mm512_srli_epi16(v, 8);
+}
+inline Bytes low_bytes_sum(Bytes both, Bytes high) noexcept {
+  return _mm512_sub_epi16(both, _mm512_slli_epi16(high, 8));
+}
+using LookupSums = __m512i;
+inline LookupSums widen_lookup_sums(Bytes low, Bytes high) noexcept {
+  const __m512i pairs = _mm512_add_epi16(_mm512_shuffle_i64x2(low, high, 0x44),
+                                         _mm512_shuffle_i64x2(low, high, 0xee));
+  const __m512i sums = _mm512_add_epi16(_mm512_shuffle_i64x2(pairs, pairs, 0x88),
+                                        _mm512_shuffle_i64x2(pairs, pairs, 0xdd));
+  return _mm512_cvtepu16_epi32(_mm512_castsi512_si256(sums));
+}
+inline LookupSums load_lookup_sums(const std::int32_t* p) noexcept {
+  return _mm512_loadu_si512(p);
+}
+inline LookupSums add_lookup_sums(LookupSums a, LookupSums b) noexcept {
+  return _mm512_add_epi32(a, b);
+}
+inline void store_lookup_sums(std::int32_t* p, LookupSums v) noexcept {
+  _mm512_storeu_si512(p, v);
+}
+
 using Codes64 = __m512i;
 inline Codes64 load_codes64(const std::uint8_t* p) noexcept {
   return _mm512_loadu_si512(p);
@@ -148,6 +201,7 @@ namespace narrower = avx2;
 #  include <bitdial/kernels/generic/depthwise_f32.ipp>
 #  include <bitdial/kernels/generic/elementwise.ipp>
 #  include <bitdial/kernels/generic/gemm_f32.ipp>
+#  include <bitdial/kernels/generic/gemm_lookup.ipp>
 #  include <bitdial/kernels/generic/gemm_u8s8.ipp>
 
 inline constexpr KernelTable table = [] {
@@ -159,6 +213,8 @@ inline constexpr KernelTable table = [] {
   t.gemm_planes = {planes_rows, planes_cols, gemm_planes};
   t.depthwise_taps = depthwise_taps;
   t.depthwise_weight_sums = depthwise_weight_sums;
+  t.gemm_lookup = {lookup_rows, lookup_cols, gemm_lookup};
+  t.subset_sums = subset_sums;
   t.dot_bits = dot_bits;
   t.quantize = quantize;
   t.requantize = requantize;
