@@ -23,16 +23,43 @@ using NetworkPtr = std::unique_ptr<bitdial::nn::Sequential>;
 struct NetworkCase {
   std::string_view name;
   bitdial::Shape image;  ///< [H, W, C]
-  NetworkPtr (*build)();
+  int classes = 0;
+  NetworkPtr (*build)(bitdial::Precision first_and_last);
 };
 
+inline constexpr bitdial::Precision eight_bits{.w = 8, .a = 8};
+
+[[nodiscard]] inline NetworkPtr build_resnet20(bitdial::Precision first_and_last) {
+  return bitdial::models::resnet_cifar<Widths>({.depth = 20, .first_and_last = first_and_last});
+}
+
+/// What `bench_models` runs.
 inline const std::vector<NetworkCase>& inference_networks() {
-  namespace models = bitdial::models;
+  using bitdial::models::resnet_imagenet;
   static const std::vector<NetworkCase> all{
-      {"resnet20@32", {32, 32, 3}, [] { return models::resnet_cifar<Widths>({.depth = 20}); }},
+      {"resnet20@32", {32, 32, 3}, 10, build_resnet20},
       {"resnet18@224",
        {224, 224, 3},
-       [] { return models::resnet_imagenet<Widths>({.depth = 18}); }},
+       1000,
+       [](bitdial::Precision edges) {
+         return resnet_imagenet<Widths>({.depth = 18, .first_and_last = edges});
+       }},
+  };
+  return all;
+}
+
+/// What `bench_training` trains.
+inline const std::vector<NetworkCase>& training_networks() {
+  using bitdial::models::resnet_imagenet, bitdial::models::ResNetStem;
+  static const std::vector<NetworkCase> all{
+      {"resnet20@32", {32, 32, 3}, 10, build_resnet20},
+      {"resnet18@64",
+       {64, 64, 3},
+       200,
+       [](bitdial::Precision edges) {
+         return resnet_imagenet<Widths>(
+             {.depth = 18, .stem = ResNetStem::conv3, .classes = 200, .first_and_last = edges});
+       }},
   };
   return all;
 }
@@ -72,7 +99,7 @@ struct RandomModel {
 
 [[nodiscard]] inline RandomModel random_model(const NetworkCase& chosen,
                                               const std::vector<bitdial::PrecisionPlan>& plans) {
-  const NetworkPtr network = chosen.build();
+  const NetworkPtr network = chosen.build(eight_bits);
   bitdial::nn::initialize(*network, 1);
   bitdial::add_plans(*network, plans);
   bitdial::PackedNetwork packed =

@@ -102,6 +102,11 @@ def inference_networks():
     return {network.name: network for network in built}
 
 
+def training_networks():
+    built = (resnet20(), resnet18(64, small_stem=True, classes=200), mobilenet_v2(64, classes=200))
+    return {network.name: network for network in built}
+
+
 def shapes_of(network):
     """(height, width, channels) of every node's value; the image is the last entry, index -1."""
     shapes = [None] * len(network.nodes) + [network.image]
