@@ -46,6 +46,13 @@ const std::vector<Case> cases = {
     {{2, 8, 8, 3}, 2, Window::square(2, {.stride = 3})},
     {{1, 6, 6, 1}, 1, {.kernel_h = 2, .kernel_w = 3, .stride_h = 2, .stride_w = 1, .padding_w = 1}},
     {{3, 13, 11, 33}, 40, Window::square(3, {.padding = 1})},
+    // Output rows whose whole window is padding.
+    {{1, 2, 9, 3}, 2, Window::square(3, {.padding = 3})},
+    {{2, 2, 3, 3}, 2, Window::square(3, {.padding = 6, .dilation = 2})},
+    // More than one block of rows per image; more weights than fit the cache; a pointwise product.
+    {{1, 70, 40, 3}, 4, Window::square(3, {.padding = 1})},
+    {{2, 3, 3, 700}, 50, Window::square(3, {.padding = 1})},
+    {{3, 5, 7, 33}, 35, Window::square(1)},
 };
 
 // The definition, one multiplication after the other: calls f(index of y, of x, of w).

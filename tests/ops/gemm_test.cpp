@@ -231,6 +231,39 @@ TEST_CASE("callbacks deliver the blocks; B may be packed once; same bits as gemm
   }
 }
 
+TEST_CASE("A in memory, in any layout, gives the bits of a packed A") {
+  const Extents e{29, 300, 37};
+  const auto b_values = numbers<float>(e.k * e.n, 21);
+  const MatrixView<const float> b(b_values.data(), e.k, e.n);
+  const PackedB<float> packed(b);
+  // Row-major and column-major, with strides that share cache sets (512) and that do not.
+  for (const std::int64_t stride : {301, 512}) {
+    const auto a_values = numbers<float>(e.k * 512, 20);
+    const MatrixView<const float> rows(a_values.data(), e.m, e.k, stride);
+    const MatrixView<const float> columns(a_values.data(), e.m, e.k, 1, stride);
+    for (const MatrixView<const float>& a : {rows, columns}) {
+      std::vector<float> expected(static_cast<std::size_t>(e.m * e.n));
+      gemm_packed(
+          [&](std::int64_t row0, std::int64_t k0, MatrixView<float> panel) {
+            for (std::int64_t i = 0; i < panel.rows; ++i) {
+              for (std::int64_t k = 0; k < panel.cols; ++k) panel(i, k) = a(row0 + i, k0 + k);
+            }
+          },
+          packed, MatrixView<float>(expected.data(), e.m, e.n));
+      std::vector<float> whole(expected.size()), prepacked(expected.size());
+      gemm(a, b, MatrixView<float>(whole.data(), e.m, e.n));
+      gemm(a, packed, MatrixView<float>(prepacked.data(), e.m, e.n));
+      CHECK(whole == expected);
+      CHECK(prepacked == expected);
+    }
+  }
+  std::vector<float> c(static_cast<std::size_t>(e.m * e.n));
+  const MatrixView<const float> narrow(b_values.data(), e.m, 3);
+  CHECK_THROWS_WITH_AS(gemm(narrow, packed, MatrixView<float>(c.data(), e.m, e.n)),
+                       "gemm: a [29, 3] times b [300, 37] does not give c [29, 37]",
+                       bitdial::ShapeError);
+}
+
 TEST_CASE("a split of the rows or columns of C changes no bit") {
   const Extents e{31, 45, 530};
   const auto a_values = numbers<float>(e.m * e.k, 10);

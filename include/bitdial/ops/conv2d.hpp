@@ -3,14 +3,13 @@
 #pragma once
 
 #include <algorithm>
-#include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <numeric>
 #include <type_traits>
 
 #include <bitdial/core/parallel.hpp>
 #include <bitdial/ops/detail/check.hpp>
+#include <bitdial/ops/detail/direct_conv.hpp>
 #include <bitdial/ops/detail/elementwise.hpp>
 #include <bitdial/ops/detail/patches.hpp>
 #include <bitdial/ops/gemm.hpp>
@@ -108,22 +107,44 @@ struct InputPhase {
   [[nodiscard]] bool empty() const noexcept { return axis.taps == 0 || axis.outputs == 0; }
 };
 
-/// Adds the pixels `begin` .. `end` of one phase, in `sums` [pixels, channels], to dx.
-template <class T>
-void scatter_add(TensorView<T> dx, const T* sums, const PatchGrid& grid, std::int64_t begin,
-                 std::int64_t end, const Window& window, std::int64_t phase_h,
-                 std::int64_t phase_w) {
-  const std::int64_t channels = dx.extent(3);
-  for (std::int64_t pixel = begin; pixel < end; ++pixel, sums += channels) {
-    const std::int64_t n = pixel / grid.pixels();
-    const std::int64_t i = pixel % grid.pixels() / grid.w.outputs;
-    const std::int64_t j = pixel % grid.w.outputs;
-    T* const to = dx.data() + ((n * dx.extent(1) + i * window.stride_h + phase_h) * dx.extent(2) +
-                               j * window.stride_w + phase_w) *
-                                  channels;
-    map_span(
-        channels, to, [](T a, T b) { return a + b; }, to, sums);
+/// out(n, i, j) (+)= the window of output pixel (n, i, j) times B [grid.depth(), cols], which
+/// `pack_b` delivers as for `gemm_packed`.
+template <class T, class PackB>
+void window_product(const T* source, std::int64_t images, const PatchGrid& grid, std::int64_t cols,
+                    PackB&& pack_b, const PixelGrid<T>& out, GemmOptions options) {
+  if (!reads_every_pixel_once(grid) || out.pixel != cols) {
+    direct_product(source, images, grid, WholePanels<T>(grid.depth(), cols, pack_b), out, options);
+    return;
   }
+  const PackedB<T> weights(grid.depth(), cols, pack_b);
+  const std::int64_t pixels = images * grid.pixels();
+  const MatrixView<const T> a(source, pixels, grid.channels);
+  const MatrixView<T> c(out.data, pixels, cols);
+  parallel_for(pixels, conv2d_pixel_grain, [&](std::int64_t begin, std::int64_t end) {
+    gemm(a.block(begin, 0, end - begin, a.cols), weights, c.block(begin, 0, end - begin, cols),
+         options);
+  });
+}
+
+/// The partial sum of one chunk of images: see `conv2d_backward_weight`.
+template <class T>
+void weight_sums(T* sums, const T* dy, const T* source, const PatchGrid& grid, std::int64_t out,
+                 std::int64_t begin, std::int64_t end) {
+  // Read in place, a block of output rows adds to all sums in memory: that must not cost more than
+  // its products.
+  const std::int64_t block_pixels = RowBlocks::of<T>(grid).rows * grid.w.outputs;
+  const std::int64_t sums_bytes = out * grid.depth() * static_cast<std::int64_t>(sizeof(T));
+  if (block_pixels >= 256 || sums_bytes <= 512 << 10) {
+    direct_weight_sums(sums, dy, source, grid, out, begin, end);
+    return;
+  }
+  const std::int64_t pixel0 = begin * grid.pixels();
+  const std::int64_t pixels = (end - begin) * grid.pixels();
+  const auto pack_patches = [&](std::int64_t k0, std::int64_t col0, MatrixView<T> panel) {
+    gather_patches(source, grid, pixel0 + k0, col0, panel);
+  };
+  gemm_packed_cols(MatrixView<const T>(dy + pixel0 * out, pixels, out).transposed(), pack_patches,
+                   MatrixView<T>(sums, out, grid.depth()));
 }
 
 }  // namespace detail
@@ -133,9 +154,10 @@ void scatter_add(TensorView<T> dx, const T* sums, const PatchGrid& grid, std::in
 /// with zeros outside the image.
 ///
 /// Shapes: x [N, H, W, Cin], w [Cout, kh, kw, Cin], y as `conv2d_output_shape`; contiguous.
-/// Each output is one sum in the order of w's elements: exact for integer values while the sum of
-/// magnitudes is at most 2^24 (float). Cost: a matrix product [N OH OW, K] x [K, Cout],
-/// K = kh kw Cin, and one copy of its left side in cache; memory: the weights once more.
+/// Each output is one chain of fused multiply-adds in the order of w's elements, without the kernel
+/// rows outside the image: exact for integer values while the sum of magnitudes is at most 2^24
+/// (float). Cost: N OH OW kh kw Cin Cout multiply-adds, and one copy of x in cache where padding
+/// needs zeros left and right; memory: the weights once more.
 template <class T>
 void conv2d_forward(TensorView<T> y, TensorView<const std::type_identity_t<T>> x,
                     TensorView<const std::type_identity_t<T>> w, const Window& window) {
@@ -144,16 +166,16 @@ void conv2d_forward(TensorView<T> y, TensorView<const std::type_identity_t<T>> x
   detail::require_shape("conv2d", "x", x, x.shape());
   detail::require_shape("conv2d", "weight", w, w.shape());
   const detail::PatchGrid grid = detail::patch_grid(x.shape(), window);
-  const PackedB<T> weights(MatrixView<const T>(w.data(), expected[3], grid.depth()).transposed());
   const std::int64_t out = expected[3];
-  parallel_for(y.size() / out, detail::conv2d_pixel_grain,
-               [&](std::int64_t begin, std::int64_t end) {
-                 gemm_packed(
-                     [&](std::int64_t row0, std::int64_t k0, MatrixView<T> panel) {
-                       detail::gather_patches(x.data(), grid, begin + row0, k0, panel);
-                     },
-                     weights, MatrixView<T>(y.data() + begin * out, end - begin, out));
-               });
+  const MatrixView<const T> rows_of_w(w.data(), out, grid.depth());
+  detail::window_product(
+      x.data(), expected[0], grid, out,
+      [rows_of_w](std::int64_t k0, std::int64_t col0, MatrixView<T> panel) {
+        detail::copy_block(rows_of_w.block(col0, k0, panel.cols, panel.rows).transposed(), panel);
+      },
+      detail::PixelGrid<T>{y.data(), y.size() / std::max<std::int64_t>(expected[0], 1),
+                           expected[2] * out, out},
+      {.accumulate = false});
 }
 
 /// dx[n, h, w, i] += sum over the outputs and taps that read x[n, h, w, i] of dy w.
@@ -169,7 +191,6 @@ void conv2d_backward_input(TensorView<T> dx, TensorView<const std::type_identity
   detail::require_shape("conv2d_backward_input", "weight", w, w.shape());
   const std::int64_t in = dx.extent(3);
   const std::int64_t out = expected[3];
-  const bool dense = window.stride_h == 1 && window.stride_w == 1;
   for (std::int64_t phase_h = 0; phase_h < window.stride_h; ++phase_h) {
     const detail::InputPhase h(phase_h, dx.extent(1), expected[1], window.kernel_h, window.stride_h,
                                window.padding_h, window.dilation_h);
@@ -179,43 +200,32 @@ void conv2d_backward_input(TensorView<T> dx, TensorView<const std::type_identity
       if (h.empty() || v.empty()) continue;
       const detail::PatchGrid grid{.h = h.axis, .w = v.axis, .channels = out};
       // Row (th, tw, o) of the right side is w[o, tap(th), tap(tw), :].
-      const PackedB<T> weights(
-          grid.depth(), in, [&](std::int64_t k0, std::int64_t col0, MatrixView<T> panel) {
-            for (std::int64_t r = 0; r < panel.rows; ++r) {
-              const std::int64_t o = (k0 + r) % out;
-              const std::int64_t tap = (k0 + r) / out;
-              const std::int64_t kh = h.tap(tap / v.axis.taps);
-              const std::int64_t kw = v.tap(tap % v.axis.taps);
-              const std::int64_t row = (o * window.kernel_h + kh) * window.kernel_w + kw;
-              std::copy_n(w.data() + row * in + col0, panel.cols, panel.row(r));
-            }
-          });
-      parallel_for(
-          dx.extent(0) * grid.pixels(), detail::conv2d_pixel_grain,
-          [&](std::int64_t begin, std::int64_t end) {
-            const auto pack_patches = [&](std::int64_t row0, std::int64_t k0, MatrixView<T> panel) {
-              detail::gather_patches(dy.data(), grid, begin + row0, k0, panel);
-            };
-            if (dense) {
-              gemm_packed(pack_patches, weights,
-                          MatrixView<T>(dx.data() + begin * in, end - begin, in),
-                          {.accumulate = true});
-              return;
-            }
-            const auto sums =
-                std::make_unique_for_overwrite<T[]>(static_cast<std::size_t>((end - begin) * in));
-            gemm_packed(pack_patches, weights, MatrixView<T>(sums.get(), end - begin, in));
-            detail::scatter_add(dx, sums.get(), grid, begin, end, window, phase_h, phase_w);
-          });
+      const auto pack_weights = [&](std::int64_t k0, std::int64_t col0, MatrixView<T> panel) {
+        for (std::int64_t r = 0; r < panel.rows; ++r) {
+          const std::int64_t o = (k0 + r) % out;
+          const std::int64_t tap = (k0 + r) / out;
+          const std::int64_t kh = h.tap(tap / v.axis.taps);
+          const std::int64_t kw = v.tap(tap % v.axis.taps);
+          const std::int64_t row = (o * window.kernel_h + kh) * window.kernel_w + kw;
+          std::copy_n(w.data() + row * in + col0, panel.cols, panel.row(r));
+        }
+      };
+      const std::int64_t row_size = dx.extent(2) * in;
+      detail::window_product(dy.data(), dx.extent(0), grid, in, pack_weights,
+                             detail::PixelGrid<T>{dx.data() + phase_h * row_size + phase_w * in,
+                                                  dx.extent(1) * row_size,
+                                                  window.stride_h * row_size, window.stride_w * in},
+                             {.accumulate = true});
     }
   }
 }
 
 /// dw[o, kh, kw, i] += sum over images and outputs of dy[n, oh, ow, o] x[n, the tap's pixel, i].
 ///
-/// Shapes as in `conv2d_forward`. At most 16 chunks of images have a partial sum each, added in
-/// order: the same bits for every thread count. Memory: 17 times the weights, at most 64 MiB or
-/// three times the weights (float).
+/// Shapes as in `conv2d_forward`. Up to 16 chunks of images, a power of two, have a partial sum
+/// each, a chain over images and outputs in ascending order; they are added in order: the same bits
+/// for every thread count. Memory: 16 times the weights, at most 64 MiB or twice the weights
+/// (float), from the thread's cached blocks.
 template <class T>
 void conv2d_backward_weight(TensorView<T> dw, TensorView<const std::type_identity_t<T>> dy,
                             TensorView<const std::type_identity_t<T>> x, const Window& window) {
@@ -226,34 +236,20 @@ void conv2d_backward_weight(TensorView<T> dw, TensorView<const std::type_identit
   const detail::PatchGrid grid = detail::patch_grid(x.shape(), window);
   const std::int64_t images = expected[0];
   if (images == 0) return;
-  const std::int64_t out = expected[3];
-  const std::int64_t depth = grid.depth();
-  const std::int64_t wanted =
-      std::min(detail::conv2d_max_partials,
-               std::max(std::int64_t{2}, detail::conv2d_partial_elements / dw.size()));
-  const std::int64_t grain = (images + wanted - 1) / wanted;
-  const std::int64_t chunks = (images + grain - 1) / grain;
-  const auto partial =
-      std::make_unique_for_overwrite<T[]>(static_cast<std::size_t>(chunks * dw.size()));
+  // Few, and a power of two: equal work for two threads.
+  std::int64_t chunks = detail::conv2d_max_partials;
+  while (chunks > 2 && chunks * dw.size() > detail::conv2d_partial_elements) chunks /= 2;
+  const std::int64_t grain = (images + chunks - 1) / chunks;
+  chunks = (images + grain - 1) / grain;
+  Tensor<T> partial({chunks, dw.size()}, Uninitialized{});
   parallel_for(images, grain, [&](std::int64_t begin, std::int64_t end) {
-    const std::int64_t pixel0 = begin * grid.pixels();
-    gemm_packed((end - begin) * grid.pixels(),
-                [&](std::int64_t row0, std::int64_t k0, MatrixView<T> panel) {
-                  const T* const from = dy.data() + (pixel0 + k0) * out + row0;
-                  for (std::int64_t r = 0; r < panel.rows; ++r) {
-                    T* const to = panel.row(r);
-                    for (std::int64_t k = 0; k < panel.cols; ++k) to[k] = from[k * out + r];
-                  }
-                },
-                [&](std::int64_t k0, std::int64_t col0, MatrixView<T> panel) {
-                  detail::gather_patches(x.data(), grid, pixel0 + k0, col0, panel);
-                },
-                MatrixView<T>(partial.get() + begin / grain * dw.size(), out, depth));
+    detail::weight_sums(partial.data() + begin / grain * dw.size(), dy.data(), x.data(), grid,
+                        expected[3], begin, end);
   });
   for (std::int64_t chunk = 0; chunk < chunks; ++chunk) {
     detail::map(
         dw.size(), dw.data(), [](T a, T b) { return a + b; }, dw.data(),
-        partial.get() + chunk * dw.size());
+        partial.data() + chunk * dw.size());
   }
 }
 

@@ -43,11 +43,7 @@ struct TapRange {
 };
 
 [[nodiscard]] constexpr TapRange tap_range(const PatchAxis& axis, std::int64_t output) noexcept {
-  const std::int64_t start = output * axis.step + axis.offset;
-  const std::int64_t first =
-      std::clamp(ceil_div(-start, axis.dilation), std::int64_t{0}, axis.taps);
-  const std::int64_t last =
-      std::clamp(ceil_div(axis.source - start, axis.dilation), first, axis.taps);
+  const auto [first, last] = taps_inside(axis, output);
   return {output, output + 1, first, last};
 }
 

@@ -39,6 +39,14 @@ concept PacksCols = std::invocable<F, std::int64_t /*k0*/, std::int64_t /*col0*/
 
 namespace detail {
 
+inline void require_product(const char* function, std::int64_t a_rows, std::int64_t a_cols,
+                            std::int64_t b_rows, std::int64_t b_cols, std::int64_t c_rows,
+                            std::int64_t c_cols) {
+  if (a_cols == b_rows && a_rows == c_rows && b_cols == c_cols) return;
+  throw ShapeError(concat(function, ": a [", a_rows, ", ", a_cols, "] times b [", b_rows, ", ",
+                          b_cols, "] does not give c [", c_rows, ", ", c_cols, "]"));
+}
+
 /// The portable tile for element types without a kernel: each output is summed in ascending k.
 template <class T>
 void gemm_tile(const kernels::GemmTile<T>& t) noexcept {
@@ -188,16 +196,41 @@ template <class T, class PackA>
   };
 }
 
-/// Copies a block into a panel with contiguous rows.
+/// Copies a block into a panel with contiguous rows, in squares that stay in the cache.
 template <class T>
 void copy_block(MatrixView<const T> from, MatrixView<T> to) {
   if (from.col_stride == 1) {
     for (std::int64_t i = 0; i < to.rows; ++i) std::copy_n(from.row(i), to.cols, to.row(i));
     return;
   }
-  for (std::int64_t i = 0; i < to.rows; ++i) {
-    for (std::int64_t j = 0; j < to.cols; ++j) to(i, j) = from(i, j);
+  constexpr std::int64_t square = 16;
+  for (std::int64_t i0 = 0; i0 < to.rows; i0 += square) {
+    const std::int64_t i1 = std::min(i0 + square, to.rows);
+    for (std::int64_t j = 0; j < to.cols; ++j) {
+      const T* const column = from.data + j * from.col_stride;
+      for (std::int64_t i = i0; i < i1; ++i) to.row(i)[j] = column[i * from.row_stride];
+    }
   }
+}
+
+/// Reads A where it lies when its rows or columns are contiguous and do not share cache sets; else
+/// copies each block, so that the same is true of the copy.
+template <class T>
+[[nodiscard]] auto matrix_source(MatrixView<const T> a) {
+  const bool rows = a.col_stride == 1;
+  const bool in_place =
+      (rows && a.row_stride % 256 != 0) || (!rows && a.row_stride == 1 && a.col_stride % 256 != 0);
+  return [=](std::int64_t row0, std::int64_t k0, MatrixView<T> panel) -> MatrixView<const T> {
+    const MatrixView<const T> block = a.block(row0, k0, panel.rows, panel.cols);
+    if (in_place) return block;
+    if (!rows && a.row_stride == 1) {
+      panel = MatrixView<T>(panel.data, panel.cols, panel.rows).transposed();
+      copy_block(block.transposed(), panel.transposed());
+    } else {
+      copy_block(block, panel);
+    }
+    return panel;
+  };
 }
 
 }  // namespace detail
@@ -266,6 +299,19 @@ class PackedB {
   std::int64_t width_ = 1;
 };
 
+namespace detail {
+
+template <class T>
+[[nodiscard]] auto packed_source(const PackedB<T>& b) {
+  return [&b](GemmBlock block, std::int64_t width) {
+    BITDIAL_ASSERT(width == b.panel_cols());
+    static_cast<void>(width);
+    return b.panels(block);
+  };
+}
+
+}  // namespace detail
+
 /// C (+)= A B where callbacks deliver A [m, depth] and B [depth, n] block by block, and
 /// C is [m, n] = [c.rows, c.cols].
 ///
@@ -290,13 +336,28 @@ void gemm_packed(PackA&& pack_a, const PackedB<T>& b, MatrixView<T> c, GemmOptio
     throw ShapeError(concat("gemm_packed: b [", b.depth(), ", ", b.cols(), "] does not give c [",
                             c.rows, ", ", c.cols, "]"));
   }
-  const auto source_b = [&b](detail::GemmBlock block, std::int64_t width) {
-    BITDIAL_ASSERT(width == b.panel_cols());
-    static_cast<void>(width);
-    return b.panels(block);
-  };
   options.table = b.table();
-  detail::gemm_blocked(b.depth(), detail::filling_source<T>(pack_a), source_b, c, options);
+  detail::gemm_blocked(b.depth(), detail::filling_source<T>(pack_a), detail::packed_source(b), c,
+                       options);
+}
+
+/// The same for A [m, depth] in memory, with any strides.
+template <class T, PacksCols<T> PackB>
+void gemm_packed_cols(std::type_identity_t<MatrixView<const T>> a, PackB&& pack_b, MatrixView<T> c,
+                      GemmOptions options = {}) {
+  detail::gemm_blocked(a.cols, detail::matrix_source<T>(a), detail::packing_source<T>(pack_b), c,
+                       options);
+}
+
+/// C (+)= A B for A [m, k] in memory, with any strides, and B packed beforehand. Throws ShapeError
+/// when the extents do not fit.
+template <class T>
+void gemm(std::type_identity_t<MatrixView<const T>> a, const PackedB<T>& b, MatrixView<T> c,
+          GemmOptions options = {}) {
+  detail::require_product("gemm", a.rows, a.cols, b.depth(), b.cols(), c.rows, c.cols);
+  options.table = b.table();
+  detail::gemm_blocked(b.depth(), detail::matrix_source<T>(a), detail::packed_source(b), c,
+                       options);
 }
 
 /// C (+)= A B for A [m, k], B [k, n], C [m, n] with any strides; C overlaps neither operand.
@@ -306,23 +367,11 @@ void gemm_packed(PackA&& pack_a, const PackedB<T>& b, MatrixView<T> c, GemmOptio
 template <class T>
 void gemm(std::type_identity_t<MatrixView<const T>> a, std::type_identity_t<MatrixView<const T>> b,
           MatrixView<T> c, GemmOptions options = {}) {
-  if (a.cols != b.rows || a.rows != c.rows || b.cols != c.cols) {
-    throw ShapeError(concat("gemm: a [", a.rows, ", ", a.cols, "] times b [", b.rows, ", ", b.cols,
-                            "] does not give c [", c.rows, ", ", c.cols, "]"));
-  }
-  // A is read in place when its rows are contiguous and do not share cache sets.
-  const bool in_place = a.col_stride == 1 && a.row_stride % 256 != 0;
-  const auto source_a = [&](std::int64_t row0, std::int64_t k0,
-                            MatrixView<T> panel) -> MatrixView<const T> {
-    const MatrixView<const T> block = a.block(row0, k0, panel.rows, panel.cols);
-    if (in_place) return block;
-    detail::copy_block(block, panel);
-    return panel;
-  };
+  detail::require_product("gemm", a.rows, a.cols, b.rows, b.cols, c.rows, c.cols);
   const auto pack_b = [&](std::int64_t k0, std::int64_t col0, MatrixView<T> panel) {
     detail::copy_block(b.block(k0, col0, panel.rows, panel.cols), panel);
   };
-  detail::gemm_blocked(a.cols, source_a, detail::packing_source<T>(pack_b), c, options);
+  gemm_packed_cols(a, pack_b, c, options);
 }
 
 }  // namespace bitdial::inline BITDIAL_ABI::ops

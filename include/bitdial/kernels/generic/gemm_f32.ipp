@@ -27,11 +27,15 @@ inline void gemm_f32_rows(const GemmTile<float>& t) noexcept {
       unroll<vectors>([&](auto v) __attribute__((always_inline)) { c[r][v] = F32{}; });
     });
   } else if (whole) {
-    for_each_f32(t, c, [&](const float* p, F32& v, std::int64_t)
-                           __attribute__((always_inline)) { v = load_f32(p); });
+    for_each_f32(
+        t, c, [&](const float* p, F32& v, std::int64_t) __attribute__((always_inline)) {
+          v = load_f32(p);
+        });
   } else {
-    for_each_f32(t, c, [&](const float* p, F32& v, std::int64_t count)
-                           __attribute__((always_inline)) { v = load_f32_part(p, count); });
+    for_each_f32(
+        t, c, [&](const float* p, F32& v, std::int64_t count) __attribute__((always_inline)) {
+          v = load_f32_part(p, count);
+        });
   }
   const std::int64_t a_stride = t.a_stride;
   const std::int64_t a_step = t.a_step;
@@ -58,11 +62,14 @@ inline void gemm_f32_rows(const GemmTile<float>& t) noexcept {
     }
   }
   if (whole) {
-    for_each_f32(t, c, [&](float* p, F32 v, std::int64_t)
-                           __attribute__((always_inline)) { store_f32(p, v); });
+    for_each_f32(
+        t,
+        c, [&](float* p, F32 v, std::int64_t) __attribute__((always_inline)) { store_f32(p, v); });
   } else {
-    for_each_f32(t, c, [&](float* p, F32 v, std::int64_t count)
-                           __attribute__((always_inline)) { store_f32_part(p, v, count); });
+    for_each_f32(
+        t, c, [&](float* p, F32 v, std::int64_t count) __attribute__((always_inline)) {
+          store_f32_part(p, v, count);
+        });
   }
 }
 

@@ -23,6 +23,31 @@ struct PatchAxis {
   std::int64_t offset = 0;
 };
 
+[[nodiscard]] constexpr std::int64_t ceil_div(std::int64_t a, std::int64_t b) noexcept {
+  return a >= 0 ? (a + b - 1) / b : -(-a / b);
+}
+
+/// Positions begin .. end - 1.
+struct IndexRange {
+  std::int64_t begin = 0, end = 0;
+};
+
+/// The taps of an axis that lie inside the source for output position i.
+[[nodiscard]] constexpr IndexRange taps_inside(const PatchAxis& axis, std::int64_t i) noexcept {
+  const std::int64_t start = i * axis.step + axis.offset;
+  const std::int64_t begin =
+      std::clamp(ceil_div(-start, axis.dilation), std::int64_t{0}, axis.taps);
+  return {begin, std::clamp(ceil_div(axis.source - start, axis.dilation), begin, axis.taps)};
+}
+
+/// Those of the output positions `of` that find tap t inside the source.
+[[nodiscard]] constexpr IndexRange outputs_inside(const PatchAxis& axis, std::int64_t t,
+                                                  IndexRange of) noexcept {
+  const std::int64_t start = t * axis.dilation + axis.offset;
+  const std::int64_t begin = std::clamp(ceil_div(-start, axis.step), of.begin, of.end);
+  return {begin, std::clamp(ceil_div(axis.source - start, axis.step), begin, of.end)};
+}
+
 /// A matrix with one row per output pixel (n, i, j) and one column per (tap_h, tap_w, channel):
 /// the values that this pixel's window reads of source images [N, H, W, channels].
 struct PatchGrid {
@@ -57,10 +82,6 @@ void copy_runs(const T* from, std::int64_t from_step, std::int64_t length, std::
 template <class T>
 void clear_runs(std::int64_t length, std::int64_t count, T* to, std::int64_t to_step) noexcept {
   for (std::int64_t r = 0; r < count; ++r, to += to_step) std::fill_n(to, length, T{0});
-}
-
-[[nodiscard]] constexpr std::int64_t ceil_div(std::int64_t a, std::int64_t b) noexcept {
-  return a >= 0 ? (a + b - 1) / b : -(-a / b);
 }
 
 /// Elements first .. last - 1 of a run of neighbouring taps, for one output row after the other.
