@@ -4,6 +4,8 @@
 
 #include <bitdial/autodiff/functions.hpp>
 #include <bitdial/autodiff/grad_check.hpp>
+#include <bitdial/autodiff/gradient.hpp>
+#include <bitdial/autodiff/stream.hpp>
 #include <bitdial/autodiff/tape.hpp>
 #include <bitdial/core/aligned_buffer.hpp>
 #include <bitdial/core/assert.hpp>
@@ -86,6 +88,7 @@
 #include <bitdial/ops/activation.hpp>
 #include <bitdial/ops/add.hpp>
 #include <bitdial/ops/batch_norm.hpp>
+#include <bitdial/ops/bit_mask.hpp>
 #include <bitdial/ops/conv2d.hpp>
 #include <bitdial/ops/depthwise_conv2d.hpp>
 #include <bitdial/ops/fake_quantize.hpp>

@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <memory>
+
 #include <bitdial/autodiff/functions.hpp>
 
 using namespace bitdial;
@@ -126,19 +128,100 @@ TEST_CASE("discard frees what no derivative reads, and nothing else") {
   Tape tape;
   const Var x = tape.leaf(Tensor<float>({4}, 2.0F));
   const Var scaled = ad::scale(x, -1.0F);
-  const Var rectified = ad::relu(scaled);  // reads its own result, not its input
+  const Var rectified = ad::relu(scaled);  // keeps a bit per element
   const Var total = ad::add(rectified, rectified);
-  tape.discard(scaled);
-  tape.discard(rectified);
-  tape.discard(x);
+  const Var read_later = ad::scale(x, 3.0F);
+  tape.keep(read_later);
+  for (const Var& v : {scaled, rectified, read_later, x}) tape.discard(v);
   CHECK_THROWS_AS(static_cast<void>(scaled.value()), Error);
-  CHECK(rectified.value()[0] == 0.0F);
+  CHECK_THROWS_AS(static_cast<void>(rectified.value()), Error);
+  CHECK(read_later.value()[0] == 6.0F);
   CHECK(x.value()[0] == 2.0F);
+  CHECK(total.value()[0] == 0.0F);
   const Var loss = ad::softmax_cross_entropy(ad::linear(tape.constant(Tensor<float>({1, 1}, 1.0F)),
                                                         tape.leaf(Tensor<float>({4, 1})), total),
                                              std::vector<std::int32_t>{2});
   tape.backward(loss);
   for (const float g : x.grad().span()) CHECK(g == 0.0F);
+}
+
+namespace {
+
+// A streamed x * factor that counts how many elements it computes.
+Var counted_product(Var x, float factor, Tape::Cost cost, std::int64_t& computed) {
+  return x.tape().record(
+      "product", x.shape(),
+      [read = x.tape().reader(x), factor, &computed](std::int64_t begin, std::int64_t end,
+                                                     float* to) {
+        const float* const from = read(begin, end, to);
+        for (std::int64_t i = 0; i < end - begin; ++i) to[i] = factor * from[i];
+        computed += end - begin;
+      },
+      cost, {x},
+      [x, factor](TensorView<const float> dy) {
+        ops::scale_backward(x.tape().accumulate(x), dy, factor);
+      });
+}
+
+}  // namespace
+
+TEST_CASE("a streamed value is computed by its readers: each of them, or the first") {
+  Tape tape;
+  const Var x = tape.leaf(Tensor<float>({5, 3}, 2.0F));
+  std::int64_t computed = 0;
+  const Var small = counted_product(x, 3.0F, Tape::Cost::small, computed);
+  CHECK(computed == 0);
+  CHECK(tape.is_streamed(small));
+  CHECK(tape.live_elements() == 15);
+  const Reader<float> read = tape.reader(small);
+  tape.discard(small);  // the reader still reads
+  CHECK(read.all().view().span()[14] == 6.0F);
+  CHECK(read.all().view().span()[0] == 6.0F);
+  CHECK(computed == 30);
+  CHECK_THROWS_AS(static_cast<void>(small.value()), Error);
+
+  computed = 0;
+  const Var large = counted_product(x, 4.0F, Tape::Cost::large, computed);
+  CHECK(tape.read_once(large).all().view().span()[1] == 8.0F);
+  CHECK(tape.is_streamed(large));
+  CHECK(tape.reader(large).is_stored());
+  CHECK(large.value()[2] == 8.0F);
+  CHECK(computed == 30);
+}
+
+TEST_CASE("a stream that nobody read runs before its derivative") {
+  Tape tape;
+  const Var x = tape.leaf(Tensor<float>({3}, 1.0F));
+  std::int64_t computed = 0;
+  const Var y = counted_product(x, 2.0F, Tape::Cost::small, computed);
+  const Var z = tape.record("zero", Tensor<float>({1}), {y}, [y](TensorView<const float> dy) {
+    for (float& g : y.tape().accumulate(y).span()) g += dy.data()[0];
+  });
+  tape.discard(y);
+  tape.backward(z);
+  CHECK(computed == 3);
+  CHECK(x.grad()[1] == 2.0F);
+}
+
+TEST_CASE("a given gradient is taken over, the next one is added") {
+  Tape tape;
+  const Var x = tape.leaf(Tensor<float>({200}, 1.0F));
+  const auto mask = std::make_shared<ops::BitMask>(200);
+  Tensor<float> chosen({200});
+  chosen[150] = 1.0F;
+  mask->write(0, 200, chosen.data(), [](float v) { return v > 0.0F; });
+  const float* memory = nullptr;
+  const Var y = tape.record("two paths", Tensor<float>({1}), {x}, [&](TensorView<const float>) {
+    Tensor<float> first({200}, 5.0F);
+    memory = first.data();
+    Gradient masked{std::move(first)};
+    masked.gate(mask);
+    tape.give(x, std::move(masked));
+    tape.give(x, Gradient{Tensor<float>({200}, 0.25F)});
+  });
+  tape.backward(y);
+  CHECK(x.grad().data() == memory);
+  for (std::int64_t i = 0; i < 200; ++i) REQUIRE(x.grad()[i] == (i == 150 ? 5.25F : 0.25F));
 }
 
 TEST_CASE("without gradients nothing is recorded for backward") {

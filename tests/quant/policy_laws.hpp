@@ -279,6 +279,30 @@ std::string differentiable(const P& policy, int bits) {
   return differentiable_at(policy, bits, x);
 }
 
+/// A declared gate is the derivative: 1 inside, 0 outside and for NaN; everywhere for the identity,
+/// which at 32 bits is the map itself.
+template <class P>
+std::string gated(const P& policy, int bits) {
+  const Quantizer<P> quantizer{policy};
+  const auto gate = quantizer.gate(bits);
+  if (!gate) return {};
+  std::vector<float> x = sample(600);
+  for (const float edge : {gate->low, gate->high, -1.0F, 0.0F, 1.0F}) {
+    if (std::isfinite(edge)) x.push_back(edge);
+  }
+  std::vector<float> dy(x.size());
+  for (std::size_t i = 0; i < dy.size(); ++i) dy[i] = static_cast<float>(i) + 1.0F;
+  std::vector<float> dx(x.size());
+  quantizer.backward(x, dy, bits, dx);
+  std::vector<float> y = x;
+  if (bits == bitdial::real_valued_bits) quantizer.fake_quantize(x, bits, y);
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    if (dx[i] != (gate->passes(x[i]) ? dy[i] : 0.0F)) return concat("gradient at ", x[i]);
+    if (gate->passes_all() && y[i] != x[i]) return concat(x[i], " becomes ", y[i]);
+  }
+  return {};
+}
+
 /// At 32 bits the quantizer is its own surrogate.
 template <class P>
 std::string real_path(const P& policy) {

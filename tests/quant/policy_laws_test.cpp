@@ -92,6 +92,11 @@ TEST_CASE("backward is the derivative of the surrogate") {
   for_each_policy([](const auto& policy) { CHECK(laws::differentiable(policy, 32) == ""); });
 }
 
+TEST_CASE("a gate is the derivative") {
+  for_each_width([](const auto& policy, int bits) { CHECK(laws::gated(policy, bits) == ""); });
+  for_each_policy([](const auto& policy) { CHECK(laws::gated(policy, 32) == ""); });
+}
+
 TEST_CASE("32 bits are the surrogate itself") {
   for_each_policy([](const auto& policy) { CHECK(laws::real_path(policy) == ""); });
 }
@@ -233,6 +238,9 @@ struct DetachedMaximum : TanhActivations {
     TanhActivations::backward(x, dy, {state.max, -1}, bits, dx);
   }
 };
+struct WrongGate : DoReFaActivations {
+  [[nodiscard]] std::optional<ClampSurrogate> gate(int) const { return ClampSurrogate{0.0F, 2.0F}; }
+};
 struct IgnoresClamp : DoReFaActivations {
   void backward(std::span<const float>, std::span<const float> dy, const State&, int,
                 std::span<float> dx) const {
@@ -265,6 +273,7 @@ TEST_CASE("the laws reject broken policies") {
     CHECK(laws::differentiable(broken::NegatedGradient{}, bits) != "");
     CHECK(laws::differentiable(broken::DetachedMaximum{}, bits) != "");
     CHECK(laws::differentiable(broken::IgnoresClamp{}, bits) != "");
+    CHECK(laws::gated(broken::WrongGate{}, bits) != "");
     if (bits < 8) CHECK(laws::nested(broken::RoundedNesting{}, bits) != "");
   }
   CHECK(laws::real_path(broken::RoundsRealPath{}) != "");

@@ -6,7 +6,10 @@
 #include <algorithm>
 #include <cstdint>
 #include <initializer_list>
+#include <memory>
+#include <optional>
 #include <span>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -15,12 +18,14 @@
 #include <bitdial/ops/activation.hpp>
 #include <bitdial/ops/add.hpp>
 #include <bitdial/ops/batch_norm.hpp>
+#include <bitdial/ops/bit_mask.hpp>
 #include <bitdial/ops/conv2d.hpp>
-#include <bitdial/ops/fake_quantize.hpp>
 #include <bitdial/ops/grouped_conv2d.hpp>
 #include <bitdial/ops/linear.hpp>
 #include <bitdial/ops/losses.hpp>
 #include <bitdial/ops/pooling.hpp>
+#include <bitdial/quant/precision.hpp>
+#include <bitdial/quant/straight_through.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::ad {
 
@@ -44,20 +49,20 @@ void keep(BasicVar<T> y, std::initializer_list<BasicVar<T>> read) {
 /// `ops::conv2d_forward`: x [N, H, W, Cin], w [Cout, kh, kw, Cin] -> [N, OH, OW, Cout].
 template <class T>
 BasicVar<T> conv2d(BasicVar<T> x, BasicVar<T> w, const ops::Window& window) {
+  BasicTape<T>& tape = x.tape();
+  const Reader<T> read_x = tape.reader(x);
+  const Reader<T> read_w = tape.reader(w);
   Tensor<T> y(ops::conv2d_output_shape(x.shape(), w.shape(), window), Uninitialized{});
-  ops::conv2d_forward(y.view(), x.value().view(), w.value().view(), window);
-  const auto result =
-      x.tape().record("conv2d", std::move(y), {x, w}, [x, w, window](TensorView<const T> dy) {
+  ops::conv2d_forward(y.view(), read_x.all().view(), read_w.all().view(), window);
+  return tape.record(
+      "conv2d", std::move(y), {x, w}, [x, w, read_x, read_w, window](TensorView<const T> dy) {
         if (w.needs_grad()) {
-          ops::conv2d_backward_weight(x.tape().accumulate(w), dy, x.value().view(), window);
+          ops::conv2d_backward_weight(x.tape().accumulate(w), dy, read_x.all().view(), window);
         }
         if (x.needs_grad()) {
-          ops::conv2d_backward_input(x.tape().accumulate(x), dy, w.value().view(), window);
+          ops::conv2d_backward_input(x.tape().accumulate(x), dy, read_w.all().view(), window);
         }
       });
-  if (w.needs_grad()) detail::keep(result, {x});
-  if (x.needs_grad()) detail::keep(result, {w});
-  return result;
 }
 
 /// `ops::grouped_conv2d_forward`: x [N, H, W, Cin], w [Cout, kh, kw, Cin / groups] ->
@@ -65,42 +70,45 @@ BasicVar<T> conv2d(BasicVar<T> x, BasicVar<T> w, const ops::Window& window) {
 template <class T>
 BasicVar<T> grouped_conv2d(BasicVar<T> x, BasicVar<T> w, const ops::Window& window,
                            std::int64_t groups) {
+  BasicTape<T>& tape = x.tape();
+  const Reader<T> read_x = tape.reader(x);
+  const Reader<T> read_w = tape.reader(w);
   Tensor<T> y(ops::grouped_conv2d_output_shape(x.shape(), w.shape(), window, groups),
               Uninitialized{});
-  ops::grouped_conv2d_forward(y.view(), x.value().view(), w.value().view(), window, groups);
-  const auto result = x.tape().record(
-      "grouped_conv2d", std::move(y), {x, w}, [x, w, window, groups](TensorView<const T> dy) {
-        if (w.needs_grad()) {
-          ops::grouped_conv2d_backward_weight(x.tape().accumulate(w), dy, x.value().view(), window,
-                                              groups);
-        }
-        if (x.needs_grad()) {
-          ops::grouped_conv2d_backward_input(x.tape().accumulate(x), dy, w.value().view(), window,
-                                             groups);
-        }
-      });
-  if (w.needs_grad()) detail::keep(result, {x});
-  if (x.needs_grad()) detail::keep(result, {w});
-  return result;
+  ops::grouped_conv2d_forward(y.view(), read_x.all().view(), read_w.all().view(), window, groups);
+  return tape.record("grouped_conv2d", std::move(y), {x, w},
+                     [x, w, read_x, read_w, window, groups](TensorView<const T> dy) {
+                       if (w.needs_grad()) {
+                         ops::grouped_conv2d_backward_weight(x.tape().accumulate(w), dy,
+                                                             read_x.all().view(), window, groups);
+                       }
+                       if (x.needs_grad()) {
+                         ops::grouped_conv2d_backward_input(x.tape().accumulate(x), dy,
+                                                            read_w.all().view(), window, groups);
+                       }
+                     });
 }
 
 /// y = x w^T + bias: x [N, in], w [out, in], bias [out] -> [N, out].
 template <class T>
 BasicVar<T> linear(BasicVar<T> x, BasicVar<T> w, BasicVar<T> bias) {
+  BasicTape<T>& tape = x.tape();
+  const Reader<T> read_x = tape.reader(x);
+  const Reader<T> read_w = tape.reader(w);
   Tensor<T> y({x.shape()[0], w.shape()[0]}, Uninitialized{});
-  ops::linear_forward(y.view(), x.value().view(), w.value().view(), bias.value().view());
-  const auto result =
-      x.tape().record("linear", std::move(y), {x, w, bias}, [x, w, bias](TensorView<const T> dy) {
-        if (bias.needs_grad()) ops::linear_backward_bias(x.tape().accumulate(bias), dy);
+  ops::linear_forward(y.view(), read_x.all().view(), read_w.all().view(), bias.value().view());
+  return tape.record(
+      "linear", std::move(y), {x, w, bias}, [x, w, bias, read_x, read_w](TensorView<const T> dy) {
+        if (bias.needs_grad()) {
+          ops::linear_backward_bias(x.tape().accumulate(bias), dy);
+        }
         if (w.needs_grad()) {
-          ops::linear_backward_weight(x.tape().accumulate(w), dy, x.value().view());
+          ops::linear_backward_weight(x.tape().accumulate(w), dy, read_x.all().view());
         }
         if (x.needs_grad()) {
-          ops::linear_backward_input(x.tape().accumulate(x), dy, w.value().view());
+          ops::linear_backward_input(x.tape().accumulate(x), dy, read_w.all().view());
         }
       });
-  detail::keep(result, {x, w});
-  return result;
 }
 
 /// y = x w^T.
@@ -109,25 +117,37 @@ BasicVar<T> linear(BasicVar<T> x, BasicVar<T> w) {
   return linear(x, w, x.tape().constant(Tensor<T>({w.shape()[0]})));
 }
 
-/// `ops::batch_norm_forward` with the statistics of the batch; moves the running statistics.
+/// `ops::batch_norm_forward` with the statistics of the batch; moves the running statistics. The
+/// result is streamed: x is kept, y is computed where it is read.
 template <class T>
 BasicVar<T> batch_norm(BasicVar<T> x, BasicVar<T> gamma, BasicVar<T> beta, Tensor<T>& running_mean,
                        Tensor<T>& running_var, const ops::BatchNormOptions& options = {}) {
-  Tensor<T> y(x.shape(), Uninitialized{});
   Tensor<T> mean(gamma.shape());
   Tensor<T> inv_std(gamma.shape());
-  ops::batch_norm_forward(y.view(), mean.view(), inv_std.view(), running_mean.view(),
-                          running_var.view(), x.value().view(), gamma.value().view(),
-                          beta.value().view(), options);
-  const auto result =
-      x.tape().record("batch_norm", std::move(y), {x, gamma, beta},
-                      [x, gamma, beta, mean = std::move(mean),
-                       inv_std = std::move(inv_std)](TensorView<const T> dy) {
-                        ops::batch_norm_backward(detail::grad_of(x), detail::grad_of(gamma),
-                                                 detail::grad_of(beta), dy, x.value().view(),
-                                                 gamma.value().view(), mean.view(), inv_std.view());
-                      });
-  detail::keep(result, {x, gamma});
+  auto map =
+      ops::batch_norm_map(mean.view(), inv_std.view(), running_mean.view(), running_var.view(),
+                          x.value().view(), gamma.value().view(), beta.value().view(), options);
+  const Reader<T> read = x.tape().reader(x);
+  const auto result = x.tape().record(
+      "batch_norm", x.shape(),
+      [read, map = std::move(map)](std::int64_t begin, std::int64_t end, T* to) {
+        map.apply(end - begin, to, read(begin, end, to));
+      },
+      BasicTape<T>::Cost::small, {x, gamma, beta},
+      [x, gamma, beta, read, mean = std::move(mean),
+       inv_std = std::move(inv_std)](BasicGradient<T>& dy) {
+        const Whole<T> values = read.all();
+        const ops::BatchNormSlope<T> slope(
+            detail::grad_of(gamma), detail::grad_of(beta),
+            TensorView<const T>(dy.ungated(), dy.shape()), values.view(), gamma.value().view(),
+            mean.view(), inv_std.view(),
+            [&dy](std::int64_t begin, std::int64_t end) { dy.gate_piece(begin, end); });
+        dy.all_gated();
+        if (!x.needs_grad()) return;
+        slope.apply(dy.values().data(), dy, values.view().data(), mean.data());
+        x.tape().give(x, std::move(dy));
+      });
+  detail::keep(result, {gamma});
   return result;
 }
 
@@ -160,30 +180,62 @@ BasicVar<T> batch_norm_eval(BasicVar<T> x, const Tensor<T>& gamma, const Tensor<
   return scale_shift(x, tape.constant(std::move(g)), tape.constant(std::move(h)));
 }
 
-/// max(x, 0).
-template <class T>
-BasicVar<T> relu(BasicVar<T> x) {
-  Tensor<T> y(x.shape(), Uninitialized{});
-  ops::relu_forward(y.view(), x.value().view());
+/// y = map(x) element by element, where the derivative is 1 for the x that pass and 0 for the
+/// others. What is kept is a bit per element. The result is streamed where x is, and stored where
+/// it is not, or where streaming x again would cost much.
+template <class T, class Map, class Passes>
+BasicVar<T> gated_map(std::string_view op, BasicVar<T> x, Map map, Passes passes) {
   BasicTape<T>& tape = x.tape();
-  // The derivative reads its own result, whose handle is known before it is recorded.
-  const BasicVar<T> result = tape.next();
-  tape.record("relu", std::move(y), {x}, [x, result](TensorView<const T> dy) {
-    ops::relu_backward(x.tape().accumulate(x), dy, result.value().view());
-  });
-  detail::keep(result, {result});
-  return result;
+  const bool is_streamed = tape.is_streamed_at_small_cost(x);
+  const auto mask = x.needs_grad() ? std::make_shared<ops::BitMask>(x.shape().size()) : nullptr;
+  Stream<T> stream = [read = tape.read_once(x), mask, map, passes](std::int64_t begin,
+                                                                   std::int64_t end, T* to) {
+    const T* const from = read(begin, end, to);
+    if (mask != nullptr) mask->write(begin, end, from, passes);
+    ops::detail::map_span(end - begin, to, map, from);
+  };
+  const auto backward = [x, mask](BasicGradient<T>& dy) {
+    dy.gate(mask);
+    x.tape().give(x, std::move(dy));
+  };
+  if (is_streamed) {
+    return tape.record(op, x.shape(), std::move(stream), BasicTape<T>::Cost::small, {x}, backward);
+  }
+  return tape.record(op, Reader<T>(x.shape(), std::move(stream)).computed(), {x}, backward);
 }
 
-/// a + b, equal shapes.
+/// `ops::Rectifier`: max(x, 0).
+template <class T>
+BasicVar<T> relu(BasicVar<T> x) {
+  return gated_map(
+      "relu", x, [](T v) { return ops::Rectifier::map(v); },
+      [](T v) { return ops::Rectifier::passes(v); });
+}
+
+/// a + b, equal shapes. The sum is computed by its first reader, and stored unless that is a
+/// `gated_map`.
 template <class T>
 BasicVar<T> add(BasicVar<T> a, BasicVar<T> b) {
-  Tensor<T> y(a.shape(), Uninitialized{});
-  ops::add_forward(y.view(), a.value().view(), b.value().view());
-  return a.tape().record("add", std::move(y), {a, b}, [a, b](TensorView<const T> dy) {
-    if (a.needs_grad()) ops::add_backward(a.tape().accumulate(a), dy);
-    if (b.needs_grad()) ops::add_backward(b.tape().accumulate(b), dy);
-  });
+  if (a.shape() != b.shape()) {
+    throw ShapeError(concat("add: b must be ", a.shape(), ", it is ", b.shape()));
+  }
+  BasicTape<T>& tape = a.tape();
+  return tape.record(
+      "add", a.shape(),
+      [read_a = tape.reader(a), read_b = b.tape().reader(b)](std::int64_t begin, std::int64_t end,
+                                                             T* to) {
+        const auto size = static_cast<std::size_t>(end - begin);
+        AlignedBuffer<T> second(read_b.is_stored() ? 0 : size, Uninitialized{});
+        const T* const u = read_a(begin, end, to);
+        const T* const v = read_b(begin, end, second.data());
+        ops::detail::map_span(
+            end - begin, to, [](T p, T q) { return p + q; }, u, v);
+      },
+      BasicTape<T>::Cost::large, {a, b},
+      [a, b](BasicGradient<T>& dy) {
+        if (a.needs_grad() && b.needs_grad()) a.tape().give(a, dy);
+        a.tape().give(b.needs_grad() ? b : a, std::move(dy));
+      });
 }
 
 /// factor * x.
@@ -299,18 +351,53 @@ BasicVar<T> kl_divergence(BasicVar<T> logits, TensorView<const std::type_identit
 /// The quantizer's `fake_quantize` with its declared surrogate derivative (straight-through or
 /// other). `state` is what `quantizer.fit` measured, `bits` 1..8 or 32, the policy's real-valued
 /// path. Quantizer and state are copied.
+///
+/// What is kept is one byte per element, its code, and a bit where the derivative is a gate (see
+/// `GatedPolicy`); other derivatives keep x. The values are streamed from the codes.
 template <class Quantizer>
 Var fake_quantize(Var x, const Quantizer& quantizer, const typename Quantizer::State& state,
                   int bits) {
-  Tensor<float> y(x.shape(), Uninitialized{});
-  ops::fake_quantize_forward(y.view(), x.value().view(), quantizer, state, bits);
-  const Var result = x.tape().record(
-      "fake_quantize", std::move(y), {x}, [x, quantizer, state, bits](TensorView<const float> dy) {
-        ops::fake_quantize_backward(x.tape().accumulate(x), dy, x.value().view(), quantizer, state,
-                                    bits);
-      });
-  detail::keep(result, {x});
-  return result;
+  const std::optional<ClampSurrogate> gate = quantizer.gate(bits);
+  if (bits == real_valued_bits && gate && gate->passes_all()) return x;
+  Tape& tape = x.tape();
+  const Reader<float> read = tape.reader(x);
+  const bool is_gated = x.needs_grad() && gate && !gate->passes_all();
+  const auto mask = is_gated ? std::make_shared<ops::BitMask>(x.shape().size()) : nullptr;
+  const auto backward = [x, mask, gate, quantizer, state, bits,
+                         read = gate ? Reader<float>(Tensor<float>{}) : read](Gradient& dy) {
+    if (mask != nullptr) dy.gate(mask);
+    if (!gate) {
+      const Whole<float> values = read.all();
+      Tensor<float>& dx = dy.values();
+      quantizer.backward(values.view().span(), dx.span(), state, bits, dx.span());
+    }
+    x.tape().give(x, std::move(dy));
+  };
+  if (bits == real_valued_bits) {
+    return tape.record(
+        "fake_quantize", x.shape(),
+        [read, quantizer, state, bits](std::int64_t begin, std::int64_t end, float* to) {
+          const auto size = static_cast<std::size_t>(end - begin);
+          quantizer.fake_quantize({read(begin, end, to), size}, state, bits, {to, size});
+        },
+        Tape::Cost::large, {x}, backward);
+  }
+  const auto codes = std::make_shared<Tensor<std::uint8_t>>(x.shape(), Uninitialized{});
+  for_each_piece<float>(x.shape(), [&](std::int64_t begin, std::int64_t end, float* scratch) {
+    const float* const from = read(begin, end, scratch);
+    const auto size = static_cast<std::size_t>(end - begin);
+    quantizer.encode({from, size}, state, bits, {codes->data() + begin, size});
+    if (mask != nullptr) {
+      mask->write(begin, end, from, [gate](float value) { return gate->passes(value); });
+    }
+  });
+  return tape.record(
+      "fake_quantize", x.shape(),
+      [codes, quantizer, state, bits](std::int64_t begin, std::int64_t end, float* to) {
+        const auto size = static_cast<std::size_t>(end - begin);
+        quantizer.decode({codes->data() + begin, size}, state, bits, {to, size});
+      },
+      Tape::Cost::small, {x}, backward);
 }
 
 /// The same with a state measured on x.

@@ -8,10 +8,13 @@
 #include <deque>
 #include <functional>
 #include <initializer_list>
+#include <memory>
 #include <string_view>
 #include <type_traits>
 #include <utility>
 
+#include <bitdial/autodiff/gradient.hpp>
+#include <bitdial/autodiff/stream.hpp>
 #include <bitdial/core/assert.hpp>
 #include <bitdial/core/error.hpp>
 #include <bitdial/core/tensor.hpp>
@@ -34,7 +37,8 @@ class BasicVar {
   }
   [[nodiscard]] std::int32_t index() const noexcept { return index_; }
 
-  /// The value; throws `Error` when it has been released.
+  /// The value, computed now if it was only streamed so far; throws `Error` when it has been
+  /// released.
   [[nodiscard]] const Tensor<T>& value() const { return tape().value(*this); }
   /// The gradient of a leaf after `backward`; zeros when the loss does not depend on it.
   [[nodiscard]] const Tensor<T>& grad() const { return tape().grad(*this); }
@@ -55,29 +59,42 @@ class BasicVar {
 /// Every node is visited once, however often its result is used: a shared subexpression costs
 /// nothing extra. One recording serves one `backward`; `clear` starts the next one.
 ///
-/// Lifetime of a value: until `backward` has passed its node, or until `discard`, whichever comes
-/// first. Values of leaves and values of one element (losses) stay until `clear`.
-/// Lifetime of a gradient: from its first contribution until the node's own derivative has run.
-/// Gradients of leaves stay until `clear`; gradients of parameters live outside the tape.
+/// A value is stored, or streamed: computed piece by piece where it is read. Chains of element-wise
+/// operations are streamed, so that they run in one pass and only what derivatives need is kept.
+///
+/// Lifetime of a value on the tape: until `backward` has passed its node, or until `discard`,
+/// whichever comes first; a `Reader` keeps what it reads beyond that. Values of leaves and values
+/// of one element (losses) stay until `clear`. Lifetime of a gradient: from its first contribution
+/// until the node's own derivative has run. Gradients of leaves stay until `clear`; gradients of
+/// parameters live outside the tape.
 template <class T>
 class BasicTape {
   static_assert(std::is_floating_point_v<T>, "bitdial: BasicTape<T>: T must be float or double.");
 
  public:
   using Var = BasicVar<T>;
-  /// Adds to the inputs' gradients (`accumulate`), given the gradient of the result.
-  using Backward = std::function<void(TensorView<const T> dy)>;
+  /// Adds to the inputs' gradients (`give`, `accumulate`), given the gradient of the result, which
+  /// it may use up. A function of `TensorView<const T>` will do.
+  using Backward = std::function<void(BasicGradient<T>& dy)>;
+
+  /// What a streamed value costs each time it is read.
+  enum class Cost : std::uint8_t {
+    small,  ///< one pass over something that is kept anyway: recomputed by every reader
+    large,  ///< stored by its first reader, unless that one is the only one (`read_once`)
+  };
 
   BasicTape() = default;
   BasicTape(const BasicTape&) = delete;
   BasicTape& operator=(const BasicTape&) = delete;
 
   /// An input without gradient.
-  Var constant(Tensor<T> value) { return append({.op = "constant", .value = std::move(value)}); }
+  Var constant(Tensor<T> value) {
+    return append({.op = "constant", .value = share(std::move(value))});
+  }
 
   /// An input whose gradient the tape owns: read it with `Var::grad` after `backward`.
   Var leaf(Tensor<T> value) {
-    return append({.op = "leaf", .value = std::move(value), .needs_grad = true});
+    return append({.op = "leaf", .value = share(std::move(value)), .needs_grad = true});
   }
 
   /// A trainable tensor that lives outside: its value is read in place, and `backward` adds to
@@ -105,28 +122,50 @@ class BasicTape {
   /// not of this tape.
   Var record(std::string_view op, Tensor<T> value, std::initializer_list<Var> inputs,
              Backward backward) {
-    Node node{.op = op, .value = std::move(value), .is_leaf = false};
-    for (const Var& input : inputs) {
-      if (input.tape_ != this) {
-        throw Error(
-            concat(op, ": the operands belong to different tapes; record all of them on one"));
-      }
-      node.needs_grad = node.needs_grad || needs_grad(input);
-    }
-    if (node.needs_grad) node.backward = std::move(backward);
-    return append(std::move(node));
+    return append({.op = op, .value = share(std::move(value)), .is_leaf = false}, inputs,
+                  std::move(backward));
   }
 
-  /// The handle that the next recorded node will get: for a derivative that reads its own result.
-  [[nodiscard]] Var next() noexcept { return {this, static_cast<std::int32_t>(nodes_.size())}; }
+  /// The same for a streamed value.
+  Var record(std::string_view op, const Shape& shape, Stream<T> stream, Cost cost,
+             std::initializer_list<Var> inputs, Backward backward) {
+    return append(
+        {.op = op, .is_leaf = false, .shape = shape, .stream = std::move(stream), .cost = cost},
+        inputs, std::move(backward));
+  }
 
   /// Declares that a recorded derivative will read the value of x, so `discard` keeps it.
   void keep(Var x) noexcept { node(x).is_kept = true; }
 
-  /// The caller will not read x again: frees its value unless a derivative needs it.
+  /// The caller will not read x again: drops its value unless a derivative needs it.
   void discard(Var x) noexcept {
     Node& n = node(x);
-    if (!n.is_kept && !n.is_leaf) n.value = Tensor<T>{};
+    if (n.is_kept || n.is_leaf) return;
+    n.value = nullptr;
+    if (n.was_read || !n.needs_grad) n.stream = nullptr;
+  }
+
+  /// Reads the value of x, also after `discard(x)`.
+  [[nodiscard]] Reader<T> reader(Var x) {
+    if (is_streamed(x) && node(x).cost == Cost::large) static_cast<void>(value(x));
+    return read_once(x);
+  }
+  /// The same for the only reader of x: nothing is stored.
+  [[nodiscard]] Reader<T> read_once(Var x) {
+    Node& n = node(x);
+    n.was_read = true;
+    if (is_streamed(x)) return Reader<T>(n.shape, n.stream);
+    const Tensor<T>& stored = value(x);
+    return n.value != nullptr ? Reader<T>(n.value) : Reader<T>(stored);
+  }
+  /// True when the value of x is not in memory.
+  [[nodiscard]] bool is_streamed(Var x) const noexcept {
+    const Node& n = node(x);
+    return n.value == nullptr && n.stream != nullptr;
+  }
+  /// True when each reader of x computes it at a small cost.
+  [[nodiscard]] bool is_streamed_at_small_cost(Var x) const noexcept {
+    return is_streamed(x) && node(x).cost == Cost::small;
   }
 
   /// Where a derivative adds its contribution to the gradient of x: zeros at first use.
@@ -134,9 +173,21 @@ class BasicTape {
     Node& n = node(x);
     BITDIAL_ASSERT(n.needs_grad);
     if (n.outside_grad != nullptr) return n.outside_grad->view();
-    if (!n.has_grad) n.grad = Tensor<T>(n.shape);
+    if (!n.has_grad) n.grad = BasicGradient<T>(Tensor<T>(n.shape));
     n.has_grad = true;
-    return n.grad.view();
+    return n.grad.values().view();
+  }
+
+  /// Adds a contribution to the gradient of x; the first one is taken over as it is.
+  void give(Var x, BasicGradient<T> contribution) {
+    Node& n = node(x);
+    BITDIAL_ASSERT(n.needs_grad && contribution.shape() == n.shape);
+    if (n.outside_grad == nullptr && !n.has_grad) {
+      n.grad = std::move(contribution);
+      n.has_grad = true;
+      return;
+    }
+    contribution.add_to(accumulate(x));
   }
 
   /// Adds d loss / d leaf to the gradient of every leaf and parameter. `loss` has one element.
@@ -156,6 +207,7 @@ class BasicTape {
       throw ShapeError(concat("backward: the loss must have 1 element, it is ", shape(loss)));
     }
     if (!needs_grad(loss)) throw Error("backward: the loss depends on no leaf and no parameter");
+    static_cast<void>(value(loss));
     consumed_ = true;
     accumulate(loss).data()[0] += T{1};
     for (std::int32_t i = static_cast<std::int32_t>(nodes_.size()) - 1; i >= 0; --i) {
@@ -174,11 +226,16 @@ class BasicTape {
   [[nodiscard]] const Tensor<T>& value(Var x) const {
     const Node& n = node(x);
     if (n.outside_value != nullptr) return *n.outside_value;
-    if (n.value.shape() != n.shape) {
+    n.was_read = true;
+    if (n.value == nullptr && n.stream != nullptr) {
+      n.value = share(Reader<T>(n.shape, n.stream).computed());
+      n.stream = nullptr;
+    }
+    if (n.value == nullptr) {
       throw Error(concat("tape: the value of node ", x.index_, " (", n.op, ", ", n.shape,
                          ") was released; read it before backward() or discard()"));
     }
-    return n.value;
+    return *n.value;
   }
 
   [[nodiscard]] const Tensor<T>& grad(Var x) const {
@@ -188,40 +245,62 @@ class BasicTape {
       throw Error(concat("tape: node ", x.index_, " (", n.op,
                          ") keeps no gradient; only leaf() and parameter() do"));
     }
-    if (!n.has_grad) n.grad = Tensor<T>(n.shape);
+    if (!n.has_grad) n.grad = BasicGradient<T>(Tensor<T>(n.shape));
     n.has_grad = true;
-    return n.grad;
+    return n.grad.values();
   }
 
   [[nodiscard]] const Shape& shape(Var x) const noexcept { return node(x).shape; }
   [[nodiscard]] bool needs_grad(Var x) const noexcept { return node(x).needs_grad; }
 
-  /// The elements of values and gradients that the tape owns now: its memory, less the saved
-  /// intermediates inside the derivatives.
+  /// The elements of values and gradients that the tape owns now: its memory, less what readers and
+  /// derivatives keep.
   [[nodiscard]] std::int64_t live_elements() const noexcept {
     std::int64_t count = 0;
-    for (const Node& n : nodes_) count += n.value.size() + n.grad.size();
+    for (const Node& n : nodes_) {
+      count += (n.value == nullptr ? 0 : n.value->size()) + n.grad.size();
+    }
     return count;
   }
 
  private:
   struct Node {
     std::string_view op;
-    Tensor<T> value{};
+    mutable std::shared_ptr<const Tensor<T>> value{};
     bool needs_grad = false;
     bool is_leaf = true;
     bool is_kept = false;
+    mutable bool was_read = false;
     mutable bool has_grad = false;
     Shape shape{};
-    mutable Tensor<T> grad{};
+    mutable Stream<T> stream{};
+    Cost cost = Cost::small;
+    mutable BasicGradient<T> grad{};
     const Tensor<T>* outside_value = nullptr;
     Tensor<T>* outside_grad = nullptr;
     Backward backward{};
   };
 
+  [[nodiscard]] static std::shared_ptr<const Tensor<T>> share(Tensor<T> value) {
+    return std::make_shared<const Tensor<T>>(std::move(value));
+  }
+
+  Var append(Node node, std::initializer_list<Var> inputs, Backward backward) {
+    for (const Var& input : inputs) {
+      if (input.tape_ != this) {
+        throw Error(
+            concat(node.op, ": the operands belong to different tapes; record all of them on one"));
+      }
+      node.needs_grad = node.needs_grad || needs_grad(input);
+    }
+    if (node.needs_grad) node.backward = std::move(backward);
+    return append(std::move(node));
+  }
+
   Var append(Node node) {
     if (consumed_) throw Error("tape: clear() it before recording after backward()");
-    node.shape = node.outside_value != nullptr ? node.outside_value->shape() : node.value.shape();
+    if (node.outside_value != nullptr) node.shape = node.outside_value->shape();
+    if (node.value != nullptr) node.shape = node.value->shape();
     nodes_.push_back(std::move(node));
     return {this, static_cast<std::int32_t>(nodes_.size()) - 1};
   }
@@ -229,10 +308,15 @@ class BasicTape {
   // Later nodes have run, so this gradient is complete and nobody else will read this value.
   void run_derivative(Node& n) {
     if (n.is_leaf) return;
-    if (n.has_grad && n.backward) n.backward(n.grad.cview());
+    // A stream may write masks on its way; nobody asked for these values, but for their gradient.
+    if (n.has_grad && n.stream && !n.was_read) {
+      static_cast<void>(Reader<T>(n.shape, n.stream).computed());
+    }
+    if (n.has_grad && n.backward) n.backward(n.grad);
     n.backward = nullptr;
-    n.grad = Tensor<T>{};
-    if (n.shape.size() != 1) n.value = Tensor<T>{};
+    n.stream = nullptr;
+    n.grad = BasicGradient<T>{};
+    if (n.shape.size() != 1) n.value = nullptr;
   }
 
   [[nodiscard]] Node& node(Var x) noexcept {

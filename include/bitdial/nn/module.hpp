@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <vector>
@@ -45,7 +46,8 @@ class Module {
  public:
   virtual ~Module() = default;
 
-  /// The output for `x` at the precisions of `pass.plan`.
+  /// The output for `x` at the precisions of `pass.plan`. Results in between are dropped: values of
+  /// the tape that a caller may read are `x` and the output.
   [[nodiscard]] virtual Var forward(Var x, const Pass& pass) = 0;
 
   /// Shows parameters, buffers and quantized layers to `visitor`, names prefixed by its
@@ -58,6 +60,15 @@ class Module {
 };
 
 using ModulePtr = std::unique_ptr<Module>;
+
+/// Drops the value of a result that only its module knew, once the results that depend on it are
+/// recorded; a result that is one of `others` (a part that hands its input on) stays.
+inline void discard_unless(Var x, std::initializer_list<Var> others) {
+  for (const Var& other : others) {
+    if (other.index() == x.index()) return;
+  }
+  x.tape().discard(x);
+}
 
 /// `prefix.name`, or `name` at the root.
 [[nodiscard]] inline std::string child_name(const std::string& prefix, const std::string& name) {

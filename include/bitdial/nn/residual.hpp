@@ -20,7 +20,11 @@ class Residual final : public Module {
 
   [[nodiscard]] Var forward(Var x, const Pass& pass) override {
     const Var body = body_.forward(x, pass);  // first: the order of sums of gradients depends on it
-    return ad::add(body, shortcut_.forward(x, pass));
+    const Var shortcut = shortcut_.forward(x, pass);
+    const Var y = ad::add(body, shortcut);
+    discard_unless(body, {x});
+    discard_unless(shortcut, {x});
+    return y;
   }
   void visit(ModuleVisitor& visitor, const std::string& name) override {
     body_.visit(visitor, name);

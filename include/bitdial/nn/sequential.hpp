@@ -37,8 +37,12 @@ class Sequential final : public Module {
   }
 
   [[nodiscard]] Var forward(Var x, const Pass& pass) override {
-    for (auto& [name, module] : children_) x = module->forward(x, pass);
-    return x;
+    Var y = x;
+    for (auto& [name, module] : children_) {
+      const Var input = std::exchange(y, module->forward(y, pass));
+      discard_unless(input, {x, y});
+    }
+    return y;
   }
   void visit(ModuleVisitor& visitor, const std::string& name) override {
     for (auto& [child, module] : children_) module->visit(visitor, child_name(name, child));

@@ -12,6 +12,7 @@
 #include <type_traits>
 #include <vector>
 
+#include <bitdial/core/tensor.hpp>
 #include <bitdial/ops/detail/check.hpp>
 #include <bitdial/ops/detail/elementwise.hpp>
 #include <bitdial/ops/detail/exact_fma.hpp>
@@ -75,21 +76,38 @@ void batch_statistics(TensorView<T> mean, TensorView<T> var,
   }
 }
 
-/// y = gamma (x - mean) inv_std + beta with the statistics of this batch.
+/// y = x factor + shift per channel: normalisation with known statistics.
+template <class T>
+struct ChannelMap {
+  std::vector<T> factor;
+  std::vector<T> shift;
+
+  /// Maps the elements of whole rows; `y` may be `x`.
+  void apply(std::int64_t size, T* y, const T* x) const {
+    const auto channels = static_cast<std::int64_t>(factor.size());
+    for (std::int64_t at = 0; at < size; at += channels) {
+      detail::map_span(
+          channels, y + at, [](T v, T g, T h) { return v * g + h; }, x + at, factor.data(),
+          shift.data());
+    }
+  }
+};
+
+/// The map of batch normalisation with the statistics of this batch,
+/// y = gamma (x - mean) inv_std + beta.
 ///
 /// Saves mean and inv_std = 1 / sqrt(var + epsilon), var biased. Running statistics (empty views:
 /// none) move by `momentum` towards the batch mean and the *unbiased* variance var R / (R - 1), R
-/// rows (var itself for R = 1), as in PyTorch. Shapes: x, y [..., C], the others [C].
+/// rows (var itself for R = 1), as in PyTorch. Shapes: x [..., C], the others [C].
 template <class T>
-void batch_norm_forward(TensorView<T> y, TensorView<T> mean, TensorView<T> inv_std,
-                        TensorView<T> running_mean, TensorView<T> running_var,
-                        TensorView<const std::type_identity_t<T>> x,
-                        TensorView<const std::type_identity_t<T>> gamma,
-                        TensorView<const std::type_identity_t<T>> beta,
-                        const BatchNormOptions& options = {}) {
+[[nodiscard]] ChannelMap<T> batch_norm_map(TensorView<T> mean, TensorView<T> inv_std,
+                                           TensorView<T> running_mean, TensorView<T> running_var,
+                                           TensorView<const std::type_identity_t<T>> x,
+                                           TensorView<const std::type_identity_t<T>> gamma,
+                                           TensorView<const std::type_identity_t<T>> beta,
+                                           const BatchNormOptions& options = {}) {
   detail::require_options("batch_norm", options);
   const auto [rows, channels] = detail::channels_last("batch_norm", "x", x);
-  detail::require_shape("batch_norm", "y", y, x.shape());
   detail::require_shape("batch_norm", "gamma", gamma, {channels});
   detail::require_shape("batch_norm", "beta", beta, {channels});
   batch_statistics(mean, inv_std, x);  // inv_std holds the variance for a moment
@@ -107,27 +125,106 @@ void batch_norm_forward(TensorView<T> y, TensorView<T> mean, TensorView<T> inv_s
       move(running_var.data()[c], unbiased * static_cast<double>(inv_std.data()[c]));
     }
   }
-  std::vector<T> factor(static_cast<std::size_t>(channels));
-  std::vector<T> shift(static_cast<std::size_t>(channels));
+  ChannelMap<T> map{std::vector<T>(static_cast<std::size_t>(channels)),
+                    std::vector<T>(static_cast<std::size_t>(channels))};
   for (std::int64_t c = 0; c < channels; ++c) {
     const auto i = static_cast<std::size_t>(c);
     inv_std.data()[c] =
         static_cast<T>(1.0 / std::sqrt(static_cast<double>(inv_std.data()[c]) + options.epsilon));
-    factor[i] = gamma.data()[c] * inv_std.data()[c];
-    shift[i] = beta.data()[c] - mean.data()[c] * factor[i];
+    map.factor[i] = gamma.data()[c] * inv_std.data()[c];
+    map.shift[i] = beta.data()[c] - mean.data()[c] * map.factor[i];
   }
+  return map;
+}
+
+/// y = gamma (x - mean) inv_std + beta as `batch_norm_map` says. Shapes: x, y [..., C].
+template <class T>
+void batch_norm_forward(TensorView<T> y, TensorView<T> mean, TensorView<T> inv_std,
+                        TensorView<T> running_mean, TensorView<T> running_var,
+                        TensorView<const std::type_identity_t<T>> x,
+                        TensorView<const std::type_identity_t<T>> gamma,
+                        TensorView<const std::type_identity_t<T>> beta,
+                        const BatchNormOptions& options = {}) {
+  const auto [rows, channels] = detail::channels_last("batch_norm", "x", x);
+  detail::require_shape("batch_norm", "y", y, x.shape());
+  const ChannelMap<T> map =
+      batch_norm_map(mean, inv_std, running_mean, running_var, x, gamma, beta, options);
   const std::int64_t width = channels;
-  detail::for_each_row(rows, channels, [&](std::int64_t r) {
-    detail::map_span(
-        width, y.data() + r * width, [](T v, T g, T h) { return v * g + h; }, x.data() + r * width,
-        factor.data(), shift.data());
+  parallel_for(rows, detail::row_grain(channels), [&](std::int64_t begin, std::int64_t end) {
+    map.apply((end - begin) * width, y.data() + begin * width, x.data() + begin * width);
   });
 }
 
-/// With n = (x - mean) inv_std and averages over all rows:
-///   dbeta += sum dy,  dgamma += sum dy n,  dx += gamma inv_std (dy - avg dy - n avg(dy n)).
-///
-/// Empty dx, dgamma or dbeta are skipped. Shapes as in `batch_norm_forward`.
+/// The first half of the derivative of batch normalisation, up to the sums over the batch. With
+/// n = (x - mean) inv_std and averages over all rows:
+///   dbeta += sum dy,  dgamma += sum dy n,  dx = gamma inv_std (dy - avg dy - n avg(dy n)),
+/// the last one as dx = dy a + (x - mean) b + k per channel.
+template <class T>
+struct BatchNormSlope {
+  std::vector<T> a;
+  std::vector<T> b;
+  std::vector<T> k;
+
+  /// Empty dgamma or dbeta are skipped. Shapes as in `batch_norm_forward`. `prepare(begin, end)` is
+  /// called before the elements begin .. end - 1 of dy are read, as in `channel_sums`.
+  template <class Prepare>
+  BatchNormSlope(TensorView<T> dgamma, TensorView<T> dbeta,
+                 TensorView<const std::type_identity_t<T>> dy,
+                 TensorView<const std::type_identity_t<T>> x,
+                 TensorView<const std::type_identity_t<T>> gamma,
+                 TensorView<const std::type_identity_t<T>> mean,
+                 TensorView<const std::type_identity_t<T>> inv_std, Prepare prepare) {
+    const auto [rows, channels] = detail::channels_last("batch_norm_backward", "x", x);
+    detail::require_shape("batch_norm_backward", "dy", dy, x.shape());
+    detail::require_shape("batch_norm_backward", "gamma", gamma, {channels});
+    detail::require_shape("batch_norm_backward", "mean", mean, {channels});
+    detail::require_shape("batch_norm_backward", "inv_std", inv_std, {channels});
+    if (dgamma.data() != nullptr) {
+      detail::require_shape("batch_norm_backward", "dgamma", dgamma, {channels});
+    }
+    if (dbeta.data() != nullptr) {
+      detail::require_shape("batch_norm_backward", "dbeta", dbeta, {channels});
+    }
+    std::vector<double> sum;
+    std::vector<double> projection;
+    detail::channel_sums<T>(
+        rows, channels,
+        [g = dy.data(), v = x.data(), m = mean.data(), width = channels](
+            std::int64_t r, std::int64_t c) -> std::array<T, 2> {
+          const T d = g[r * width + c];
+          return {d, d * (v[r * width + c] - m[c])};
+        },
+        sum, projection, prepare);
+    const auto count = static_cast<double>(rows);
+    a.resize(sum.size());
+    b.resize(sum.size());
+    k.resize(sum.size());
+    for (std::int64_t c = 0; c < channels; ++c) {
+      const auto i = static_cast<std::size_t>(c);
+      const auto inverse = static_cast<double>(inv_std.data()[c]);
+      const double along = projection[i] * inverse;  // sum dy n
+      if (dgamma.data() != nullptr) dgamma.data()[c] += static_cast<T>(along);
+      if (dbeta.data() != nullptr) dbeta.data()[c] += static_cast<T>(sum[i]);
+      const double outer = static_cast<double>(gamma.data()[c]) * inverse;
+      a[i] = static_cast<T>(outer);
+      b[i] = static_cast<T>(-outer * inverse * along / count);
+      k[i] = static_cast<T>(-outer * sum[i] / count);
+    }
+  }
+
+  /// dx for each element; `dx` may be `dy`.
+  void apply(T* dx, TensorView<const T> dy, const T* x, const T* mean) const {
+    const auto width = static_cast<std::int64_t>(a.size());
+    detail::for_each_row(dy.size() / width, width, [=, this](std::int64_t r) {
+      detail::map_span(
+          width, dx + r * width,
+          [](T g, T v, T m, T p, T q, T s) { return g * p + (v - m) * q + s; },
+          dy.data() + r * width, x + r * width, mean, a.data(), b.data(), k.data());
+    });
+  }
+};
+
+/// dgamma, dbeta and dx of `BatchNormSlope`, added up. Empty dx, dgamma or dbeta are skipped.
 template <class T>
 void batch_norm_backward(TensorView<T> dx, TensorView<T> dgamma, TensorView<T> dbeta,
                          TensorView<const std::type_identity_t<T>> dy,
@@ -135,53 +232,14 @@ void batch_norm_backward(TensorView<T> dx, TensorView<T> dgamma, TensorView<T> d
                          TensorView<const std::type_identity_t<T>> gamma,
                          TensorView<const std::type_identity_t<T>> mean,
                          TensorView<const std::type_identity_t<T>> inv_std) {
-  const auto [rows, channels] = detail::channels_last("batch_norm_backward", "x", x);
-  detail::require_shape("batch_norm_backward", "dy", dy, x.shape());
-  detail::require_shape("batch_norm_backward", "gamma", gamma, {channels});
-  detail::require_shape("batch_norm_backward", "mean", mean, {channels});
-  detail::require_shape("batch_norm_backward", "inv_std", inv_std, {channels});
-  std::vector<double> sum;
-  std::vector<double> projection;
-  const std::int64_t width = channels;
-  detail::channel_sums<T>(
-      rows, channels,
-      [g = dy.data(), v = x.data(), m = mean.data(), width](std::int64_t r,
-                                                            std::int64_t c) -> std::array<T, 2> {
-        const T d = g[r * width + c];
-        return {d, d * (v[r * width + c] - m[c])};
-      },
-      sum, projection);
-  const auto count = static_cast<double>(rows);
-  // dx += dy * a + x * b + k per channel, the formula above with its constants collected.
-  std::vector<T> a(static_cast<std::size_t>(channels));
-  std::vector<T> b(a.size());
-  std::vector<T> k(a.size());
-  if (dgamma.data() != nullptr) {
-    detail::require_shape("batch_norm_backward", "dgamma", dgamma, {channels});
-  }
-  if (dbeta.data() != nullptr) {
-    detail::require_shape("batch_norm_backward", "dbeta", dbeta, {channels});
-  }
-  for (std::int64_t c = 0; c < channels; ++c) {
-    const auto i = static_cast<std::size_t>(c);
-    const auto inverse = static_cast<double>(inv_std.data()[c]);
-    const double along = projection[i] * inverse;  // sum dy n
-    if (dgamma.data() != nullptr) dgamma.data()[c] += static_cast<T>(along);
-    if (dbeta.data() != nullptr) dbeta.data()[c] += static_cast<T>(sum[i]);
-    const double outer = static_cast<double>(gamma.data()[c]) * inverse;
-    a[i] = static_cast<T>(outer);
-    b[i] = static_cast<T>(-outer * inverse * along / count);
-    k[i] = static_cast<T>(-outer * sum[i] / count);
-  }
+  const BatchNormSlope<T> slope(dgamma, dbeta, dy, x, gamma, mean, inv_std,
+                                [](std::int64_t, std::int64_t) {});
   if (dx.data() == nullptr) return;
   detail::require_shape("batch_norm_backward", "dx", dx, x.shape());
-  detail::for_each_row(rows, channels, [&](std::int64_t r) {
-    T* const out = dx.data() + r * width;
-    detail::map_span(
-        width, out,
-        [](T old, T g, T v, T m, T p, T q, T s) { return old + (g * p + (v - m) * q + s); }, out,
-        dy.data() + r * width, x.data() + r * width, mean.data(), a.data(), b.data(), k.data());
-  });
+  Tensor<T> term(x.shape(), Uninitialized{});
+  slope.apply(term.data(), dy, x.data(), mean.data());
+  detail::map(
+      dx.size(), dx.data(), [](T old, T t) { return old + t; }, dx.data(), term.data());
 }
 
 /// The evaluation form of batch normalisation: g = gamma / sqrt(var + epsilon), h = beta - mean g,

@@ -5,6 +5,7 @@
 
 #include <concepts>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <type_traits>
@@ -12,6 +13,7 @@
 #include <bitdial/core/config.hpp>
 #include <bitdial/quant/levels.hpp>
 #include <bitdial/quant/precision.hpp>
+#include <bitdial/quant/straight_through.hpp>
 
 namespace bitdial::inline BITDIAL_ABI {
 
@@ -84,6 +86,14 @@ concept BackwardPolicy = requires(const P policy, std::span<const float> x,
                                   std::span<const float> dy, const typename P::State& state,
                                   int bits, std::span<float> dx) {
   policy.backward(x, dy, state, bits, dx);
+};
+
+/// Optional: `gate`, for a surrogate that is a clamp at these bits, or the identity. Training then
+/// keeps one bit per element instead of x. Nothing where the surrogate is another function. At 32
+/// bits the identity means that `real_valued` is the identity too.
+template <class P>
+concept GatedPolicy = requires(const P policy, int bits) {
+  { policy.gate(bits) } -> std::same_as<std::optional<ClampSurrogate>>;
 };
 
 /// Everything that `Quantizer<P>` needs. A policy is a small value type; see

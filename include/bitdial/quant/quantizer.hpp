@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -19,6 +20,7 @@
 #include <bitdial/quant/policy.hpp>
 #include <bitdial/quant/precision.hpp>
 #include <bitdial/quant/span_loops.hpp>
+#include <bitdial/quant/straight_through.hpp>
 
 namespace bitdial::inline BITDIAL_ABI {
 
@@ -87,16 +89,11 @@ class Quantizer {
       detail::transform_spans(
           y, [policy, state](float value) { return policy.real_valued(value, state); }, x);
     } else if constexpr (AffinePolicy<Policy>) {
-      // `IntegerLevels::value` in float: level and code are below 2^24, so nothing is rounded but
-      // the product with the scale. (Baseline x86 has no vector multiplication of 32-bit integers.)
-      const IntegerLevels line = policy.levels(state, bits);
-      const auto multiplier = static_cast<float>(line.multiplier);
-      const auto offset = static_cast<float>(line.offset);
+      const AffineValues values{policy.levels(state, bits)};
       detail::transform_spans(
           y,
-          [policy, state, bits, scale = line.scale, multiplier, offset](float value) {
-            const auto code = static_cast<float>(policy.encode(value, state, bits));
-            return scale * (multiplier * code + offset);
+          [policy, state, bits, values](float value) {
+            return values(static_cast<float>(policy.encode(value, state, bits)));
           },
           x);
     } else {
@@ -127,6 +124,12 @@ class Quantizer {
     policy_.backward(x, dy, state, bits, dx);
   }
 
+  /// The clamp that `backward` differentiates at these bits; nothing where it is another function.
+  [[nodiscard]] std::optional<ClampSurrogate> gate(int bits) const noexcept {
+    if constexpr (GatedPolicy<Policy>) return policy_.gate(bits);
+    return std::nullopt;
+  }
+
   /// codes[i] in 0 .. 2^bits - 1; 32 bits have no codes.
   void encode(std::span<const float> x, int bits, std::span<std::uint8_t> codes) const {
     check_codes("encode", bits, {{"x", x.size()}, {"codes", codes.size()}});
@@ -148,9 +151,15 @@ class Quantizer {
   void decode(std::span<const std::uint8_t> codes, const State& state, int bits,
               std::span<float> y) const {
     check_codes("decode", bits, {{"codes", codes.size()}, {"y", y.size()}});
-    const std::array<float, 256> values = table(state, bits);
-    detail::transform_spans(
-        y, [&values](std::uint8_t code) { return values[code]; }, codes);
+    if constexpr (AffinePolicy<Policy>) {
+      const AffineValues values{policy_.levels(state, bits)};
+      detail::transform_spans(
+          y, [values](std::uint8_t code) { return values(static_cast<float>(code)); }, codes);
+    } else {
+      const std::array<float, 256> values = table(state, bits);
+      detail::transform_spans(
+          y, [&values](std::uint8_t code) { return values[code]; }, codes);
+    }
   }
 
   /// The value of one code.
@@ -177,6 +186,21 @@ class Quantizer {
   }
 
  private:
+  /// `IntegerLevels::value` in float: level and code are below 2^24, so nothing is rounded but the
+  /// product with the scale. (Baseline x86 has no vector multiplication of 32-bit integers.)
+  struct AffineValues {
+    explicit AffineValues(const IntegerLevels& line) noexcept
+        : scale{line.scale},
+          multiplier{static_cast<float>(line.multiplier)},
+          offset{static_cast<float>(line.offset)} {}
+    [[nodiscard]] float operator()(float code) const noexcept {
+      return scale * (multiplier * code + offset);
+    }
+    float scale;
+    float multiplier;
+    float offset;
+  };
+
   struct Extent {
     std::string_view what;
     std::size_t size;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <limits>
 #include <span>
 
 #include <bitdial/core/config.hpp>
@@ -23,10 +24,21 @@ struct IdentitySurrogate {
   }
 };
 
-/// The surrogate y = clamp(x, low, high).
+/// The surrogate y = clamp(x, low, high); with infinite bounds y = x.
 struct ClampSurrogate {
   float low = 0.0F;
   float high = 1.0F;
+
+  [[nodiscard]] static constexpr ClampSurrogate identity() noexcept {
+    constexpr float infinity = std::numeric_limits<float>::infinity();
+    return {-infinity, infinity};
+  }
+  [[nodiscard]] constexpr bool passes_all() const noexcept { return *this == identity(); }
+  /// Where the derivative is 1: low <= x <= high, both ends included, not for NaN. One comparison
+  /// per bound without a branch, so that loops over it vectorise.
+  [[nodiscard]] constexpr bool passes(float x) const noexcept {
+    return (static_cast<int>(x >= low) & static_cast<int>(x <= high)) != 0;
+  }
 
   template <class Real>
   void forward(std::span<const Real> x, std::span<Real> y) const {
@@ -38,13 +50,13 @@ struct ClampSurrogate {
   void backward(std::span<const float> x, std::span<const float> dy, std::span<float> dx) const {
     detail::transform_spans(
         dx,
-        [lower = low, upper = high](float value, float gradient) {
-          // One comparison per bound without a branch: & instead of &&, so that it vectorises.
-          const bool inside = static_cast<int>(value >= lower) & static_cast<int>(value <= upper);
-          return inside ? gradient : 0.0F;
+        [gate = *this](float value, float gradient) {
+          return gate.passes(value) ? gradient : 0.0F;
         },
         x, dy);
   }
+
+  friend constexpr bool operator==(const ClampSurrogate&, const ClampSurrogate&) = default;
 };
 
 }  // namespace bitdial::inline BITDIAL_ABI

@@ -99,19 +99,25 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
     if constexpr (is_exact) {
       if (pass.mode == nn::Mode::evaluation && precision.w != real_valued_bits &&
           precision.a != real_valued_bits) {
-        return x.tape().constant(evaluate_exactly(x.value(), pass.plan));
+        return x.tape().record("exact sums", evaluate_exactly(x.value(), pass.plan), {}, nullptr);
       }
     }
-    const auto state = activation_state(x.value().span(), pass);
+    const auto state = activation_state(x, pass);
     const Var quantized_x = ad::fake_quantize(x, activations_, state, precision.a);
     const Var quantized_w = ad::fake_quantize(
         x.tape().parameter(layer_.weight().value, layer_.weight().grad), weights_, precision.w);
+    Var y;
     if constexpr (Layer::has_bias) {
-      return layer_.apply(quantized_x, quantized_w, layer_.bias_on(x.tape()));
+      y = layer_.apply(quantized_x, quantized_w, layer_.bias_on(x.tape()));
     } else {
-      return nn::batch_norm(layer_.apply(quantized_x, quantized_w),
-                            private_state(pass.plan).batch_norm, switching_.batch_norm, pass.mode);
+      const Var sums = layer_.apply(quantized_x, quantized_w);
+      y = nn::batch_norm(sums, private_state(pass.plan).batch_norm, switching_.batch_norm,
+                         pass.mode);
+      nn::discard_unless(sums, {y});
     }
+    nn::discard_unless(quantized_x, {x, y});
+    nn::discard_unless(quantized_w, {y});
+    return y;
   }
 
   void visit(nn::ModuleVisitor& visitor, const std::string& name) override {
@@ -233,17 +239,17 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
   }
 
   /// Training measures the batch and remembers; evaluation uses what training has seen.
-  [[nodiscard]] typename ActivationPolicy::State activation_state(std::span<const float> x,
-                                                                  const nn::Pass& pass) {
+  [[nodiscard]] typename ActivationPolicy::State activation_state(Var x, const nn::Pass& pass) {
     if constexpr (is_stateless<ActivationPolicy>) return {};
     if (pass.mode == nn::Mode::training) {
       return private_state(pass.plan).activations.observe(
-          activations_.policy(), x, static_cast<float>(switching_.batch_norm.momentum));
+          activations_.policy(), x.value().span(),
+          static_cast<float>(switching_.batch_norm.momentum));
     }
     if constexpr (RunningState<ActivationPolicy>::is_kept) {
       return private_state(pass.plan).activations.frozen();
     }
-    return activations_.fit(x);
+    return activations_.fit(x.value().span());
   }
 
   [[nodiscard]] nn::Epilogue epilogue(const PrecisionPlan& plan, float scale) const {

@@ -7,9 +7,11 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <numeric>
 #include <vector>
 
 #include <bitdial/core/parallel.hpp>
+#include <bitdial/core/rounding.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::ops::detail {
 
@@ -55,18 +57,21 @@ void for_each_row(std::int64_t rows, std::int64_t channels, Row row) {
 }
 
 /// Two sums per channel over all rows: first[c] = sum_r a(r, c), second[c] = sum_r b(r, c), where
-/// `term(r, c)` returns the pair {a, b}.
+/// `term(r, c)` returns the pair {a, b}. `prepare(begin, end)` is called for each chunk of elements
+/// before its terms; chunks are multiples of 128 elements, or end with the last one.
 ///
 /// Eight rows are added in T, groups of rows in double, chunks in order: the result depends on
 /// neither the thread count nor, beyond a few ulp, the number of rows.
-template <class T, class Term>
+template <class T, class Term, class Prepare>
 void channel_sums(std::int64_t rows, std::int64_t channels, Term term, std::vector<double>& first,
-                  std::vector<double>& second) {
+                  std::vector<double>& second, Prepare prepare) {
   const auto width = static_cast<std::size_t>(channels);
-  const std::int64_t grain = 4 * row_grain(channels);
+  const std::int64_t unit = 128 / std::gcd(std::int64_t{128}, channels);
+  const std::int64_t grain = round_up(4 * row_grain(channels), unit);
   const std::int64_t chunks = (rows + grain - 1) / grain;
   std::vector<double> partial(2 * width * static_cast<std::size_t>(chunks));
   parallel_for(rows, grain, [&](std::int64_t begin, std::int64_t end) {
+    prepare(begin * channels, end * channels);
     double* const slot_a = partial.data() + 2 * width * static_cast<std::size_t>(begin / grain);
     double* const slot_b = slot_a + width;
     constexpr std::int64_t lanes = 8;
@@ -111,6 +116,13 @@ void channel_sums(std::int64_t rows, std::int64_t channels, Term term, std::vect
       second[c] += slot[width + c];
     }
   }
+}
+
+/// The same where nothing has to be prepared.
+template <class T, class Term>
+void channel_sums(std::int64_t rows, std::int64_t channels, Term term, std::vector<double>& first,
+                  std::vector<double>& second) {
+  channel_sums<T>(rows, channels, term, first, second, [](std::int64_t, std::int64_t) {});
 }
 
 }  // namespace bitdial::inline BITDIAL_ABI::ops::detail

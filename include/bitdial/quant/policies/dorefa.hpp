@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -67,6 +68,11 @@ struct DoReFaWeights {
     state.range.backward(w, dy, dw);
   }
 
+  [[nodiscard]] std::optional<ClampSurrogate> gate(int bits) const noexcept {
+    if (is_identity(bits)) return ClampSurrogate::identity();
+    return std::nullopt;
+  }
+
  private:
   [[nodiscard]] static constexpr bool is_identity(int bits) noexcept {
     return bits == 1 || bits == real_valued_bits;
@@ -112,6 +118,10 @@ struct DoReFaActivations {
                 std::span<float> dx) const {
     if (bits == real_valued_bits) return IdentitySurrogate::backward(dy, dx);
     clamp().backward(x, dy, dx);
+  }
+
+  [[nodiscard]] std::optional<ClampSurrogate> gate(int bits) const noexcept {
+    return bits == real_valued_bits ? ClampSurrogate::identity() : clamp();
   }
 
  private:

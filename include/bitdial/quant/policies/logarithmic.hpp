@@ -99,6 +99,10 @@ struct LogWeights {
     IdentitySurrogate::backward(dy, dw);
   }
 
+  [[nodiscard]] std::optional<ClampSurrogate> gate(int) const noexcept {
+    return ClampSurrogate::identity();
+  }
+
  private:
   [[nodiscard]] static float clamped_magnitude(float w) noexcept {
     return std::fabs(clamp_nan_low(w, -1.0F, 1.0F));
@@ -170,6 +174,11 @@ struct LogActivations {
     if (bits == 1) return SignGrid::activation_surrogate().backward(x, dy, dx);
     if (is_identity(bits)) return IdentitySurrogate::backward(dy, dx);
     ClampSurrogate{low(), 1.0F}.backward(x, dy, dx);
+  }
+
+  [[nodiscard]] std::optional<ClampSurrogate> gate(int bits) const noexcept {
+    if (bits == 1) return SignGrid::activation_surrogate();
+    return is_identity(bits) ? ClampSurrogate::identity() : ClampSurrogate{low(), 1.0F};
   }
 
  private:

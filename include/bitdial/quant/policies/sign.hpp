@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -50,6 +51,10 @@ struct SignWeights {
                 std::span<float> dw) const {
     IdentitySurrogate::backward(dy, dw);
   }
+
+  [[nodiscard]] std::optional<ClampSurrogate> gate(int) const noexcept {
+    return ClampSurrogate::identity();
+  }
 };
 
 /// Activations -1 and 1: sign(x) with sign(0) = -1, so that the zeros of a ReLU count as -1;
@@ -86,6 +91,10 @@ struct SignActivations {
                 std::span<float> dx) const {
     if (bits == real_valued_bits) return IdentitySurrogate::backward(dy, dx);
     SignGrid::activation_surrogate().backward(x, dy, dx);
+  }
+
+  [[nodiscard]] std::optional<ClampSurrogate> gate(int bits) const noexcept {
+    return bits == real_valued_bits ? ClampSurrogate::identity() : SignGrid::activation_surrogate();
   }
 };
 

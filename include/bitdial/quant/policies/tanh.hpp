@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -69,6 +70,11 @@ struct TanhActivations {
                 std::span<float> dx) const {
     if (bits == 1) return SignGrid::activation_surrogate().backward(x, dy, dx);
     state.backward(x, dy, dx);
+  }
+
+  [[nodiscard]] std::optional<ClampSurrogate> gate(int bits) const noexcept {
+    if (bits == 1) return SignGrid::activation_surrogate();
+    return std::nullopt;
   }
 };
 

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// Values that are computed where they are read, piece by piece in the first-level cache, instead of
+// being written to memory by one operation and read back by the next.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <numeric>
+#include <utility>
+
+#include <bitdial/core/parallel.hpp>
+#include <bitdial/core/tensor.hpp>
+#include <bitdial/ops/bit_mask.hpp>
+
+namespace bitdial::inline BITDIAL_ABI {
+
+/// Writes the elements begin .. end - 1 of a value to `to`. Threads call it for different pieces at
+/// the same time; pieces are those of `for_each_piece`.
+template <class T>
+using Stream = std::function<void(std::int64_t begin, std::int64_t end, T* to)>;
+
+/// Calls body(begin, end, scratch) for every piece of a tensor, over threads.
+///
+/// A piece is a run of whole rows (rows: all axes but the last), a multiple of `BitMask::block`
+/// elements unless it is the last one, of about 4096 elements, and `scratch` has room for it.
+template <class T, class Body>
+void for_each_piece(const Shape& shape, Body body) {
+  const std::int64_t size = shape.size();
+  if (size == 0) return;
+  const std::int64_t channels = shape.rank() == 0 ? 1 : shape.back();
+  const std::int64_t unit = ops::BitMask::block / std::gcd(ops::BitMask::block, channels);
+  const std::int64_t rows = std::max<std::int64_t>(1, 4096 / (channels * unit)) * unit;
+  parallel_for(size, 4 * rows * channels, [&](std::int64_t first, std::int64_t last) {
+    AlignedBuffer<T> scratch(static_cast<std::size_t>(std::min(rows * channels, last - first)),
+                             Uninitialized{});
+    for (std::int64_t begin = first; begin < last; begin += rows * channels) {
+      body(begin, std::min(last, begin + rows * channels), scratch.data());
+    }
+  });
+}
+
+/// All elements of a value: those in memory, or a temporary copy.
+template <class T>
+class Whole {
+ public:
+  explicit Whole(TensorView<const T> stored) : view_{stored} {}
+  explicit Whole(Tensor<T> computed) : own_{std::move(computed)}, view_{own_.view()} {}
+  Whole(const Whole&) = delete;
+  Whole& operator=(const Whole&) = delete;
+
+  [[nodiscard]] TensorView<const T> view() const noexcept { return view_; }
+
+ private:
+  Tensor<T> own_;
+  TensorView<const T> view_;
+};
+
+/// Reads a value that is stored or streamed, and keeps alive what it needs for that.
+template <class T>
+class Reader {
+ public:
+  Reader(std::shared_ptr<const Tensor<T>> stored)
+      : shape_{stored->shape()}, data_{stored->data()}, owner_{std::move(stored)} {}
+  /// Memory that outlives the reader.
+  explicit Reader(const Tensor<T>& outside) : shape_{outside.shape()}, data_{outside.data()} {}
+  Reader(const Shape& shape, Stream<T> stream) : shape_{shape}, stream_{std::move(stream)} {}
+
+  [[nodiscard]] const Shape& shape() const noexcept { return shape_; }
+  [[nodiscard]] bool is_stored() const noexcept { return !stream_; }
+
+  /// The elements of one piece: in place where they are stored, else computed into `scratch`.
+  [[nodiscard]] const T* operator()(std::int64_t begin, std::int64_t end, T* scratch) const {
+    if (is_stored()) return data_ + begin;
+    stream_(begin, end, scratch);
+    return scratch;
+  }
+
+  /// All elements.
+  [[nodiscard]] Whole<T> all() const {
+    if (is_stored()) return Whole<T>{TensorView<const T>{data_, shape_}};
+    return Whole<T>{computed()};
+  }
+
+  /// All elements in memory of their own.
+  [[nodiscard]] Tensor<T> computed() const {
+    Tensor<T> result(shape_, Uninitialized{});
+    for_each_piece<T>(shape_, [&](std::int64_t begin, std::int64_t end, T*) {
+      T* const to = result.data() + begin;
+      if (const T* const from = (*this)(begin, end, to); from != to) {
+        std::copy_n(from, end - begin, to);
+      }
+    });
+    return result;
+  }
+
+ private:
+  Shape shape_;
+  const T* data_ = nullptr;
+  std::shared_ptr<const Tensor<T>> owner_;
+  Stream<T> stream_;
+};
+
+}  // namespace bitdial::inline BITDIAL_ABI

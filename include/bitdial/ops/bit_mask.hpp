@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// One bit per element: where a derivative is 1 and where it is 0.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+#include <bitdial/core/assert.hpp>
+#include <bitdial/core/rounding.hpp>
+#include <bitdial/core/tensor.hpp>
+
+namespace bitdial::inline BITDIAL_ABI::ops {
+
+/// A gate for gradients: element i passes where its bit is set. 1 / 32 of the memory of floats.
+///
+/// Pieces `begin .. end` start at a multiple of `block` and end at one, or at the last element;
+/// different pieces may be used by different threads.
+class BitMask {
+ public:
+  /// Elements whose bits share memory: bit j of word l belongs to element j * lanes + l, so that
+  /// neighbours lie in the lanes of one vector.
+  static constexpr std::int64_t block = 128;
+
+  /// Bits hold anything until they are written.
+  explicit BitMask(std::int64_t size)
+      : words_({round_up(size, block) / bits_per_word}, Uninitialized{}) {}
+
+  /// Sets the bit of element begin + i where `passes(x[i])`, clears it elsewhere.
+  template <class T, class Predicate>
+  void write(std::int64_t begin, std::int64_t end, const T* x, Predicate passes) noexcept {
+    BITDIAL_ASSERT(begin % block == 0);
+    std::uint32_t* words = words_.data() + begin / bits_per_word;
+    for (; begin + block <= end; begin += block, x += block, words += lanes) {
+      write_block(words, x, passes);
+    }
+    if (begin < end) {
+      std::array<T, block> last{};
+      std::copy_n(x, end - begin, last.data());
+      write_block(words, last.data(), passes);
+    }
+  }
+
+  /// x[i] = +0 where the bit of element begin + i is clear, whatever x[i] is.
+  template <class T>
+  void gate(std::int64_t begin, std::int64_t end, T* x) const noexcept {
+    BITDIAL_ASSERT(begin % block == 0);
+    const std::uint32_t* words = words_.data() + begin / bits_per_word;
+    for (; begin + block <= end; begin += block, x += block, words += lanes) gate_block(words, x);
+    if (begin < end) {
+      std::array<T, block> last{};
+      std::copy_n(x, end - begin, last.data());
+      gate_block(words, last.data());
+      std::copy_n(last.data(), end - begin, x);
+    }
+  }
+
+  [[nodiscard]] bool operator[](std::int64_t i) const noexcept {
+    const std::int64_t word = i / block * lanes + i % lanes;
+    return (words_[word] >> (i % block / lanes) & 1U) != 0;
+  }
+
+ private:
+  static constexpr std::int64_t bits_per_word = 32;
+  static constexpr std::int64_t lanes = block / bits_per_word;
+  using Words = std::array<std::uint32_t, static_cast<std::size_t>(lanes)>;
+
+  template <class T, class Predicate>
+  static void write_block(std::uint32_t* words, const T* x, Predicate passes) noexcept {
+    Words collected{};
+    for (std::int64_t j = 0; j < bits_per_word; ++j, x += lanes) {
+      for (std::size_t l = 0; l < lanes; ++l) collected[l] |= (passes(x[l]) ? 1U : 0U) << j;
+    }
+    std::copy_n(collected.data(), lanes, words);
+  }
+
+  template <class T>
+  static void gate_block(const std::uint32_t* words, T* x) noexcept {
+    using Word = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
+    Words bits;
+    std::copy_n(words, lanes, bits.data());
+    for (std::int64_t j = 0; j < bits_per_word; ++j, x += lanes) {
+      std::array<T, static_cast<std::size_t>(lanes)> kept;
+      for (std::size_t l = 0; l < lanes; ++l) {
+        const Word keep = Word{0} - static_cast<Word>(bits[l] >> j & 1U);
+        kept[l] = std::bit_cast<T>(std::bit_cast<Word>(x[l]) & keep);
+      }
+      std::copy_n(kept.data(), lanes, x);
+    }
+  }
+
+  Tensor<std::uint32_t> words_;
+};
+
+}  // namespace bitdial::inline BITDIAL_ABI::ops

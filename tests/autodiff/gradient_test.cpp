@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <bitdial/autodiff/gradient.hpp>
+
+#include <doctest/doctest.h>
+
+#include "../ops/op_support.hpp"
+
+using namespace bitdial;
+using namespace op_test;
+
+namespace {
+
+std::shared_ptr<const ops::BitMask> mask_of(const Tensor<float>& x, float above) {
+  auto mask = std::make_shared<ops::BitMask>(x.size());
+  mask->write(0, x.size(), x.data(), [above](float v) { return v > above; });
+  return mask;
+}
+
+}  // namespace
+
+TEST_CASE("masks wait until the values are read") {
+  const auto x = random_tensor<float>({90, 5}, 1);
+  const auto y = random_tensor<float>({90, 5}, 2);
+  const auto dy = random_tensor<float>({90, 5}, 3);
+  Gradient gradient{dy};
+  CHECK(gradient.shape() == dy.shape());
+  gradient.gate(mask_of(x, 0.0F));
+  gradient.gate(mask_of(y, 0.5F));
+  CHECK(gradient.ungated()[7] == dy[7]);
+  Gradient in_pieces = gradient;
+  for (const std::int64_t begin : {0, 128, 256, 384}) {
+    in_pieces.gate_piece(begin, std::min<std::int64_t>(450, begin + 128));
+  }
+  in_pieces.all_gated();
+  const TensorView<const float> values = gradient;
+  for (std::int64_t i = 0; i < dy.size(); ++i) {
+    REQUIRE(values.data()[i] == (x[i] > 0.0F && y[i] > 0.5F ? dy[i] : 0.0F));
+  }
+  CHECK(same_bits(in_pieces.values(), gradient.values()));
+
+  Tensor<float> sum({90, 5}, 1.0F);
+  gradient.add_to(sum.view());
+  for (std::int64_t i = 0; i < dy.size(); ++i) REQUIRE(sum[i] == 1.0F + gradient.values()[i]);
+}
