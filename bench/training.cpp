@@ -10,6 +10,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <bitdial/data/dataset.hpp>
 #include <bitdial/train/sgd.hpp>
 #include <bitdial/train/trainer.hpp>
 #include <cstdint>
