@@ -75,8 +75,31 @@ PackedNetwork hand_made() {
   return network;
 }
 
-std::string golden_path() {
-  return BITDIAL_SOURCE_DIR "/tests/deploy/golden/model-1.0.bitdial";
+// The stem replaced by two filters of 1 x 2 on two channels each.
+PackedNetwork hand_made_groups() {
+  PackedNetwork network = hand_made();
+  network.input_shape = {1, 3, 4};
+  network.graph.nodes[1].kind = ops::NodeKind::grouped_conv2d;
+  network.graph.nodes[1].window = {.kernel_h = 1, .kernel_w = 2};
+  PackedLayer& stem = network.layers[0];
+  stem = {.name = "stem",
+          .kind = ops::NodeKind::grouped_conv2d,
+          .cout = 2,
+          .kernel_h = 1,
+          .kernel_w = 2,
+          .cin = 4,
+          .groups = 2,
+          .packs = {}};
+  const std::vector<std::vector<std::byte>> head(network.planes.begin() + 2, network.planes.end());
+  network.planes.clear();
+  const std::vector<std::uint8_t> codes{0, 1, 2, 3, 2, 1, 3, 0};
+  network.add_weights(0, codes, {.bits = 2, .nested = true});
+  network.planes.insert(network.planes.end(), head.begin(), head.end());
+  return network;
+}
+
+std::string golden_path(std::string_view version = "1.0") {
+  return concat(BITDIAL_SOURCE_DIR, "/tests/deploy/golden/model-", version, ".bitdial");
 }
 
 // A reader of its own, from the tables of the documentation.
@@ -102,11 +125,76 @@ struct Raw {
 };
 
 TEST_CASE("the same network gives the committed bytes") {
-  const auto bytes = model_bytes(hand_made());
-  REQUIRE_MESSAGE(bytes.ok(), bytes.error());
-  const auto golden = io::MappedFile::open(golden_path());
+  const struct {
+    const char* version;
+    PackedNetwork network;
+  } cases[] = {{"1.0", hand_made()}, {"1.1", hand_made_groups()}};
+  for (const auto& [version, network] : cases) {
+    CAPTURE(version);
+    const auto bytes = model_bytes(network);
+    REQUIRE_MESSAGE(bytes.ok(), bytes.error());
+    const auto golden = io::MappedFile::open(golden_path(version));
+    REQUIRE_MESSAGE(golden.ok(), golden.error());
+    CHECK(std::ranges::equal(*bytes, golden->bytes()));
+  }
+}
+
+TEST_CASE("groups stand in a section of their own") {
+  const auto golden = io::MappedFile::open(golden_path("1.1"));
   REQUIRE_MESSAGE(golden.ok(), golden.error());
-  CHECK(std::ranges::equal(*bytes, golden->bytes()));
+  const Raw file{golden->bytes()};
+  CHECK(file.u32(12) == 1);
+  CHECK(file.u32(24) == 10);
+  const std::size_t entry = 64 + 32 * 5;
+  CHECK(file.u32(entry) == 7);
+  CHECK(file.u64(entry + 16) == 12);
+  const auto groups = static_cast<std::size_t>(file.u64(entry + 8));
+  CHECK(file.u32(groups) == 2);
+  CHECK(file.u32(groups + 4) == 2);
+  CHECK(file.u32(groups + 8) == 1);
+  const auto graph = static_cast<std::size_t>(file.u64(64 + 32 + 8));
+  CHECK(file.u32(graph + 4 + 48) == 8);
+
+  const auto model = Model::open(golden_path("1.1"));
+  REQUIRE_MESSAGE(model.ok(), model.error());
+  CHECK(model->layers()[0].groups == 2);
+  CHECK(model->layers()[0].depth() == 4);
+  CHECK(model->layers()[1].groups == 1);
+}
+
+TEST_CASE("a section of groups must fit the layers") {
+  const auto error_with = [](const std::vector<std::uint32_t>& groups) {
+    const auto bytes = model_bytes(hand_made_groups());
+    REQUIRE_MESSAGE(bytes.ok(), bytes.error());
+    const auto file = io::SectionFile::parse(*bytes, model_file_kind, "m");
+    REQUIRE_MESSAGE(file.ok(), file.error());
+    io::SectionFileWriter writer{model_file_kind};
+    for (std::uint32_t id = 1; id <= 7; ++id) {
+      for (std::uint32_t index = 0; index < file->count(id); ++index) {
+        const auto section = file->section({id, index});
+        REQUIRE_MESSAGE(section.ok(), section.error());
+        if (id == 7) {
+          io::ByteWriter own;
+          own.put_array(std::span<const std::uint32_t>{groups});
+          writer.add({id, index}, own.take());
+        } else {
+          writer.add({id, index}, {section->begin(), section->end()});
+        }
+      }
+    }
+    const auto changed = writer.finish();
+    const auto model = Model::from_bytes(changed);
+    return model ? std::string{} : model.error();
+  };
+  CHECK(error_with({2, 1}).empty());
+  CHECK(error_with({2}) ==
+        "model in memory: damaged bitdial model: section groups: 1 groups for 2 layers");
+  CHECK(error_with({1, 1}) ==
+        "model in memory: damaged bitdial model: layer 0 (stem): a grouped_conv2d of 4 to 2 "
+        "channels cannot have 1 groups");
+  CHECK(error_with({2, 2}) ==
+        "model in memory: damaged bitdial model: layer 1 (head): a linear of 2 to 2 channels "
+        "cannot have 2 groups");
 }
 
 TEST_CASE("the committed file of version 1.0 loads and computes what it says") {

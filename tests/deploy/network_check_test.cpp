@@ -122,6 +122,38 @@ TEST_CASE("layers and weight planes") {
         "layer 0 (conv0): plane 1 has 8 bytes, expected 9");
 }
 
+TEST_CASE("groups") {
+  const auto grouped = [](auto change) {
+    reference::Network net{{4, 4, 6}, {.seed = 2}};
+    static_cast<void>(net.grouped_conv(0, 9, 3, ops::Window::square(3, {.padding = 1})));
+    net.draw_weights({2});
+    net.add_plan(PrecisionPlan::uniform("w2a2"));
+    change(net.packed);
+    return error_of(net.packed);
+  };
+  using N = PackedNetwork;
+  CHECK(grouped([](N&) {}).empty());
+  CHECK(grouped([](N& n) { n.layers[0].groups = 2; }) ==
+        "layer 0 (conv0): a grouped_conv2d of 6 to 9 channels cannot have 2 groups");
+  CHECK(grouped([](N& n) { n.layers[0].groups = 1; }) ==
+        "layer 0 (conv0): a grouped_conv2d of 6 to 9 channels cannot have 1 groups");
+  CHECK(grouped([](N& n) { n.layers[0].groups = 0; }) ==
+        "layer 0 (conv0): a grouped_conv2d of 6 to 9 channels cannot have 0 groups");
+  CHECK(grouped([](N& n) { n.layers[0].groups = -3; }) ==
+        "layer 0 (conv0): a grouped_conv2d of 6 to 9 channels cannot have -3 groups");
+  CHECK(grouped([](N& n) { n.layers[0].groups = 4'000'000'000; }) ==
+        "layer 0 (conv0): a grouped_conv2d of 6 to 9 channels cannot have 4000000000 groups");
+  CHECK(grouped([](N& n) { n.layers[0].kind = NodeKind::conv2d; }) ==
+        "layer 0 (conv0): a conv2d of 6 to 9 channels cannot have 3 groups");
+  CHECK(grouped([](N& n) { n.graph.nodes[1].kind = NodeKind::conv2d; }) ==
+        "graph: node 1 (conv2d): names layer 0, which is a grouped_conv2d");
+  CHECK(grouped([](N& n) {
+          n.input_shape = {4, 4, 2};
+        }).find("x is [4, 4, 2]") != std::string::npos);
+  CHECK(grouped([](N& n) { n.planes[1].pop_back(); }) ==
+        "layer 0 (conv0): plane 1 has 26 bytes, expected 27");
+}
+
 TEST_CASE("encoders") {
   using N = PackedNetwork;
   CHECK(error_after([](N& n) { n.encoders[0].bits = 0; }) ==

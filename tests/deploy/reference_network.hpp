@@ -61,6 +61,17 @@ class Network {
         {.kind = NodeKind::conv2d, .inputs = {x, -1}, .layer = last_layer(), .window = window},
         out);
   }
+  int grouped_conv(int x, std::int64_t cout, std::int64_t groups, const Window& window) {
+    const int node = conv(x, cout, window);
+    packed.graph.nodes.back().kind = NodeKind::grouped_conv2d;
+    packed.layers.back().kind = NodeKind::grouped_conv2d;
+    packed.layers.back().groups = groups;
+    return node;
+  }
+  int depthwise(int x, const Window& window) {
+    const std::int64_t channels = extents_[index(x)].c;
+    return grouped_conv(x, channels, channels, window);
+  }
   int linear(int x, std::int64_t cout) {
     const Extent in = extents_[index(x)];
     packed.layers.push_back({.name = "linear" + std::to_string(packed.layers.size()),
@@ -160,6 +171,7 @@ class Network {
       std::vector<float> y;
       switch (node.kind) {
         case NodeKind::conv2d:
+        case NodeKind::grouped_conv2d:
         case NodeKind::linear:
           y = matrix(plan, node, x, in, out, count, expected);
           break;
@@ -257,6 +269,8 @@ class Network {
     }
     expected.codes[node.layer] = u;
     if (node.kind == NodeKind::linear) in = {1, 1, in.size()};
+    const std::int64_t groups = packed.layers[index(node.layer)].groups;
+    const std::int64_t depth = in.c / groups;
     const Window window = node.kind == NodeKind::linear ? Window{} : node.window;
     std::vector<float> y;
     for (std::size_t n = 0; n < count; ++n) {
@@ -271,11 +285,12 @@ class Network {
                 const std::int64_t ix =
                     ox * window.stride_w - window.padding_w + kx * window.dilation_w;
                 if (iy < 0 || iy >= in.h || ix < 0 || ix >= in.w) continue;
-                for (std::int64_t k = 0; k < in.c; ++k) {
+                for (std::int64_t k = 0; k < depth; ++k) {
                   const std::uint8_t q = weights[index(
-                      ((c * window.kernel_h + ky) * window.kernel_w + kx) * in.c + k)];
-                  const std::uint8_t a =
-                      u[index(((static_cast<std::int64_t>(n) * in.h + iy) * in.w + ix) * in.c + k)];
+                      ((c * window.kernel_h + ky) * window.kernel_w + kx) * depth + k)];
+                  const std::int64_t channel = c / (out.c / groups) * depth + k;
+                  const std::uint8_t a = u[index(
+                      ((static_cast<std::int64_t>(n) * in.h + iy) * in.w + ix) * in.c + channel)];
                   sum +=
                       std::int64_t{state.weight_levels.level(q)} * state.activation_levels.level(a);
                 }

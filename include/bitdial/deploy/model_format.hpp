@@ -2,6 +2,7 @@
 // The model file: a packed network to bytes and back. docs/file-format.md describes every bit.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -20,9 +21,10 @@
 
 namespace bitdial::inline BITDIAL_ABI {
 
-/// Files of major version 1 are read by every build that reads major version 1.
+/// Files of major version 1 are read by every build that reads major version 1. A network is
+/// written at the lowest minor version that can hold it.
 inline constexpr io::SectionFileKind model_file_kind{
-    {'B', 'I', 'T', 'D', 'I', 'A', 'L', '\0'}, 1, 0, "bitdial model"};
+    {'B', 'I', 'T', 'D', 'I', 'A', 'L', '\0'}, 1, 1, "bitdial model"};
 
 namespace detail {
 
@@ -32,7 +34,8 @@ enum class ModelSection : std::uint32_t {
   layers = 3,
   encoders = 4,
   plans = 5,
-  plane = 6,  ///< one section per weight plane, index = plane
+  plane = 6,   ///< one section per weight plane, index = plane
+  groups = 7,  ///< of every layer; only in files with grouped convolutions, from version 1.1 on
 };
 
 [[nodiscard]] constexpr io::SectionKey model_section(ModelSection section,
@@ -128,6 +131,26 @@ inline void read_layers(io::ByteReader& in, NetworkDescription& network) {
       pack.first_plane = in.get<std::int32_t>();
     }
   }
+}
+
+[[nodiscard]] inline bool has_groups(const NetworkDescription& network) noexcept {
+  return std::any_of(network.layers.begin(), network.layers.end(),
+                     [](const PackedLayer& layer) { return layer.groups != 1; });
+}
+
+[[nodiscard]] inline std::vector<std::byte> write_groups(const NetworkDescription& network) {
+  io::ByteWriter out;
+  out.put(u32(network.layers.size()));
+  for (const PackedLayer& layer : network.layers) out.put(u32(layer.groups));
+  return out.take();
+}
+
+inline void read_groups(io::ByteReader& in, NetworkDescription& network) {
+  const std::size_t count = in.get_count(4);
+  if (!in.failed() && count != network.layers.size()) {
+    return in.fail(concat(count, " groups for ", network.layers.size(), " layers"));
+  }
+  for (PackedLayer& layer : network.layers) layer.groups = in.get<std::uint32_t>();
 }
 
 [[nodiscard]] inline std::vector<std::byte> write_encoders(const NetworkDescription& network) {
@@ -258,12 +281,17 @@ struct ParsedModel {
     return Failure{concat("packed network: ", checked.error())};
   }
   using detail::ModelSection, detail::model_section;
-  io::SectionFileWriter writer{model_file_kind};
+  io::SectionFileKind kind = model_file_kind;
+  kind.minor = detail::has_groups(network) ? 1 : 0;
+  io::SectionFileWriter writer{kind};
   writer.add(model_section(ModelSection::network), detail::write_network(network));
   writer.add(model_section(ModelSection::graph), detail::write_graph(network));
   writer.add(model_section(ModelSection::layers), detail::write_layers(network));
   writer.add(model_section(ModelSection::encoders), detail::write_encoders(network));
   writer.add(model_section(ModelSection::plans), detail::write_plans(network));
+  if (detail::has_groups(network)) {
+    writer.add(model_section(ModelSection::groups), detail::write_groups(network));
+  }
   for (std::size_t p = 0; p < network.planes.size(); ++p) {
     writer.add(model_section(ModelSection::plane, static_cast<std::uint32_t>(p)),
                network.planes[p]);
@@ -286,6 +314,11 @@ struct ParsedModel {
                                    read(ModelSection::encoders, "encoders", detail::read_encoders),
                                    read(ModelSection::plans, "plans", detail::read_plans)}) {
     if (!done) return done.failure();
+  }
+  if (file.count(detail::u32(ModelSection::groups)) > 0) {
+    if (auto done = read(ModelSection::groups, "groups", detail::read_groups); !done) {
+      return done.failure();
+    }
   }
   std::vector<std::size_t> plane_sizes;
   const std::uint32_t plane_count = file.count(detail::u32(ModelSection::plane));

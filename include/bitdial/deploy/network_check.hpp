@@ -70,12 +70,13 @@ namespace detail {
 }
 
 [[nodiscard]] constexpr bool has_layer(ops::NodeKind kind) noexcept {
-  return kind == ops::NodeKind::conv2d || kind == ops::NodeKind::linear;
+  return kind == ops::NodeKind::conv2d || kind == ops::NodeKind::linear ||
+         kind == ops::NodeKind::grouped_conv2d;
 }
 
 [[nodiscard]] constexpr bool has_window(ops::NodeKind kind) noexcept {
-  return kind == ops::NodeKind::conv2d || kind == ops::NodeKind::max_pool2d ||
-         kind == ops::NodeKind::average_pool2d;
+  return kind == ops::NodeKind::conv2d || kind == ops::NodeKind::grouped_conv2d ||
+         kind == ops::NodeKind::max_pool2d || kind == ops::NodeKind::average_pool2d;
 }
 
 /// Checks a graph node by node; each `check_*` returns an empty text or what is wrong.
@@ -207,7 +208,13 @@ class GraphCheck {
       return concat("an extent of ", extent, " is out of range");
     }
   }
-  if (layer.kernel_h * layer.kernel_w > NetworkLimits::depth / layer.cin) {
+  const bool grouped = layer.kind == ops::NodeKind::grouped_conv2d;
+  if (grouped ? layer.groups < 2 || layer.cin % layer.groups != 0 || layer.cout % layer.groups != 0
+              : layer.groups != 1) {
+    return concat("a ", name_of(layer.kind), " of ", layer.cin, " to ", layer.cout,
+                  " channels cannot have ", layer.groups, " groups");
+  }
+  if (layer.kernel_h * layer.kernel_w > NetworkLimits::depth / (layer.cin / layer.groups)) {
     return concat("more than ", NetworkLimits::depth, " weights per output channel");
   }
   if (layer.kind == ops::NodeKind::linear && layer.kernel_h * layer.kernel_w != 1) {

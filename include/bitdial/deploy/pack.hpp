@@ -45,6 +45,7 @@ inline void pack_weights(PackedNetwork& packed, const std::string& name,
                            .kernel_h = geometry.window.kernel_h,
                            .kernel_w = geometry.window.kernel_w,
                            .cin = geometry.in_channels,
+                           .groups = geometry.groups,
                            .packs = {}});
   const std::vector<int> widths = layer.nested() ? std::vector<int>{8} : widths_of(layer, plans);
   for (const int bits : widths) {

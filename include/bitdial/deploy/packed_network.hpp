@@ -39,17 +39,22 @@ struct WeightPack {
 };
 
 /// The part of a quantized layer that all plans share. Weights are `[cout, kernel_h, kernel_w,
-/// cin]`; a linear layer has a 1 x 1 kernel and `cin` features.
+/// cin / groups]`; a linear layer has a 1 x 1 kernel and `cin` features.
 struct PackedLayer {
   std::string name;
-  ops::NodeKind kind = ops::NodeKind::conv2d;  ///< conv2d or linear
+  ops::NodeKind kind = ops::NodeKind::conv2d;  ///< conv2d, linear or grouped_conv2d
   std::int64_t cout = 0;
   std::int64_t kernel_h = 1, kernel_w = 1;
   std::int64_t cin = 0;
+  std::int64_t groups = 1;  ///< above 1 in a grouped_conv2d, 1 in every other layer
   std::vector<WeightPack> packs;
 
   /// K: the weights of one output channel.
-  [[nodiscard]] std::int64_t depth() const noexcept { return kernel_h * kernel_w * cin; }
+  [[nodiscard]] std::int64_t depth() const noexcept { return kernel_h * kernel_w * (cin / groups); }
+  /// One input and one output channel per group.
+  [[nodiscard]] bool is_depthwise() const noexcept {
+    return kind == ops::NodeKind::grouped_conv2d && cin == groups && cout == groups;
+  }
   /// Bytes of one plane.
   [[nodiscard]] std::int64_t plane_bytes() const noexcept { return cout * ((depth() + 7) / 8); }
   /// The pack that a width reads, or null.
@@ -127,8 +132,8 @@ struct PackedNetwork : NetworkDescription {
     bool nested = false;
   };
 
-  /// Appends a pack to layer `layer`: `codes` are `[cout, kernel_h, kernel_w, cin]`, each below
-  /// 2^bits.
+  /// Appends a pack to layer `layer`: `codes` are `[cout, kernel_h, kernel_w, cin / groups]`, each
+  /// below 2^bits.
   void add_weights(std::size_t layer, std::span<const std::uint8_t> codes,
                    const WeightPackOptions& options) {
     PackedLayer& target = layers[layer];

@@ -223,6 +223,10 @@ class Session {
       PreparedStep& ready = prepared.steps.emplace_back();
       if (!detail::has_layer(step.kind)) continue;
       const auto layer = static_cast<std::size_t>(step.layer);
+      if (step.kind == ops::NodeKind::grouped_conv2d) {
+        return Failure{concat("session: layer ", model_.layers()[layer].name,
+                              " is a grouped convolution, which this version does not run")};
+      }
       if (auto done = prepare_step(step, plan.layers[layer], path, ready); !done) return done;
     }
     arena_bytes_ = std::max(arena_bytes_, prepared.program.arena_bytes);
