@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 using bitdial_test::for_each_supported_isa;
@@ -110,6 +112,148 @@ TEST_CASE("weight sums: one chain of fused multiply-adds over the pixels") {
               equal && std::equal(dw.pointers[t], dw.pointers[t] + channels, expected.begin() + at);
         }
         CHECK(equal);
+      }
+    }
+  });
+}
+
+namespace {
+
+/// Operands of the integer kernel, packed for one table.
+struct IntegerCase {
+  std::int64_t pixels, channels, taps;
+  std::vector<std::int64_t> offsets{};
+  std::vector<std::int8_t> levels{};   ///< [taps][channels]
+  std::vector<float> scale{}, bias{};  ///< [channels]
+
+  [[nodiscard]] std::vector<std::int8_t> packed_levels(std::int64_t cols) const {
+    const std::int64_t groups = (taps + 3) / 4;
+    const std::int64_t blocks = (channels + cols - 1) / cols;
+    std::vector<std::int8_t> packed(static_cast<std::size_t>(blocks * groups * cols * 4), 0);
+    for (std::int64_t t = 0; t < taps; ++t) {
+      for (std::int64_t c = 0; c < channels; ++c) {
+        const std::int64_t place = kernels::depthwise_place(c, cols);
+        packed[static_cast<std::size_t>(((c / cols * groups + t / 4) * cols + place) * 4 + t % 4)] =
+            levels[static_cast<std::size_t>(t * channels + c)];
+      }
+    }
+    return packed;
+  }
+  [[nodiscard]] std::vector<float> packed_values(const std::vector<float>& values,
+                                                 std::int64_t cols) const {
+    std::vector<float> packed(static_cast<std::size_t>((channels + cols - 1) / cols * cols), 0.0F);
+    for (std::int64_t c = 0; c < channels; ++c) {
+      packed[static_cast<std::size_t>(c / cols * cols + kernels::depthwise_place(c, cols))] =
+          values[static_cast<std::size_t>(c)];
+    }
+    return packed;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("places of channels in a block are a permutation") {
+  for (const std::int64_t cols : {16, 32, 48, 64}) {
+    std::vector<int> seen(static_cast<std::size_t>(cols), 0);
+    for (std::int64_t c = 0; c < cols; ++c) {
+      ++seen[static_cast<std::size_t>(kernels::depthwise_place(c, cols))];
+    }
+    CHECK(seen == std::vector<int>(static_cast<std::size_t>(cols), 1));
+  }
+}
+
+TEST_CASE("integer taps: exact sums modulo 2^32, and the codes that the epilogue makes of them") {
+  for_each_supported_isa([](const kernels::KernelTable& table) {
+    const std::int64_t cols = table.depthwise_u8s8.cols;
+    enum class Fill { random, lowest, highest };
+    for (const std::int64_t taps : {1, 2, 3, 4, 7, 9, 12, 25}) {
+      for (const std::int64_t channels : {1, 15, 16, 17, 32, 47, 63, 64, 65, 100, 144}) {
+        const Fill fill = static_cast<Fill>((taps + channels) % 3);
+        Numbers numbers(static_cast<std::uint64_t>(taps * 1000 + channels));
+        IntegerCase c{.pixels = 1 + (taps + channels) % 3, .channels = channels, .taps = taps};
+        const std::int64_t x_step = channels + 2 * (taps % 2);
+        for (std::int64_t t = 0; t < taps; ++t) c.offsets.push_back(t * 3);
+        for (std::int64_t i = 0; i < taps * channels; ++i) {
+          c.levels.push_back(static_cast<std::int8_t>(fill == Fill::random
+                                                          ? numbers.between(-128, 127)
+                                                      : fill == Fill::lowest ? -128
+                                                                             : 127));
+        }
+        for (std::int64_t i = 0; i < channels; ++i) {
+          c.scale.push_back(numbers.real(-1e-4F, 1e-4F));
+          c.bias.push_back(numbers.real(-0.2F, 1.2F));
+        }
+        const std::vector<std::int8_t> w = c.packed_levels(cols);
+        const std::vector<float> scale = c.packed_values(c.scale, cols);
+        const std::vector<float> bias = c.packed_values(c.bias, cols);
+        // Readable up to the end of the last block of the last tap, and no further.
+        const std::int64_t blocks = (channels + cols - 1) / cols * cols;
+        GuardedArray<std::uint8_t> x((c.pixels - 1) * x_step + (taps - 1) * 3 + blocks);
+        x.fill([&] {
+          return static_cast<std::uint8_t>(fill == Fill::random ? numbers.between(0, 255) : 255);
+        });
+        for (const auto& [product_factor, code_factor] :
+             {std::pair{1, 0}, std::pair{2, 1}, std::pair{-3, 7}, std::pair{1 << 20, -(1 << 24)}}) {
+          std::vector<std::int32_t> expected;
+          std::vector<std::uint8_t> expected_codes;
+          for (std::int64_t p = 0; p < c.pixels; ++p) {
+            for (std::int64_t k = 0; k < channels; ++k) {
+              std::int64_t sum = 0;
+              for (std::int64_t t = 0; t < taps; ++t) {
+                const std::int64_t code =
+                    x[p * x_step + c.offsets[static_cast<std::size_t>(t)] + k];
+                sum += code * (std::int64_t{product_factor} *
+                                   c.levels[static_cast<std::size_t>(t * channels + k)] +
+                               code_factor);
+              }
+              expected.push_back(static_cast<std::int32_t>(static_cast<std::uint64_t>(sum)));
+              const auto at = static_cast<std::size_t>(k);
+              const float y =
+                  std::fma(static_cast<float>(expected.back()), c.scale[at], c.bias[at]);
+              const float clamped = y > 0.0F ? std::min(y, 0.9F) : 0.0F;
+              expected_codes.push_back(
+                  static_cast<std::uint8_t>(std::min(std::nearbyint(clamped * 15.5F), 13.0F)));
+            }
+          }
+          kernels::DepthwiseU8S8 operands{.pixels = c.pixels,
+                                          .channels = channels,
+                                          .taps = taps,
+                                          .x = x.data(),
+                                          .x_step = x_step,
+                                          .offsets = c.offsets.data(),
+                                          .w = w.data(),
+                                          .product_factor = product_factor,
+                                          .code_factor = code_factor,
+                                          .scale = scale.data(),
+                                          .bias = bias.data(),
+                                          .clip = 0.9F,
+                                          .inverse_step = 15.5F,
+                                          .max_code = 13};
+          CAPTURE(taps);
+          CAPTURE(channels);
+          CAPTURE(product_factor);
+          GuardedArray<std::int32_t> sums(c.pixels * channels);
+          operands.sums = sums.data();
+          table.depthwise_u8s8.run(operands);
+          CHECK(std::equal(expected.begin(), expected.end(), sums.data()));
+
+          const std::int64_t codes_step = channels + 1;
+          GuardedArray<std::uint8_t> codes((c.pixels - 1) * codes_step + channels);
+          codes.fill([] { return std::uint8_t{99}; });
+          operands.sums = nullptr;
+          operands.codes = codes.data();
+          operands.codes_step = codes_step;
+          table.depthwise_u8s8.run(operands);
+          int wrong = 0;
+          for (std::int64_t p = 0; p < c.pixels; ++p) {
+            for (std::int64_t k = 0; k < channels; ++k) {
+              wrong += codes[p * codes_step + k] !=
+                       expected_codes[static_cast<std::size_t>(p * channels + k)];
+            }
+            if (p + 1 < c.pixels) wrong += codes[p * codes_step + channels] != 99;
+          }
+          CHECK(wrong == 0);
+        }
       }
     }
   });

@@ -41,4 +41,43 @@ struct DepthwiseWeightSums {
   T* const* dw = nullptr;  ///< one pointer per tap: `channels` sums
 };
 
+/// Operands of the integer depthwise kernel, modulo 2^32:
+/// I[p][c] = product_factor * sum_t u * w(t, c) + code_factor * sum_t u,
+/// u = x[p * x_step + offsets[t] + c], codes 0 .. 255 against levels -128 .. 127; then either
+/// sums[p * channels + c] = I, or, as `requantize` followed by `quantize`,
+/// codes[p * codes_step + c] = min(round_half_even(clamp(fma(float(I), scale, bias), 0, clip)
+/// * inverse_step), max_code).
+///
+/// Channels are taken in blocks of B, the `cols` of the table's kernel, a multiple of 16. In a
+/// block channel c stands at place(c) = (c % 16 / 4) * (B / 4) + c % B / 16 * 4 + c % 4. With G =
+/// ceil(taps / 4), level (t, c) is w[((c / B * G + t / 4) * B + place(c)) * 4 + t % 4]; taps up to
+/// 4 G and channels up to a multiple of B are padded with zero levels. The scale and bias of
+/// channel c stand at c / B * B + place(c). x is read in whole blocks: up to B - 1 bytes behind the
+/// last channel must be readable.
+struct DepthwiseU8S8 {
+  std::int64_t pixels = 0;
+  std::int64_t channels = 0;
+  std::int64_t taps = 0;
+  const std::uint8_t* x = nullptr;
+  std::int64_t x_step = 0;
+  const std::int64_t* offsets = nullptr;
+  const std::int8_t* w = nullptr;
+  std::int32_t product_factor = 1;
+  std::int32_t code_factor = 0;
+  std::int32_t* sums = nullptr;  ///< null: codes are wanted, and everything below is needed
+  const float* scale = nullptr;
+  const float* bias = nullptr;
+  float clip = 1.0F;
+  float inverse_step = 1.0F;
+  std::int32_t max_code = 255;
+  std::uint8_t* codes = nullptr;
+  std::int64_t codes_step = 0;
+};
+
+/// place(c) above: where a channel stands in its block of `cols`.
+[[nodiscard]] constexpr std::int64_t depthwise_place(std::int64_t channel,
+                                                     std::int64_t cols) noexcept {
+  return channel % 16 / 4 * (cols / 4) + channel % cols / 16 * 4 + channel % 4;
+}
+
 }  // namespace bitdial::inline BITDIAL_ABI::kernels

@@ -181,6 +181,7 @@ struct KernelTable {
 
   void (*depthwise_taps)(const DepthwiseTaps<float>&) noexcept = nullptr;
   void (*depthwise_weight_sums)(const DepthwiseWeightSums<float>&) noexcept = nullptr;
+  TileKernel<DepthwiseU8S8> depthwise_u8s8;
 
   /// sum over `words` of popcount(a[i] & b[i])
   std::uint64_t (*dot_bits)(const std::uint64_t* a, const std::uint64_t* b,

@@ -17,7 +17,6 @@ inline constexpr std::int64_t u8s8_rows = 4, u8s8_cols = 8;
 inline constexpr std::int64_t planes_rows = 4, planes_cols = 4;
 inline constexpr std::int64_t lookup_rows = 2, lookup_cols = 16;
 
-#include <bitdial/kernels/generic/depthwise_reference.ipp>
 #include <bitdial/kernels/generic/reference.ipp>
 
 inline std::uint64_t dot_bits(const std::uint64_t* a, const std::uint64_t* b,
@@ -53,6 +52,8 @@ inline float requantize_one(const Requantize& q, std::int64_t i) noexcept {
 inline void requantize(const Requantize& q) noexcept {
   for (std::int64_t i = 0; i < q.count; ++i) q.y[i] = requantize_one(q, i);
 }
+
+#include <bitdial/kernels/generic/depthwise_reference.ipp>
 
 /// Eight codes are `bits` whole bytes, so full blocks never share a byte.
 inline void pack_codes(const std::uint8_t* codes, std::int64_t count, int bits,
@@ -139,6 +140,7 @@ inline constexpr KernelTable table = {
     .subset_sums = subset_sums,
     .depthwise_taps = depthwise_taps<float>,
     .depthwise_weight_sums = depthwise_weight_sums<float>,
+    .depthwise_u8s8 = {1, 16, depthwise_u8s8<16>},
     .dot_bits = dot_bits,
     .quantize = quantize,
     .requantize = requantize,

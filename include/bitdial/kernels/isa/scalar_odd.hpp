@@ -21,6 +21,7 @@ inline constexpr KernelTable table = [] {
   t.gemm_u8s8 = {u8s8_rows, u8s8_cols, gemm_u8s8};
   t.gemm_planes = {planes_rows, planes_cols, gemm_planes};
   t.gemm_lookup = {lookup_rows, lookup_cols, gemm_lookup};
+  t.depthwise_u8s8 = {1, 48, scalar::depthwise_u8s8<48>};
   return t;
 }();
 

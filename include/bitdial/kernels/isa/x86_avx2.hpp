@@ -228,12 +228,43 @@ inline std::uint64_t plane_word(Codes64 codes, int bit) noexcept {
   return std::uint64_t{high} << 32 | low;
 }
 
+/// Interleaved codes of four taps and their sums.
+inline Bytes unpack_low8(Bytes a, Bytes b) noexcept {
+  return _mm256_unpacklo_epi8(a, b);
+}
+inline Bytes unpack_high8(Bytes a, Bytes b) noexcept {
+  return _mm256_unpackhi_epi8(a, b);
+}
+inline Bytes unpack_low16(Bytes a, Bytes b) noexcept {
+  return _mm256_unpacklo_epi16(a, b);
+}
+inline Bytes unpack_high16(Bytes a, Bytes b) noexcept {
+  return _mm256_unpackhi_epi16(a, b);
+}
+inline U8S8Codes codes_of(Bytes v) noexcept {
+  return {_mm256_and_si256(v, _mm256_set1_epi16(255)), _mm256_srli_epi16(v, 8)};
+}
+inline U8S8Sums mul_sums(U8S8Sums v, std::int32_t factor) noexcept {
+  return _mm256_mullo_epi32(v, _mm256_set1_epi32(factor));
+}
+inline U8S8Sums add_sums(U8S8Sums a, U8S8Sums b) noexcept {
+  return _mm256_add_epi32(a, b);
+}
+inline F32 sums_to_f32(U8S8Sums v) noexcept {
+  return _mm256_cvtepi32_ps(v);
+}
+inline Bytes narrow_codes(F32 a, F32 b, F32 c, F32 d) noexcept {
+  return _mm256_packus_epi16(_mm256_packus_epi32(_mm256_cvtps_epi32(a), _mm256_cvtps_epi32(b)),
+                             _mm256_packus_epi32(_mm256_cvtps_epi32(c), _mm256_cvtps_epi32(d)));
+}
+
 namespace narrower = scalar;
 
 #  include <bitdial/kernels/generic/tile_rows.ipp>
 
 #  include <bitdial/kernels/generic/bit_planes.ipp>
 #  include <bitdial/kernels/generic/depthwise_f32.ipp>
+#  include <bitdial/kernels/generic/depthwise_u8s8.ipp>
 #  include <bitdial/kernels/generic/elementwise.ipp>
 #  include <bitdial/kernels/generic/gemm_f32.ipp>
 #  include <bitdial/kernels/generic/gemm_lookup.ipp>
@@ -248,6 +279,7 @@ inline constexpr KernelTable table = [] {
   t.gemm_planes = {planes_rows, planes_cols, gemm_planes};
   t.depthwise_taps = depthwise_taps;
   t.depthwise_weight_sums = depthwise_weight_sums;
+  t.depthwise_u8s8 = {1, depthwise_cols, depthwise_u8s8};
   t.gemm_lookup = {lookup_rows, lookup_cols, gemm_lookup};
   t.subset_sums = subset_sums;
   t.dot_bits = dot_bits;

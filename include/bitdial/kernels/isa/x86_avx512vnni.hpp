@@ -54,9 +54,19 @@ inline Bits fold_counts(Bits counts) noexcept {
   return counts;
 }
 
+using avx512::add_sums, avx512::broadcast_f32, avx512::byte_lanes, avx512::Bytes, avx512::F32,
+    avx512::fmadd_f32, avx512::load_bytes, avx512::load_f32, avx512::max_f32, avx512::min_f32,
+    avx512::mul_f32, avx512::mul_sums, avx512::narrow_codes, avx512::store_bytes,
+    avx512::sums_to_f32, avx512::unpack_high16, avx512::unpack_high8, avx512::unpack_low16,
+    avx512::unpack_low8;
+inline U8S8Codes codes_of(Bytes v) noexcept {
+  return v;
+}
+
 #  include <bitdial/kernels/generic/tile_rows.ipp>
 
 #  include <bitdial/kernels/generic/bit_planes.ipp>
+#  include <bitdial/kernels/generic/depthwise_u8s8.ipp>
 #  include <bitdial/kernels/generic/gemm_u8s8.ipp>
 
 inline constexpr KernelTable table = [] {
@@ -65,6 +75,7 @@ inline constexpr KernelTable table = [] {
   t.supported = supported;
   t.gemm_u8s8 = {u8s8_rows, u8s8_cols, gemm_u8s8};
   t.gemm_planes = {planes_rows, planes_cols, gemm_planes};
+  t.depthwise_u8s8 = {1, depthwise_cols, depthwise_u8s8};
   t.dot_bits = dot_bits;
   return t;
 }();
