@@ -193,6 +193,22 @@ TEST_CASE("sum needs a term") {
                        "sum: at least one term is needed, there is none", ConfigError);
 }
 
+TEST_CASE("the reader of a quantized value knows its codes") {
+  Tape tape;
+  const Quantizer<DoReFaActivations> quantizer;
+  const Var x = tape.leaf(random_tensor<float>({7, 3}, 1, -0.5, 1.5));
+  const Var y = ad::fake_quantize(x, quantizer, 2);
+  const Reader<float> read = tape.reader(y);
+  REQUIRE(read.codes() != nullptr);
+  CHECK(read.codes()->bits == 2);
+  tape.discard(y);
+  const Whole<float> values = read.all();
+  for (std::int64_t i = 0; i < 21; ++i) {
+    REQUIRE(values.view().data()[i] == read.codes()->levels.value(read.codes()->values[i]));
+  }
+  CHECK(tape.reader(x).codes() == nullptr);
+}
+
 TEST_CASE("streamed chains equal the operations one by one, bit for bit") {
   // y = Q(relu(bn(x))), z = relu(bn(x) + y), with gradients dy and dz; 17 channels, odd rows.
   const Quantizer<DoReFaActivations> quantizer;

@@ -149,6 +149,21 @@ TEST_CASE("conv2d derivatives match finite differences") {
   }
 }
 
+TEST_CASE("an overwritten gradient is one added to zeros") {
+  for (const Case& c : cases) {
+    CAPTURE(c.x.text());
+    CAPTURE(c.w().text());
+    const auto w = random_tensor<float>(c.w(), 2);
+    const auto dy = random_tensor<float>(c.y(), 3);
+    Tensor<float> added(c.x);
+    Tensor<float> written(c.x, 7.0F);
+    ops::conv2d_backward_input(added.view(), dy.view(), w.view(), c.window);
+    ops::conv2d_backward_input(written.view(), dy.view(), w.view(), c.window,
+                               {.accumulate = false});
+    CHECK(same_bits(written, added));
+  }
+}
+
 TEST_CASE("conv2d of whole numbers is exact in float up to 2^24") {
   // K = 9 * 64 = 576 products of at most 170 * 171: sums reach 2^24 and must not be rounded.
   const Case c{{2, 9, 7, 64}, 19, Window::square(3, {.padding = 1})};

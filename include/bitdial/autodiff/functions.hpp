@@ -24,6 +24,7 @@
 #include <bitdial/ops/linear.hpp>
 #include <bitdial/ops/losses.hpp>
 #include <bitdial/ops/pooling.hpp>
+#include <bitdial/quant/policy.hpp>
 #include <bitdial/quant/precision.hpp>
 #include <bitdial/quant/straight_through.hpp>
 
@@ -60,7 +61,10 @@ BasicVar<T> conv2d(BasicVar<T> x, BasicVar<T> w, const ops::Window& window) {
           ops::conv2d_backward_weight(x.tape().accumulate(w), dy, read_x.all().view(), window);
         }
         if (x.needs_grad()) {
-          ops::conv2d_backward_input(x.tape().accumulate(x), dy, read_w.all().view(), window);
+          x.tape().contribute(x, [&](TensorView<T> dx, bool accumulate) {
+            ops::conv2d_backward_input(dx, dy, read_w.all().view(), window,
+                                       {.accumulate = accumulate});
+          });
         }
       });
 }
@@ -382,22 +386,28 @@ Var fake_quantize(Var x, const Quantizer& quantizer, const typename Quantizer::S
         },
         Tape::Cost::large, {x}, backward);
   }
-  const auto codes = std::make_shared<Tensor<std::uint8_t>>(x.shape(), Uninitialized{});
+  const auto codes =
+      std::make_shared<Codes>(Codes{Tensor<std::uint8_t>(x.shape(), Uninitialized{}), {}, bits});
   for_each_piece<float>(x.shape(), [&](std::int64_t begin, std::int64_t end, float* scratch) {
     const float* const from = read(begin, end, scratch);
     const auto size = static_cast<std::size_t>(end - begin);
-    quantizer.encode({from, size}, state, bits, {codes->data() + begin, size});
+    quantizer.encode({from, size}, state, bits, {codes->values.data() + begin, size});
     if (mask != nullptr) {
       mask->write(begin, end, from, [gate](float value) { return gate->passes(value); });
     }
   });
-  return tape.record(
+  const Var y = tape.record(
       "fake_quantize", x.shape(),
       [codes, quantizer, state, bits](std::int64_t begin, std::int64_t end, float* to) {
         const auto size = static_cast<std::size_t>(end - begin);
-        quantizer.decode({codes->data() + begin, size}, state, bits, {to, size});
+        quantizer.decode({codes->values.data() + begin, size}, state, bits, {to, size});
       },
       Tape::Cost::small, {x}, backward);
+  if constexpr (AffinePolicy<std::decay_t<decltype(quantizer.policy())>>) {
+    codes->levels = quantizer.levels(state, bits);
+    tape.attach(y, codes);
+  }
+  return y;
 }
 
 /// The same with a state measured on x.

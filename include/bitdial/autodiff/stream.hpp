@@ -13,6 +13,7 @@
 #include <bitdial/core/parallel.hpp>
 #include <bitdial/core/tensor.hpp>
 #include <bitdial/ops/bit_mask.hpp>
+#include <bitdial/quant/levels.hpp>
 
 namespace bitdial::inline BITDIAL_ABI {
 
@@ -20,6 +21,13 @@ namespace bitdial::inline BITDIAL_ABI {
 /// the same time; pieces are those of `for_each_piece`.
 template <class T>
 using Stream = std::function<void(std::int64_t begin, std::int64_t end, T* to)>;
+
+/// What a quantized value is streamed from: its codes, and the line of integers on which they lie.
+struct Codes {
+  Tensor<std::uint8_t> values;
+  IntegerLevels levels;
+  int bits = 8;
+};
 
 /// Calls body(begin, end, scratch) for every piece of a tensor, over threads.
 ///
@@ -65,10 +73,13 @@ class Reader {
       : shape_{stored->shape()}, data_{stored->data()}, owner_{std::move(stored)} {}
   /// Memory that outlives the reader.
   explicit Reader(const Tensor<T>& outside) : shape_{outside.shape()}, data_{outside.data()} {}
-  Reader(const Shape& shape, Stream<T> stream) : shape_{shape}, stream_{std::move(stream)} {}
+  Reader(const Shape& shape, Stream<T> stream, std::shared_ptr<const Codes> codes = nullptr)
+      : shape_{shape}, stream_{std::move(stream)}, codes_{std::move(codes)} {}
 
   [[nodiscard]] const Shape& shape() const noexcept { return shape_; }
   [[nodiscard]] bool is_stored() const noexcept { return !stream_; }
+  /// The codes of a value that has no other form yet; null where the value is not affine in them.
+  [[nodiscard]] const Codes* codes() const noexcept { return codes_.get(); }
 
   /// The elements of one piece: in place where they are stored, else computed into `scratch`.
   [[nodiscard]] const T* operator()(std::int64_t begin, std::int64_t end, T* scratch) const {
@@ -100,6 +111,7 @@ class Reader {
   const T* data_ = nullptr;
   std::shared_ptr<const Tensor<T>> owner_;
   Stream<T> stream_;
+  std::shared_ptr<const Codes> codes_;
 };
 
 }  // namespace bitdial::inline BITDIAL_ABI

@@ -134,6 +134,11 @@ class BasicTape {
         inputs, std::move(backward));
   }
 
+  /// Tells the readers of a streamed result which codes it comes from.
+  void attach(Var x, std::shared_ptr<const Codes> codes) noexcept {
+    node(x).codes = std::move(codes);
+  }
+
   /// Declares that a recorded derivative will read the value of x, so `discard` keeps it.
   void keep(Var x) noexcept { node(x).is_kept = true; }
 
@@ -142,7 +147,7 @@ class BasicTape {
     Node& n = node(x);
     if (n.is_kept || n.is_leaf) return;
     n.value = nullptr;
-    if (n.was_read || !n.needs_grad) n.stream = nullptr;
+    if (n.was_read || !n.needs_grad) n.drop_stream();
   }
 
   /// Reads the value of x, also after `discard(x)`.
@@ -154,7 +159,7 @@ class BasicTape {
   [[nodiscard]] Reader<T> read_once(Var x) {
     Node& n = node(x);
     n.was_read = true;
-    if (is_streamed(x)) return Reader<T>(n.shape, n.stream);
+    if (is_streamed(x)) return Reader<T>(n.shape, n.stream, n.codes);
     const Tensor<T>& stored = value(x);
     return n.value != nullptr ? Reader<T>(n.value) : Reader<T>(stored);
   }
@@ -176,6 +181,17 @@ class BasicTape {
     if (!n.has_grad) n.grad = BasicGradient<T>(Tensor<T>(n.shape));
     n.has_grad = true;
     return n.grad.values().view();
+  }
+
+  /// Lets `write(dx, accumulate)` contribute to the gradient of x: with `accumulate` it adds to dx,
+  /// without it overwrites dx, which holds anything.
+  template <class Write>
+  void contribute(Var x, Write write) {
+    Node& n = node(x);
+    if (n.outside_grad != nullptr || n.has_grad) return write(accumulate(x), true);
+    Tensor<T> first(n.shape, Uninitialized{});
+    write(first.view(), false);
+    give(x, BasicGradient<T>(std::move(first)));
   }
 
   /// Adds a contribution to the gradient of x; the first one is taken over as it is.
@@ -229,7 +245,7 @@ class BasicTape {
     n.was_read = true;
     if (n.value == nullptr && n.stream != nullptr) {
       n.value = share(Reader<T>(n.shape, n.stream).computed());
-      n.stream = nullptr;
+      n.drop_stream();
     }
     if (n.value == nullptr) {
       throw Error(concat("tape: the value of node ", x.index_, " (", n.op, ", ", n.shape,
@@ -274,11 +290,17 @@ class BasicTape {
     mutable bool has_grad = false;
     Shape shape{};
     mutable Stream<T> stream{};
+    mutable std::shared_ptr<const Codes> codes{};
     Cost cost = Cost::small;
     mutable BasicGradient<T> grad{};
     const Tensor<T>* outside_value = nullptr;
     Tensor<T>* outside_grad = nullptr;
     Backward backward{};
+
+    void drop_stream() const noexcept {
+      stream = nullptr;
+      codes = nullptr;
+    }
   };
 
   [[nodiscard]] static std::shared_ptr<const Tensor<T>> share(Tensor<T> value) {
@@ -314,7 +336,7 @@ class BasicTape {
     }
     if (n.has_grad && n.backward) n.backward(n.grad);
     n.backward = nullptr;
-    n.stream = nullptr;
+    n.drop_stream();
     n.grad = BasicGradient<T>{};
     if (n.shape.size() != 1) n.value = nullptr;
   }

@@ -178,26 +178,36 @@ void conv2d_forward(TensorView<T> y, TensorView<const std::type_identity_t<T>> x
       {.accumulate = false});
 }
 
+/// How the gradient of an input is stored.
+struct GradientOptions {
+  bool accumulate = true;  ///< dx += ..., the rule of all derivatives; else dx = ...
+};
+
 /// dx[n, h, w, i] += sum over the outputs and taps that read x[n, h, w, i] of dy w.
 ///
 /// Shapes as in `conv2d_forward`. A stride of s splits the input pixels into s x s phases, each a
 /// convolution of dy with the taps that reach it, so no multiplication by a known zero is done.
 template <class T>
 void conv2d_backward_input(TensorView<T> dx, TensorView<const std::type_identity_t<T>> dy,
-                           TensorView<const std::type_identity_t<T>> w, const Window& window) {
+                           TensorView<const std::type_identity_t<T>> w, const Window& window,
+                           GradientOptions options = {}) {
   const Shape expected = conv2d_output_shape(dx.shape(), w.shape(), window);
   detail::require_shape("conv2d_backward_input", "dx", dx, dx.shape());
   detail::require_shape("conv2d_backward_input", "dy", dy, expected);
   detail::require_shape("conv2d_backward_input", "weight", w, w.shape());
   const std::int64_t in = dx.extent(3);
   const std::int64_t out = expected[3];
+  const bool overwrites = !options.accumulate && window.stride_h == 1 && window.stride_w == 1;
+  if (!options.accumulate && !overwrites) {
+    detail::map(dx.size(), dx.data(), [] { return T{0}; });
+  }
   for (std::int64_t phase_h = 0; phase_h < window.stride_h; ++phase_h) {
     const detail::InputPhase h(phase_h, dx.extent(1), expected[1], window.kernel_h, window.stride_h,
                                window.padding_h, window.dilation_h);
     for (std::int64_t phase_w = 0; phase_w < window.stride_w; ++phase_w) {
       const detail::InputPhase v(phase_w, dx.extent(2), expected[2], window.kernel_w,
                                  window.stride_w, window.padding_w, window.dilation_w);
-      if (h.empty() || v.empty()) continue;
+      if (h.empty() || v.empty()) continue;  // no output reads these pixels
       const detail::PatchGrid grid{.h = h.axis, .w = v.axis, .channels = out};
       // Row (th, tw, o) of the right side is w[o, tap(th), tap(tw), :].
       const auto pack_weights = [&](std::int64_t k0, std::int64_t col0, MatrixView<T> panel) {
@@ -215,7 +225,7 @@ void conv2d_backward_input(TensorView<T> dx, TensorView<const std::type_identity
                              detail::PixelGrid<T>{dx.data() + phase_h * row_size + phase_w * in,
                                                   dx.extent(1) * row_size,
                                                   window.stride_h * row_size, window.stride_w * in},
-                             {.accumulate = true});
+                             {.accumulate = !overwrites});
     }
   }
 }
