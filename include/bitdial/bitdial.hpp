@@ -36,6 +36,7 @@
 #include <bitdial/deploy/border_sums.hpp>
 #include <bitdial/deploy/calibrate.hpp>
 #include <bitdial/deploy/cascade.hpp>
+#include <bitdial/deploy/code_layout.hpp>
 #include <bitdial/deploy/executor.hpp>
 #include <bitdial/deploy/fit_cascade.hpp>
 #include <bitdial/deploy/governor.hpp>
@@ -43,17 +44,18 @@
 #include <bitdial/deploy/kernel_choice.hpp>
 #include <bitdial/deploy/ladder.hpp>
 #include <bitdial/deploy/linux_sensors.hpp>
+#include <bitdial/deploy/matrix_step.hpp>
 #include <bitdial/deploy/model.hpp>
 #include <bitdial/deploy/model_format.hpp>
 #include <bitdial/deploy/network_check.hpp>
 #include <bitdial/deploy/pack.hpp>
 #include <bitdial/deploy/packed_network.hpp>
-#include <bitdial/deploy/patches.hpp>
 #include <bitdial/deploy/plan_compiler.hpp>
 #include <bitdial/deploy/prepared_encoder.hpp>
 #include <bitdial/deploy/prepared_weights.hpp>
 #include <bitdial/deploy/real_steps.hpp>
 #include <bitdial/deploy/session.hpp>
+#include <bitdial/deploy/window_rows.hpp>
 #include <bitdial/fwd.hpp>
 #include <bitdial/io/byte_io.hpp>
 #include <bitdial/io/checksum.hpp>

@@ -103,7 +103,9 @@ TEST_CASE("memory is used again: at most a quarter above the least possible, lin
   const auto [program, shapes] = compile(reference::residual_network({}), 64);
   CHECK(program.arena_bytes <= check_lifetimes(program) * 5 / 4);
   const auto [twice, same_shapes] = compile(reference::residual_network({}), 128);
-  CHECK(twice.arena_bytes == 2 * program.arena_bytes);
+  const auto slack = static_cast<std::size_t>(code_slack) * program.buffers.size();
+  CHECK(twice.arena_bytes <= 2 * program.arena_bytes);
+  CHECK(twice.arena_bytes + slack >= 2 * program.arena_bytes);
 }
 
 TEST_CASE("values with several readers are not fused away") {

@@ -191,6 +191,11 @@ class GraphCheck {
                     layer.kernel_w, ", ", layer.cin, "], the window is ", node.window.kernel_h,
                     " x ", node.window.kernel_w, " and x is ", x);
     }
+    if ((x.h + 2 * node.window.padding_h) * (x.w + 2 * node.window.padding_w) >
+        NetworkLimits::image_values / x.c) {
+      return concat("x with its padding of ", node.window.padding_h, " x ", node.window.padding_w,
+                    " is out of range");
+    }
     shape.c = layer.cout;
     return {};
   }

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include <bitdial/deploy/code_layout.hpp>
 #include <bitdial/deploy/network_check.hpp>
 #include <bitdial/deploy/packed_network.hpp>
 #include <bitdial/ops/graph.hpp>
@@ -46,6 +47,7 @@ struct Step {
 struct ProgramBuffer {
   std::size_t offset = 0;
   std::size_t bytes = 0;
+  CodeLayout layout{};  ///< of codes; real values are [images, h, w, c]
 };
 
 /// A compiled plan for batches of up to `max_batch` images.
@@ -73,14 +75,15 @@ class PlanCompiler {
   }
 
  private:
-  static constexpr std::size_t alignment = 64;
-
   struct Lifetime {
     std::int32_t first = 0, last = 0;  ///< steps, inclusive
   };
 
   [[nodiscard]] static std::size_t at(std::int32_t i) noexcept {
     return static_cast<std::size_t>(i);
+  }
+  [[nodiscard]] static std::size_t aligned(std::int64_t bytes) noexcept {
+    return static_cast<std::size_t>(round_up(bytes, 64));
   }
 
   void count_uses() {
@@ -163,6 +166,9 @@ class PlanCompiler {
       if (has_layer(step.kind)) {
         const std::int32_t encoder = plan_.layers[at(step.layer)].encoder;
         step.x_codes = codes_of(operands.x, encoder, reader);
+        CodeLayout& layout = program_.buffers[at(step.x_codes)].layout;
+        layout.border_h = std::max(layout.border_h, step.window.padding_h);
+        layout.border_w = std::max(layout.border_w, step.window.padding_w);
       } else if (step.kind != ops::NodeKind::input) {
         step.x = real_of(operands.x, reader);
         if (step.y < 0) step.y = add_buffer(step.y_shape, sizeof(float), reader);
@@ -171,6 +177,17 @@ class PlanCompiler {
     }
     const auto end = static_cast<std::int32_t>(program_.steps.size());
     program_.output = real_of(program_.steps.back().node, end);
+    size_code_buffers();
+  }
+
+  // Codes have the widest border that a reader asks for, so their size is known last.
+  void size_code_buffers() {
+    for (const Step& step : program_.steps) {
+      for (const CodeOutput& output : step.codes) {
+        ProgramBuffer& buffer = program_.buffers[at(output.buffer)];
+        buffer.bytes = aligned(buffer.layout.image() * max_batch_ + code_slack);
+      }
+    }
   }
 
   [[nodiscard]] BufferId real_of(std::int32_t node, std::int32_t reader) {
@@ -188,6 +205,8 @@ class PlanCompiler {
                               [&](const CodeOutput& output) { return output.encoder == encoder; });
     if (found == step.codes.end()) {
       step.codes.push_back({encoder, add_buffer(step.y_shape, 1, maker)});
+      program_.buffers.back().layout = {
+          .h = step.y_shape.h, .w = step.y_shape.w, .pixel = step.y_shape.c};
       found = step.codes.end() - 1;
     }
     lifetimes_[at(found->buffer)].last = std::max(lifetimes_[at(found->buffer)].last, reader);
@@ -196,9 +215,8 @@ class PlanCompiler {
 
   [[nodiscard]] BufferId add_buffer(const ImageShape& shape, std::size_t element,
                                     std::int32_t maker) {
-    const std::size_t bytes =
-        static_cast<std::size_t>(shape.size()) * static_cast<std::size_t>(max_batch_) * element;
-    program_.buffers.push_back({0, (bytes + alignment - 1) / alignment * alignment});
+    const auto size = static_cast<std::int64_t>(element);
+    program_.buffers.push_back({.bytes = aligned(shape.size() * max_batch_ * size)});
     lifetimes_.push_back({maker, maker});
     return static_cast<BufferId>(program_.buffers.size()) - 1;
   }

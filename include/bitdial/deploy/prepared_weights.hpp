@@ -71,13 +71,14 @@ namespace detail {
 
 }  // namespace detail
 
-/// Repacks a layer. `planes` are those of the pack that serves `width`.
+/// Repacks a layer. `planes` are those of the pack that serves `width`; `segments` is the number of
+/// runs of codes that make up a row (`WindowRows`).
 ///
 /// Cost: O(width * number of weights), once per session.
 [[nodiscard]] inline PreparedWeights prepare_weights(
     const kernels::KernelTable& table, const PackedLayer& layer,
     std::span<const std::span<const std::byte>> planes, int width, const IntegerLevels& levels,
-    KernelPath path) {
+    KernelPath path, std::int64_t segments) {
   const std::int64_t depth = layer.depth();
   const std::vector<std::uint8_t> codes = detail::read_weight_codes(table, layer, planes, width);
 
@@ -125,10 +126,10 @@ namespace detail {
     return static_cast<std::int8_t>(store_levels ? levels.level(code) : code - shift);
   });
   prepared.memory =
-      AlignedBuffer<std::byte>(ops::PackedWeightsU8S8::bytes(table, layer.cout, depth));
+      AlignedBuffer<std::byte>(ops::PackedWeightsU8S8::bytes(table, layer.cout, depth, segments));
   prepared.bytes = ops::PackedWeightsU8S8::pack(
       table, ops::MatrixView<const std::int8_t>(stored.data(), layer.cout, depth),
-      prepared.memory.span());
+      prepared.memory.span(), segments);
   return prepared;
 }
 

@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -29,8 +30,8 @@ namespace bitdial::inline BITDIAL_ABI {
 /// What a session prepares for.
 struct SessionOptions {
   int threads = 1;
-  std::int64_t max_batch = 1;        ///< images that run at once; more are run in slices
-  std::vector<std::size_t> plans{};  ///< indices into `Model::plans()`; empty: all
+  std::int64_t max_batch = 1;                     ///< images that may share working memory, at most
+  std::vector<std::size_t> plans{};               ///< indices into `Model::plans()`; empty: all
   const kernels::KernelTable* kernels = nullptr;  ///< null: what `select_kernels()` says
   KernelPath path = KernelPath::automatic;        ///< to compare the two paths
   /// Multiplications of a step that pay for one more thread; waking one takes as long as about a
@@ -158,7 +159,7 @@ class Session {
     return plan < plans_.size() && plans_[plan].has_value();
   }
   [[nodiscard]] std::int64_t max_batch() const noexcept { return max_batch_; }
-  /// Bytes of working memory: the arena of the largest plan and the scratch of all threads.
+  /// Bytes of working memory: for each thread the arena of the largest plan and scratch.
   [[nodiscard]] std::size_t working_bytes() const noexcept { return working_bytes_; }
   /// The path that a layer takes under a prepared plan.
   [[nodiscard]] std::optional<KernelPath> path_of(std::size_t plan,
@@ -174,12 +175,15 @@ class Session {
  private:
   static constexpr int max_threads = 1024;
   static constexpr std::int64_t max_max_batch = 1 << 16;
+  /// Small images run several at once, as many as keep the arena in a second-level cache.
+  static constexpr std::int64_t arena_budget = std::int64_t{1} << 19;
 
   /// Weights that several plans may share.
   struct CachedWeights {
     std::int32_t layer = 0;
     int width = 0;
     KernelPath path = KernelPath::bytes;
+    std::int64_t segments = 1;
     std::int32_t multiplier = 1, offset = 0;
     PreparedWeights weights;
   };
@@ -208,7 +212,8 @@ class Session {
       if (auto done = prepare_plan(plan, options.path); !done) return done;
     }
     outputs_.resize(static_cast<std::size_t>(max_batch_ * model_.output_size()));
-    working_bytes_ = arena_bytes_ + static_cast<std::size_t>(threads_) * scratch_bytes_;
+    traced_.resize(static_cast<std::size_t>(trace_bytes_));
+    working_bytes_ = static_cast<std::size_t>(threads_) * (arena_bytes_ + scratch_bytes_);
     auto memory = detail::Arena::allocate(working_bytes_);
     if (!memory) return memory.failure();
     memory_ = *std::move(memory);
@@ -218,7 +223,12 @@ class Session {
   [[nodiscard]] Result<void> prepare_plan(std::size_t index, KernelPath path) {
     const PackedPlan& plan = model_.plans()[index];
     PreparedPlan prepared;
-    prepared.program = compile_plan(model_.network(), model_.shapes(), plan, max_batch_);
+    prepared.program = compile_plan(model_.network(), model_.shapes(), plan, 1);
+    const auto image_bytes = static_cast<std::int64_t>(prepared.program.arena_bytes);
+    prepared.images = std::clamp<std::int64_t>(arena_budget / image_bytes, 1, max_batch_);
+    if (prepared.images > 1) {
+      prepared.program = compile_plan(model_.network(), model_.shapes(), plan, prepared.images);
+    }
     for (const Step& step : prepared.program.steps) {
       PreparedStep& ready = prepared.steps.emplace_back();
       if (!detail::has_layer(step.kind)) continue;
@@ -227,11 +237,26 @@ class Session {
         return Failure{concat("session: layer ", model_.layers()[layer].name,
                               " is a grouped convolution, which this version does not run")};
       }
+      ready.rows = rows_of(prepared.program, step);
       if (auto done = prepare_step(step, plan.layers[layer], path, ready); !done) return done;
+      prepared.work += step.y_shape.size() * ready.rows.depth();
+      trace_bytes_ = std::max(trace_bytes_, step.x_shape.size() * prepared.images);
     }
     arena_bytes_ = std::max(arena_bytes_, prepared.program.arena_bytes);
     plans_[index] = std::move(prepared);
     return {};
+  }
+
+  [[nodiscard]] static WindowRows rows_of(const Program& program, const Step& step) {
+    const auto layout = [&](BufferId buffer) {
+      return program.buffers[static_cast<std::size_t>(buffer)].layout;
+    };
+    if (step.kind == ops::NodeKind::linear) return WindowRows::linear(layout(step.x_codes));
+    const bool may_join =
+        std::all_of(step.codes.begin(), step.codes.end(),
+                    [&](const CodeOutput& output) { return layout(output.buffer).dense(); });
+    return WindowRows::convolution(layout(step.x_codes), step.window, step.y_shape,
+                                   {.may_join = may_join});
   }
 
   [[nodiscard]] Result<void> prepare_step(const Step& step, const LayerState& state,
@@ -240,7 +265,7 @@ class Session {
     const ProductSize size{layer.cout, layer.depth(), state.executed.w, state.executed.a};
     if (path == KernelPath::automatic) path = measured_path(size);
     if (!planes_fit(size)) path = KernelPath::bytes;
-    auto weights = weights_of(step.layer, state, path);
+    auto weights = weights_of(step.layer, state, path, ready.rows.segments());
     if (!weights) return weights.failure();
     ready.weights = *weights;
     ready.state = &state;
@@ -248,14 +273,15 @@ class Session {
     const auto activation = static_cast<std::uint32_t>(levels.multiplier);
     ready.product_factor = activation * static_cast<std::uint32_t>(ready.weights->product_factor);
     ready.row_sum_factor = activation * static_cast<std::uint32_t>(ready.weights->row_sum_factor);
-    const Patches patches = detail::patches_of(step, nullptr);
     if (levels.offset != 0) {
+      const bool flat = step.kind == ops::NodeKind::linear;
       ready.border =
-          BorderSums{patches.window, patches.x, patches.y, ready.weights->tap_sums, levels.offset};
+          BorderSums{flat ? ops::Window{} : step.window, flat ? ImageShape{} : step.x_shape,
+                     step.y_shape, ready.weights->tap_sums, levels.offset};
     }
-    const detail::MatrixScratch scratch{*table_, *ready.weights, state.executed.a, layer.cout,
-                                        layer.depth()};
-    scratch_bytes_ = std::max(scratch_bytes_, scratch.end);
+    scratch_bytes_ = std::max(
+        scratch_bytes_, detail::MatrixStep::scratch_bytes(*table_, *ready.weights, state.executed.a,
+                                                          layer.cout, layer.depth()));
     return {};
   }
 
@@ -269,13 +295,15 @@ class Session {
   }
 
   [[nodiscard]] Result<const PreparedWeights*> weights_of(std::int32_t index,
-                                                          const LayerState& state,
-                                                          KernelPath path) {
+                                                          const LayerState& state, KernelPath path,
+                                                          std::int64_t segments) {
+    if (path == KernelPath::planes) segments = 1;
     const IntegerLevels& levels = state.weight_levels;
     const int width = state.executed.w;
     for (const auto& cached : weights_) {
       if (cached->layer == index && cached->width == width && cached->path == path &&
-          cached->multiplier == levels.multiplier && cached->offset == levels.offset) {
+          cached->segments == segments && cached->multiplier == levels.multiplier &&
+          cached->offset == levels.offset) {
         return &cached->weights;
       }
     }
@@ -284,9 +312,9 @@ class Session {
     if (!model_.planes_checked()) {
       if (auto checked = model_.check_planes(pack, width); !checked) return checked.failure();
     }
-    weights_.push_back(std::make_unique<CachedWeights>(
-        CachedWeights{index, width, path, levels.multiplier, levels.offset,
-                      prepare_weights(*table_, layer, model_.planes(pack), width, levels, path)}));
+    weights_.push_back(std::make_unique<CachedWeights>(CachedWeights{
+        index, width, path, segments, levels.multiplier, levels.offset,
+        prepare_weights(*table_, layer, model_.planes(pack), width, levels, path, segments)}));
     return &weights_.back()->weights;
   }
 
@@ -309,20 +337,46 @@ class Session {
                             ", and gives ", values)};
     }
     if (plan >= plans_.size() || !plans_[plan]) return not_prepared(plan);
-    const ExecutorContext context{.table = *table_,
-                                  .encoders = encoders_,
-                                  .arena = memory_.data(),
-                                  .scratch = memory_.data() + arena_bytes_,
-                                  .scratch_bytes = scratch_bytes_,
-                                  .threads = threads_,
-                                  .work_per_thread = work_per_thread_};
-    for (std::int64_t n = 0; n < total; n += max_batch_) {
-      ImageBatch batch = batch_of(images.data() + n * image);
-      batch.count = std::min(max_batch_, total - n);
-      const float* const result = execute(context, *plans_[plan], batch, observer);
-      std::copy_n(result, batch.count * values, outputs.data() + n * values);
+    const PreparedPlan& prepared = *plans_[plan];
+    const std::int64_t groups = (total + prepared.images - 1) / prepared.images;
+    const auto run_group = [&](std::int64_t group, int arena, int team, auto& seen) {
+      const std::int64_t first = group * prepared.images;
+      ImageBatch batch = batch_of(images.data() + first * image);
+      batch.count = std::min(prepared.images, total - first);
+      batch.first = first;
+      const float* const result = execute(context(arena, team), prepared, batch, seen);
+      std::copy_n(result, batch.count * values, outputs.data() + first * values);
+    };
+    // Whole groups side by side, each in the caches of one thread; what is left over, and what an
+    // observer wants in order, one group after the other on all threads.
+    std::int64_t apart = 0;
+    if constexpr (std::is_same_v<Observer, NoObserver>) {
+      const bool pays = total * prepared.work >= 2 * work_per_thread_;
+      apart = threads_ > 1 && pays ? groups / threads_ * threads_ : 0;
+      parallel_for(threads_, apart > 0 ? threads_ : 0, 1, [&](std::int64_t rank, std::int64_t) {
+        for (std::int64_t group = rank; group < apart; group += threads_) {
+          run_group(group, static_cast<int>(rank), 1, observer);
+        }
+      });
+    }
+    for (std::int64_t group = apart; group < groups; ++group) {
+      run_group(group, 0, threads_, observer);
     }
     return {};
+  }
+
+  /// `team` threads on arena `arena`.
+  [[nodiscard]] ExecutorContext context(int arena, int team) noexcept {
+    const auto index = static_cast<std::size_t>(arena);
+    const auto arenas = static_cast<std::size_t>(threads_) * arena_bytes_;
+    return {.table = *table_,
+            .encoders = encoders_,
+            .arena = memory_.data() + index * arena_bytes_,
+            .traced = traced_.data(),
+            .scratch = memory_.data() + arenas + index * scratch_bytes_,
+            .scratch_bytes = scratch_bytes_,
+            .threads = team,
+            .work_per_thread = work_per_thread_};
   }
 
   [[nodiscard]] Failure not_prepared(std::size_t plan) const {
@@ -343,6 +397,8 @@ class Session {
   std::vector<std::unique_ptr<CachedWeights>> weights_;
   std::vector<std::optional<PreparedPlan>> plans_;  ///< by index into `Model::plans()`
   std::vector<float> outputs_;                      ///< of `classify`
+  std::vector<std::uint8_t> traced_;                ///< what an observer sees
+  std::int64_t trace_bytes_ = 0;
   detail::Arena memory_;
   std::size_t arena_bytes_ = 0, scratch_bytes_ = 0, working_bytes_ = 0;
 };

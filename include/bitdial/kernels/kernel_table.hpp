@@ -46,21 +46,29 @@ struct GemmTile {
   std::int64_t b_run = 0;  ///< elements between runs of B
 };
 
+/// The one segment of a row that lies in memory without gaps.
+inline constexpr std::int64_t whole_row[1] = {0};
+
 /// Operands of the integer matrix tile: C[r][j] = sum_k A[r][k] * B[k][j], exact in int32 for all
 /// operand values as long as the sum is; codes 0 .. 255 against levels -128 .. 127.
 ///
-/// K is taken in groups of four. A is row-major, so that packing it is a copy of runs; reads cover
-/// exactly 4 * groups bytes of each row. B is interleaved: level (k, j) is
-/// b[(k / 4 * table cols + j) * 4 + k % 4]; the caller pads K and the columns with zero levels.
+/// A is read in place: row r is `segments` runs of `groups` groups of four codes, segment s at
+/// a + r * a_stride + offsets[s]. The window of a convolution is one segment per kernel row, and
+/// neighbouring outputs are rows a stride apart. Reads cover exactly 4 * groups bytes of each
+/// segment. B is interleaved and without gaps between segments: level (k, j) of segment s is
+/// b[((s * groups + k / 4) * table cols + j) * 4 + k % 4]; the caller pads the K of each segment
+/// and the columns with zero levels, so codes read beyond the end of a run do not count.
 struct GemmU8S8Tile {
-  std::int64_t rows = 0;
-  std::int64_t cols = 0;
-  std::int64_t groups = 0;  ///< ceil(K / 4)
+  std::int64_t rows = 0;    ///< 1 .. table rows
+  std::int64_t cols = 0;    ///< 1 .. table cols
+  std::int64_t groups = 0;  ///< of one segment: ceil(codes / 4)
   const std::uint8_t* a = nullptr;
   std::int64_t a_stride = 0;  ///< bytes between rows of A
   const std::int8_t* b = nullptr;
   std::int32_t* c = nullptr;  ///< rows x table cols; columns from `cols` on may be overwritten
   std::int64_t c_stride = 0;
+  std::int64_t segments = 1;
+  const std::int64_t* offsets = whole_row;  ///< of each segment, in bytes
 };
 
 /// Operands of the bit-plane matrix tile: with unsigned codes u (A) and q (B) given as planes,

@@ -95,39 +95,53 @@ void qgemm_loop(std::int64_t m, std::int64_t n, std::int64_t tile_rows, std::int
 
 /// Weight levels in the layout of one kernel table's u8 x s8 tile: a view of caller memory.
 ///
-/// Panels of `table.gemm_u8s8.cols` columns, each [ceil(k / 4)][cols][4], padded with zero levels.
+/// Panels of `table.gemm_u8s8.cols` columns, each [segments][groups][cols][4], padded with zero
+/// levels. K is cut into `segments` equal runs, each padded to whole groups of four, as the rows
+/// that the kernel reads are.
 struct PackedWeightsU8S8 {
   const std::int8_t* data = nullptr;
   std::int64_t n = 0;
   std::int64_t k = 0;
+  std::int64_t segments = 1;  ///< a divisor of k
 
-  [[nodiscard]] static constexpr std::int64_t groups(std::int64_t k) noexcept {
-    return (k + 3) / 4;
+  /// Groups of one segment.
+  [[nodiscard]] std::int64_t groups() const noexcept { return groups(k, segments); }
+  [[nodiscard]] static constexpr std::int64_t groups(std::int64_t k,
+                                                     std::int64_t segments = 1) noexcept {
+    return (k / segments + 3) / 4;
+  }
+
+  [[nodiscard]] std::int64_t panel_bytes(const kernels::KernelTable& table) const noexcept {
+    return table.gemm_u8s8.cols * segments * groups() * 4;
   }
 
   /// Size of the packed weights; align the memory to 64 bytes.
   [[nodiscard]] static std::size_t bytes(const kernels::KernelTable& table, std::int64_t n,
-                                         std::int64_t k) noexcept {
-    return static_cast<std::size_t>(round_up(n, table.gemm_u8s8.cols) * groups(k) * 4);
+                                         std::int64_t k, std::int64_t segments = 1) noexcept {
+    return static_cast<std::size_t>(round_up(n, table.gemm_u8s8.cols) * segments *
+                                    groups(k, segments) * 4);
   }
 
-  /// Packs `levels` [n, k] into `memory` of at least `bytes(table, n, k)`.
+  /// Packs `levels` [n, k] into `memory` of at least `bytes(table, n, k, segments)`.
   [[nodiscard]] static PackedWeightsU8S8 pack(const kernels::KernelTable& table,
                                               MatrixView<const std::int8_t> levels,
-                                              std::span<std::byte> memory) noexcept {
-    const std::size_t size = bytes(table, levels.rows, levels.cols);
-    BITDIAL_ASSERT(memory.size() >= size);
+                                              std::span<std::byte> memory,
+                                              std::int64_t segments = 1) noexcept {
+    const std::size_t size = bytes(table, levels.rows, levels.cols, segments);
+    BITDIAL_ASSERT(levels.cols % segments == 0 && memory.size() >= size);
     auto* const out = reinterpret_cast<std::int8_t*>(memory.data());
     std::fill_n(out, size, std::int8_t{0});
-    const std::int64_t width = table.gemm_u8s8.cols;
-    const std::int64_t panel_size = width * groups(levels.cols) * 4;
+    const PackedWeightsU8S8 packed{out, levels.rows, levels.cols, segments};
+    const std::int64_t width = table.gemm_u8s8.cols, run = levels.cols / segments;
     for (std::int64_t j = 0; j < levels.rows; ++j) {
-      std::int8_t* const column = out + j / width * panel_size + j % width * 4;
-      for (std::int64_t k = 0; k < levels.cols; ++k) {
-        column[k / 4 * width * 4 + k % 4] = levels(j, k);
+      std::int8_t* column = out + j / width * packed.panel_bytes(table) + j % width * 4;
+      for (std::int64_t s = 0; s < segments; ++s, column += packed.groups() * width * 4) {
+        for (std::int64_t k = 0; k < run; ++k) {
+          column[k / 4 * width * 4 + k % 4] = levels(j, s * run + k);
+        }
       }
     }
-    return {out, levels.rows, levels.cols};
+    return packed;
   }
 };
 

@@ -13,20 +13,22 @@ inline void gemm_u8s8_rows(const GemmU8S8Tile& t) noexcept {
   unroll<rows>([&](auto r) __attribute__((always_inline)) {
     unroll<vectors>([&](auto v) __attribute__((always_inline)) { c[r][v] = U8S8Sums{}; });
   });
-  const std::uint8_t* a = t.a;
   const std::int8_t* b = t.b;
   const std::int64_t a_stride = t.a_stride;
-  for (std::int64_t g = t.groups; g > 0; --g, a += 4, b += u8s8_cols * 4) {
-    U8S8Levels bv[vectors];
-    unroll<vectors>([&](auto v) __attribute__((always_inline)) {
-      bv[v] = load_levels(b + v * u8s8_lanes * 4);
-    });
-    unroll<rows>([&](auto r) __attribute__((always_inline)) {
-      const U8S8Codes av = broadcast_codes(a + r * a_stride);
+  for (std::int64_t s = 0; s < t.segments; ++s) {
+    const std::uint8_t* a = t.a + t.offsets[s];
+    for (std::int64_t g = t.groups; g > 0; --g, a += 4, b += u8s8_cols * 4) {
+      U8S8Levels bv[vectors];
       unroll<vectors>([&](auto v) __attribute__((always_inline)) {
-        c[r][v] = multiply_add(c[r][v], av, bv[v]);
+        bv[v] = load_levels(b + v * u8s8_lanes * 4);
       });
-    });
+      unroll<rows>([&](auto r) __attribute__((always_inline)) {
+        const U8S8Codes av = broadcast_codes(a + r * a_stride);
+        unroll<vectors>([&](auto v) __attribute__((always_inline)) {
+          c[r][v] = multiply_add(c[r][v], av, bv[v]);
+        });
+      });
+    }
   }
   unroll<rows>([&](auto r) __attribute__((always_inline)) {
     unroll<vectors>([&](auto v) __attribute__((always_inline)) {
@@ -35,12 +37,14 @@ inline void gemm_u8s8_rows(const GemmU8S8Tile& t) noexcept {
   });
 }
 
-/// Whole runs of few columns use one vector: half the work.
+/// Few columns use one vector: half the work. Every number of rows has code of its own, because
+/// lines of images are rarely multiples of the tile.
 inline void gemm_u8s8(const GemmU8S8Tile& t) noexcept {
-  if (t.cols <= u8s8_lanes && t.rows == u8s8_rows) {
-    gemm_u8s8_rows<u8s8_rows, 1>(t);
-    return;
-  }
-  for_row_runs<u8s8_rows>(
-      t, [](auto rows, const GemmU8S8Tile& part) { gemm_u8s8_rows<rows, u8s8_vectors>(part); });
+  with_rows<u8s8_rows>(t.rows, [&](auto rows) {
+    if (t.cols <= u8s8_lanes) {
+      gemm_u8s8_rows<rows, 1>(t);
+    } else {
+      gemm_u8s8_rows<rows, u8s8_vectors>(t);
+    }
+  });
 }

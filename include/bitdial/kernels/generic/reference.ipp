@@ -23,12 +23,14 @@ inline void gemm_f32(const GemmTile<float>& t) noexcept {
 inline void gemm_u8s8(const GemmU8S8Tile& t) noexcept {
   for (std::int64_t r = 0; r < t.rows; ++r) {
     std::int32_t sums[u8s8_cols] = {};
-    for (std::int64_t g = 0; g < t.groups; ++g) {
-      const std::uint8_t* const a = t.a + r * t.a_stride + g * 4;
-      const std::int8_t* const b = t.b + g * u8s8_cols * 4;
-      for (std::int64_t j = 0; j < u8s8_cols; ++j) {
-        for (std::int64_t k = 0; k < 4; ++k) {
-          sums[j] += std::int32_t{a[k]} * std::int32_t{b[j * 4 + k]};
+    const std::int8_t* b = t.b;
+    for (std::int64_t s = 0; s < t.segments; ++s) {
+      const std::uint8_t* a = t.a + r * t.a_stride + t.offsets[s];
+      for (std::int64_t g = 0; g < t.groups; ++g, a += 4, b += u8s8_cols * 4) {
+        for (std::int64_t j = 0; j < u8s8_cols; ++j) {
+          for (std::int64_t k = 0; k < 4; ++k) {
+            sums[j] += std::int32_t{a[k]} * std::int32_t{b[j * 4 + k]};
+          }
         }
       }
     }

@@ -28,3 +28,12 @@ template <int full, class Tile, class Run>
   if constexpr (full > 4) repeat(std::integral_constant<int, 4>{});
   if constexpr (full > 1) repeat(std::integral_constant<int, 1>{});
 }
+
+/// Calls run(rows) with `rows`, 1 .. most, as a constant.
+template <int most, class Run>
+[[gnu::always_inline]] inline void with_rows(std::int64_t rows, Run&& run) noexcept {
+  if constexpr (most > 1) {
+    if (rows < most) return with_rows<most - 1>(rows, run);
+  }
+  run(std::integral_constant<int, most>{});
+}
