@@ -65,6 +65,7 @@
 #include <bitdial/io/text_file.hpp>
 #include <bitdial/io/write_file.hpp>
 #include <bitdial/kernels/active.hpp>
+#include <bitdial/kernels/bfloat16.hpp>
 #include <bitdial/kernels/cpu_features.hpp>
 #include <bitdial/kernels/depthwise.hpp>
 #include <bitdial/kernels/dispatch.hpp>
@@ -95,6 +96,7 @@
 #include <bitdial/ops/depthwise_conv2d.hpp>
 #include <bitdial/ops/fake_quantize.hpp>
 #include <bitdial/ops/gemm.hpp>
+#include <bitdial/ops/gemm_bf16.hpp>
 #include <bitdial/ops/graph.hpp>
 #include <bitdial/ops/grouped_conv2d.hpp>
 #include <bitdial/ops/linear.hpp>

@@ -7,13 +7,15 @@
 #include <bitdial/kernels/isa/scalar_odd.hpp>
 #include <bitdial/kernels/isa/x86_avx2.hpp>
 #include <bitdial/kernels/isa/x86_avx512.hpp>
+#include <bitdial/kernels/isa/x86_avx512bf16.hpp>
 #include <bitdial/kernels/isa/x86_avx512vnni.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::kernels {
 
 /// Selection takes the first supported entry; what stands after `scalar` must be asked for.
 inline constexpr const KernelTable* isa_list[] = {
-    &avx512vnni::table, &avx512::table, &avx2::table, &scalar::table, &scalar_odd::table,
+    &avx512bf16::table, &avx512vnni::table, &avx512::table,
+    &avx2::table,       &scalar::table,     &scalar_odd::table,
 };
 
 }  // namespace bitdial::inline BITDIAL_ABI::kernels

@@ -15,6 +15,7 @@
 #include <cstdint>
 
 #include <bitdial/core/config.hpp>
+#include <bitdial/kernels/bfloat16.hpp>
 #include <bitdial/kernels/depthwise.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::kernels {
@@ -181,6 +182,7 @@ struct KernelTable {
   bool (*supported)() noexcept = nullptr;  ///< asks CPU and operating system
 
   TileKernel<GemmTile<float>> gemm_f32;
+  TileKernel<GemmBf16Tile> gemm_bf16;
   TileKernel<GemmU8S8Tile> gemm_u8s8;
   TileKernel<GemmPlanesTile> gemm_planes;
   TileKernel<GemmLookupTile> gemm_lookup;  ///< cols is a multiple of 16
@@ -194,6 +196,8 @@ struct KernelTable {
   /// sum over `words` of popcount(a[i] & b[i])
   std::uint64_t (*dot_bits)(const std::uint64_t* a, const std::uint64_t* b,
                             std::int64_t words) noexcept = nullptr;
+
+  void (*round_bf16)(const RoundBf16&) noexcept = nullptr;
 
   void (*quantize)(const Quantize&) noexcept = nullptr;
   void (*requantize)(const Requantize&) noexcept = nullptr;

@@ -108,9 +108,8 @@ void pack_panels(PackB& pack_b, GemmBlock block, std::int64_t width, T* out) {
 }
 
 /// One tile of C: straight into C when its rows are contiguous, else by way of `edge`.
-template <class T>
-void run_tile(const kernels::TileKernel<kernels::GemmTile<T>>& kernel, kernels::GemmTile<T> tile,
-              MatrixView<T> c, T* edge) {
+template <class T, class Tile>
+void run_tile(const kernels::TileKernel<Tile>& kernel, Tile tile, MatrixView<T> c, T* edge) {
   if (c.col_stride == 1) {
     tile.c = c.data;
     tile.c_stride = c.row_stride;

@@ -13,6 +13,7 @@
 namespace bitdial::inline BITDIAL_ABI::kernels::scalar {
 
 inline constexpr std::int64_t f32_rows = 4, f32_cols = 8;
+inline constexpr std::int64_t bf16_rows = 4, bf16_cols = 8;
 inline constexpr std::int64_t u8s8_rows = 4, u8s8_cols = 8;
 inline constexpr std::int64_t planes_rows = 4, planes_cols = 4;
 inline constexpr std::int64_t lookup_rows = 2, lookup_cols = 16;
@@ -36,6 +37,14 @@ inline std::uint8_t quantize_one(float x, const Quantize& q) noexcept {
   const float scaled = clipped * q.inverse_step;
   const float limit = static_cast<float>(q.max_code);
   return static_cast<std::uint8_t>(std::nearbyint(scaled < limit ? scaled : limit));
+}
+
+inline void round_bf16(const RoundBf16& q) noexcept {
+  const std::int64_t step = q.second != nullptr ? 2 : 1;
+  for (std::int64_t i = 0; i < q.count; ++i) {
+    q.y[i * step] = round_bf16_one(q.x[i]);
+    if (q.second != nullptr) q.y[2 * i + 1] = round_bf16_one(q.second[i]);
+  }
 }
 
 inline void quantize(const Quantize& q) noexcept {
@@ -134,6 +143,7 @@ inline constexpr KernelTable table = {
     .name = "scalar",
     .supported = supported,
     .gemm_f32 = {f32_rows, f32_cols, gemm_f32},
+    .gemm_bf16 = {bf16_rows, bf16_cols, gemm_bf16},
     .gemm_u8s8 = {u8s8_rows, u8s8_cols, gemm_u8s8},
     .gemm_planes = {planes_rows, planes_cols, gemm_planes},
     .gemm_lookup = {lookup_rows, lookup_cols, gemm_lookup},
@@ -142,6 +152,7 @@ inline constexpr KernelTable table = {
     .depthwise_weight_sums = depthwise_weight_sums<float>,
     .depthwise_u8s8 = {1, 16, depthwise_u8s8<16>},
     .dot_bits = dot_bits,
+    .round_bf16 = round_bf16,
     .quantize = quantize,
     .requantize = requantize,
     .pack_codes = pack_codes,

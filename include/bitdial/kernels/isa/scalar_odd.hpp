@@ -8,6 +8,7 @@
 namespace bitdial::inline BITDIAL_ABI::kernels::scalar_odd {
 
 inline constexpr std::int64_t f32_rows = 3, f32_cols = 5;
+inline constexpr std::int64_t bf16_rows = 3, bf16_cols = 7;
 inline constexpr std::int64_t u8s8_rows = 5, u8s8_cols = 3;
 inline constexpr std::int64_t planes_rows = 3, planes_cols = 7;
 inline constexpr std::int64_t lookup_rows = 3, lookup_cols = 48;
@@ -18,6 +19,7 @@ inline constexpr KernelTable table = [] {
   KernelTable t = scalar::table;
   t.name = "scalar_odd";
   t.gemm_f32 = {f32_rows, f32_cols, gemm_f32};
+  t.gemm_bf16 = {bf16_rows, bf16_cols, gemm_bf16};
   t.gemm_u8s8 = {u8s8_rows, u8s8_cols, gemm_u8s8};
   t.gemm_planes = {planes_rows, planes_cols, gemm_planes};
   t.gemm_lookup = {lookup_rows, lookup_cols, gemm_lookup};

@@ -85,6 +85,72 @@ inline void store_codes(std::uint8_t* p, F32 v) noexcept {
   _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(half, half));
 }
 
+/// Subnormal numbers count as zeros while one of these lives. The compiler must not move loads
+/// before its begin nor stores past its end.
+class FlushSubnormals {
+ public:
+  FlushSubnormals() noexcept {
+    constexpr unsigned operands_and_results = 0x8040;
+    _mm_setcsr(saved_ | operands_and_results);
+    __asm__ volatile("" ::: "memory");
+  }
+  FlushSubnormals(const FlushSubnormals&) = delete;
+  FlushSubnormals& operator=(const FlushSubnormals&) = delete;
+  ~FlushSubnormals() {
+    __asm__ volatile("" ::: "memory");
+    _mm_setcsr(saved_);
+  }
+
+ private:
+  unsigned saved_ = _mm_getcsr();
+};
+
+/// The two numbers of a pair as floats.
+struct Bf16Pairs {
+  F32 first, second;
+};
+using Bf16Scope = FlushSubnormals;
+inline constexpr int bf16_rows = 4, bf16_vectors = 2;
+
+inline Bf16Pairs split_bf16_pairs(__m256i v) noexcept {
+  return {_mm256_castsi256_ps(_mm256_slli_epi32(v, 16)),
+          _mm256_castsi256_ps(_mm256_and_si256(v, _mm256_set1_epi32(-65536)))};
+}
+inline Bf16Pairs broadcast_bf16_pair(const std::uint16_t* p) noexcept {
+  std::int32_t pair = 0;
+  std::memcpy(&pair, p, sizeof pair);
+  return split_bf16_pairs(_mm256_set1_epi32(pair));
+}
+inline Bf16Pairs load_bf16_pairs(const std::uint16_t* p) noexcept {
+  return split_bf16_pairs(load_256(p));
+}
+inline F32 dot_bf16(F32 c, Bf16Pairs a, Bf16Pairs b) noexcept {
+  return _mm256_fmadd_ps(a.first, b.first, _mm256_fmadd_ps(a.second, b.second, c));
+}
+/// Rounded numbers in the upper halves.
+inline __m256i round_upper_half(F32 x) noexcept {
+  const __m256i bits = _mm256_castps_si256(x);
+  const __m256i size = _mm256_and_si256(bits, _mm256_set1_epi32(0x7fffffff));
+  const __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+  __m256i y = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+  y = _mm256_blendv_epi8(y, _mm256_andnot_si256(_mm256_set1_epi32(0x7fffffff), bits),
+                         _mm256_cmpgt_epi32(_mm256_set1_epi32(0x00800000), size));
+  return _mm256_blendv_epi8(y, _mm256_or_si256(bits, _mm256_set1_epi32(0x00400000)),
+                            _mm256_cmpgt_epi32(size, _mm256_set1_epi32(0x7f800000)));
+}
+inline void store_bf16(std::uint16_t* p, F32 x) noexcept {
+  const __m256i words = _mm256_srli_epi32(round_upper_half(x), 16);
+  const __m256i packed = _mm256_packus_epi32(words, words);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
+                   _mm256_castsi256_si128(_mm256_permute4x64_epi64(packed, 0x08)));
+}
+inline void store_bf16_pairs(std::uint16_t* p, F32 first, F32 second) noexcept {
+  const __m256i upper = _mm256_set1_epi32(-65536);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                      _mm256_or_si256(_mm256_srli_epi32(round_upper_half(first), 16),
+                                      _mm256_and_si256(round_upper_half(second), upper)));
+}
+
 /// Codes and levels are widened to 16 bits, even and odd bytes apart, and multiplied there: the
 /// instruction that multiplies bytes would saturate.
 using U8S8Sums = __m256i;
@@ -266,6 +332,7 @@ namespace narrower = scalar;
 #  include <bitdial/kernels/generic/depthwise_f32.ipp>
 #  include <bitdial/kernels/generic/depthwise_u8s8.ipp>
 #  include <bitdial/kernels/generic/elementwise.ipp>
+#  include <bitdial/kernels/generic/gemm_bf16.ipp>
 #  include <bitdial/kernels/generic/gemm_f32.ipp>
 #  include <bitdial/kernels/generic/gemm_lookup.ipp>
 #  include <bitdial/kernels/generic/gemm_u8s8.ipp>
@@ -275,6 +342,7 @@ inline constexpr KernelTable table = [] {
   t.name = "avx2";
   t.supported = supported;
   t.gemm_f32 = {f32_rows, f32_cols, gemm_f32};
+  t.gemm_bf16 = {bf16_rows, bf16_cols, gemm_bf16};
   t.gemm_u8s8 = {u8s8_rows, u8s8_cols, gemm_u8s8};
   t.gemm_planes = {planes_rows, planes_cols, gemm_planes};
   t.depthwise_taps = depthwise_taps;
@@ -283,6 +351,7 @@ inline constexpr KernelTable table = [] {
   t.gemm_lookup = {lookup_rows, lookup_cols, gemm_lookup};
   t.subset_sums = subset_sums;
   t.dot_bits = dot_bits;
+  t.round_bf16 = round_bf16;
   t.quantize = quantize;
   t.requantize = requantize;
   t.pack_planes = pack_planes;

@@ -64,6 +64,50 @@ inline void store_codes(std::uint8_t* p, F32 v) noexcept {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(v)));
 }
 
+/// The two numbers of a pair as floats.
+struct Bf16Pairs {
+  F32 first, second;
+};
+using Bf16Scope = avx2::FlushSubnormals;
+inline constexpr int bf16_rows = 12, bf16_vectors = 2;
+
+inline Bf16Pairs split_bf16_pairs(__m512i v) noexcept {
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(v, 16)),
+          _mm512_castsi512_ps(_mm512_and_si512(v, _mm512_set1_epi32(-65536)))};
+}
+inline Bf16Pairs broadcast_bf16_pair(const std::uint16_t* p) noexcept {
+  std::int32_t pair = 0;
+  std::memcpy(&pair, p, sizeof pair);
+  return split_bf16_pairs(_mm512_set1_epi32(pair));
+}
+inline Bf16Pairs load_bf16_pairs(const std::uint16_t* p) noexcept {
+  return split_bf16_pairs(_mm512_loadu_si512(p));
+}
+inline F32 dot_bf16(F32 c, Bf16Pairs a, Bf16Pairs b) noexcept {
+  return _mm512_fmadd_ps(a.first, b.first, _mm512_fmadd_ps(a.second, b.second, c));
+}
+/// Rounded numbers in the upper halves.
+inline __m512i round_upper_half(F32 x) noexcept {
+  const __m512i bits = _mm512_castps_si512(x);
+  const __m512i size = _mm512_and_si512(bits, _mm512_set1_epi32(0x7fffffff));
+  const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+  const __m512i y = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+  const __m512i flushed =
+      _mm512_mask_andnot_epi32(y, _mm512_cmplt_epi32_mask(size, _mm512_set1_epi32(0x00800000)),
+                               _mm512_set1_epi32(0x7fffffff), bits);
+  return _mm512_mask_or_epi32(flushed, _mm512_cmpgt_epi32_mask(size, _mm512_set1_epi32(0x7f800000)),
+                              bits, _mm512_set1_epi32(0x00400000));
+}
+inline void store_bf16(std::uint16_t* p, F32 x) noexcept {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                      _mm512_cvtepi32_epi16(_mm512_srli_epi32(round_upper_half(x), 16)));
+}
+inline void store_bf16_pairs(std::uint16_t* p, F32 first, F32 second) noexcept {
+  const __m512i upper = _mm512_set1_epi32(-65536);
+  _mm512_storeu_si512(p, _mm512_or_si512(_mm512_srli_epi32(round_upper_half(first), 16),
+                                         _mm512_and_si512(round_upper_half(second), upper)));
+}
+
 /// Codes and levels are widened to 16 bits, even and odd bytes apart, and multiplied there: the
 /// instruction that multiplies bytes would saturate.
 using U8S8Sums = __m512i;
@@ -231,6 +275,7 @@ namespace narrower = avx2;
 #  include <bitdial/kernels/generic/depthwise_f32.ipp>
 #  include <bitdial/kernels/generic/depthwise_u8s8.ipp>
 #  include <bitdial/kernels/generic/elementwise.ipp>
+#  include <bitdial/kernels/generic/gemm_bf16.ipp>
 #  include <bitdial/kernels/generic/gemm_f32.ipp>
 #  include <bitdial/kernels/generic/gemm_lookup.ipp>
 #  include <bitdial/kernels/generic/gemm_u8s8.ipp>
@@ -240,6 +285,7 @@ inline constexpr KernelTable table = [] {
   t.name = "avx512";
   t.supported = supported;
   t.gemm_f32 = {f32_rows, f32_cols, gemm_f32};
+  t.gemm_bf16 = {bf16_rows, bf16_cols, gemm_bf16};
   t.gemm_u8s8 = {u8s8_rows, u8s8_cols, gemm_u8s8};
   t.gemm_planes = {planes_rows, planes_cols, gemm_planes};
   t.depthwise_taps = depthwise_taps;
@@ -248,6 +294,7 @@ inline constexpr KernelTable table = [] {
   t.gemm_lookup = {lookup_rows, lookup_cols, gemm_lookup};
   t.subset_sums = subset_sums;
   t.dot_bits = dot_bits;
+  t.round_bf16 = round_bf16;
   t.quantize = quantize;
   t.requantize = requantize;
   t.pack_planes = pack_planes;
