@@ -260,7 +260,7 @@ TEST_CASE("A in memory, in any layout, gives the bits of a packed A") {
   std::vector<float> c(static_cast<std::size_t>(e.m * e.n));
   const MatrixView<const float> narrow(b_values.data(), e.m, 3);
   CHECK_THROWS_WITH_AS(gemm(narrow, packed, MatrixView<float>(c.data(), e.m, e.n)),
-                       "gemm: a [29, 3] times b [300, 37] does not give c [29, 37]",
+                       "gemm: a [29, 3] times b [37, 300] does not give c [29, 300]",
                        bitdial::ShapeError);
 }
 
