@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// Clients with different wishes share one model in one process: each request names its plan.
+//
+// usage: batch_server MODEL [REQUESTS]    REQUESTS per client, default 500
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <future>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <bitdial/core/random.hpp>
+
+#include "server.hpp"
+
+namespace {
+
+using namespace bitdial;
+using Clock = std::chrono::steady_clock;
+
+struct Client {
+  std::size_t plan = 0;
+  std::size_t in_flight = 1;  // an interactive client waits for each answer, a background one not
+  std::vector<double> milliseconds{};
+  std::size_t wrong = 0;
+};
+
+// Sends images, and holds every answer against a session of its own.
+void run_client(Client& client, const Model& model, BatchServer& server, std::size_t requests,
+                std::uint64_t seed) {
+  Session own = Session::create(model, {.plans = {client.plan}}).value();
+  Random random{seed, 0};
+  std::vector<float> expected(static_cast<std::size_t>(model.output_size()));
+  for (std::size_t sent = 0; sent < requests; sent += client.in_flight) {
+    std::vector<std::vector<std::uint8_t>> images(client.in_flight);
+    std::vector<std::future<std::vector<float>>> answers;
+    const auto begin = Clock::now();
+    for (auto& image : images) {
+      image.resize(static_cast<std::size_t>(model.input_shape().size()));
+      for (std::uint8_t& pixel : image) pixel = static_cast<std::uint8_t>(random.below(256));
+      answers.push_back(server.submit(image, client.plan));
+    }
+    for (std::size_t i = 0; i < answers.size(); ++i) {
+      const std::vector<float> answer = answers[i].get();
+      const std::chrono::duration<double, std::milli> time = Clock::now() - begin;
+      client.milliseconds.push_back(time.count());
+      own.run(images[i], expected, client.plan).value();
+      client.wrong += answer != expected;
+    }
+  }
+}
+
+int run(const std::string& path, std::size_t requests) {
+  const Model model = Model::open(path).value();
+  BatchServer server{model, 16};
+  std::vector<Client> clients;
+  for (std::size_t plan = 0; plan < model.plans().size(); ++plan) {
+    clients.push_back({.plan = plan, .in_flight = plan == 0 ? std::size_t{1} : std::size_t{8}});
+  }
+  const auto start = Clock::now();
+  {
+    std::vector<std::jthread> threads;
+    for (std::size_t i = 0; i < clients.size(); ++i) {
+      threads.emplace_back([&, i] { run_client(clients[i], model, server, requests, i); });
+    }
+  }
+  const std::chrono::duration<double> time = Clock::now() - start;
+
+  std::printf("%-10s %10s %9s %9s %10s %6s\n", "plan", "in flight", "requests", "median", "99 %",
+              "wrong");
+  std::size_t answered = 0, wrong = 0;
+  for (Client& client : clients) {
+    auto& times = client.milliseconds;
+    std::sort(times.begin(), times.end());
+    answered += times.size();
+    wrong += client.wrong;
+    std::printf("%-10s %10zu %9zu %6.3f ms %7.3f ms %6zu\n",
+                model.plans()[client.plan].name().c_str(), client.in_flight, times.size(),
+                times[times.size() / 2], times[times.size() * 99 / 100], client.wrong);
+  }
+  std::printf("%zu answers in %zu batches, %.0f a second\n", answered, server.batches(),
+              static_cast<double>(answered) / time.count());
+  return wrong == 0 ? 0 : 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 2 || argc > 3) {
+    std::fprintf(stderr, "usage: batch_server MODEL [REQUESTS]\n");
+    return 2;
+  }
+  try {
+    return run(argv[1], argc > 2 ? std::max(1UL, std::strtoul(argv[2], nullptr, 10)) : 500);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "batch_server: %s\n", error.what());
+    return 1;
+  }
+}

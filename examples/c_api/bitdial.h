@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Packed networks from C: open a model file, choose a plan per request.
+ *
+ * Every function that can fail returns 0 for success and -1 for failure; then bitdial_last_error()
+ * is the sentence that says why, in the same thread, until the next failure there. Handles are
+ * released with their own function; null is allowed there and nowhere else.
+ *
+ * A model may be used by any number of threads. A session belongs to one thread at a time and keeps
+ * its model alive. */
+#ifndef BITDIAL_H
+#define BITDIAL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(BITDIAL_C_BUILDING) && defined(__GNUC__)
+#define BITDIAL_C __attribute__((visibility("default")))
+#else
+#define BITDIAL_C
+#endif
+
+typedef struct bitdial_model bitdial_model;
+typedef struct bitdial_session bitdial_session;
+
+/* The version of the library, "0.1.0". */
+BITDIAL_C const char* bitdial_version(void);
+/* The reason of the last failure in this thread; empty when there was none. */
+BITDIAL_C const char* bitdial_last_error(void);
+
+/* Maps the file at `path`. */
+BITDIAL_C int bitdial_model_open(const char* path, bitdial_model** model);
+/* Reads a model from memory, which must stay unchanged until the model and its sessions are closed. */
+BITDIAL_C int bitdial_model_from_memory(const void* bytes, size_t size, bitdial_model** model);
+BITDIAL_C void bitdial_model_close(bitdial_model* model);
+
+/* Height, width and channels of one image of bytes. */
+BITDIAL_C void bitdial_model_input(const bitdial_model* model, size_t shape[3]);
+/* The number of values per image that a session gives. */
+BITDIAL_C size_t bitdial_model_outputs(const bitdial_model* model);
+/* The name of output `index`; null when the file has no names or the index is out of range. */
+BITDIAL_C const char* bitdial_model_label(const bitdial_model* model, size_t index);
+
+BITDIAL_C size_t bitdial_model_plans(const bitdial_model* model);
+/* The name of plan `index`, "w4a4"; null when it is out of range. */
+BITDIAL_C const char* bitdial_model_plan_name(const bitdial_model* model, size_t index);
+/* The share of right answers that was measured at packing, 0 to 1; below 0 when none was. */
+BITDIAL_C double bitdial_model_plan_accuracy(const bitdial_model* model, size_t index);
+/* The index of the plan with this name. */
+BITDIAL_C int bitdial_model_find_plan(const bitdial_model* model, const char* name, size_t* index);
+
+/* Prepares all plans for batches of up to `max_batch` images on `threads` threads. */
+BITDIAL_C int bitdial_session_create(const bitdial_model* model, int threads, size_t max_batch,
+                                     bitdial_session** session);
+BITDIAL_C void bitdial_session_close(bitdial_session* session);
+
+/* Runs `count` images [count, height, width, channels] under a plan; fills outputs
+ * [count, outputs]. Allocates nothing on success. */
+BITDIAL_C int bitdial_session_run(bitdial_session* session, size_t plan, const uint8_t* images,
+                                  size_t count, float* outputs);
+/* The index of the largest output of each image. */
+BITDIAL_C int bitdial_session_classify(bitdial_session* session, size_t plan,
+                                       const uint8_t* images, size_t count, int32_t* classes);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* BITDIAL_H */
