@@ -17,5 +17,6 @@ write_basic_package_version_file("${PROJECT_BINARY_DIR}/bitdialConfigVersion.cma
                                  COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
 install(FILES "${PROJECT_BINARY_DIR}/bitdialConfig.cmake"
               "${PROJECT_BINARY_DIR}/bitdialConfigVersion.cmake"
+              "${PROJECT_SOURCE_DIR}/cmake/BitdialJpeg.cmake"
         DESTINATION "${_bitdial_package_dir}")
 install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DOCDIR}")

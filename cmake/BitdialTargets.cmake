@@ -3,6 +3,7 @@
 #   bitdial::runtime   packed networks: load, switch, run (bitdial/runtime.hpp)
 #   bitdial::bitdial   everything: training and packing too (bitdial/bitdial.hpp)
 #   bitdial::gzip      bitdial::bitdial and zlib, for bitdial/data/gzip.hpp; only where zlib is found
+#   bitdial::jpeg      the same with libjpeg-turbo, for bitdial/data/jpeg.hpp
 # They carry C++20, the include directory and OpenMP (if chosen); no -m flag, no definition.
 
 file(GLOB_RECURSE _bitdial_headers CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/include/bitdial/*.hpp")
@@ -45,4 +46,11 @@ if(ZLIB_FOUND)
   add_library(bitdial::gzip ALIAS bitdial_gzip)
   set_target_properties(bitdial_gzip PROPERTIES EXPORT_NAME gzip)
   target_link_libraries(bitdial_gzip INTERFACE bitdial ZLIB::ZLIB)
+endif()
+
+include(BitdialJpeg)
+if(TARGET bitdial_turbojpeg)
+  add_library(bitdial_jpeg INTERFACE)
+  add_library(bitdial::jpeg ALIAS bitdial_jpeg)
+  target_link_libraries(bitdial_jpeg INTERFACE bitdial bitdial_turbojpeg)
 endif()

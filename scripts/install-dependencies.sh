@@ -9,6 +9,8 @@
 #   clang        Clang with OpenMP and clang-format, for the second half of the tests
 #   bench        Google Benchmark, and CLI11 for the options of the benchmarks
 #   peers        what the benchmarks compare with: oneDNN, PyTorch, ONNX models, Node (optional)
+#   jpeg         libjpeg-turbo, for folders of JPEG images
+#   mpi          Open MPI, for training on several machines
 #   quickstart   the Fashion-MNIST images
 #
 # It asks what is there first, and does nothing if that is everything. On Debian and its relatives
@@ -82,19 +84,26 @@ need_group() {
       need nodejs "Node 18 or newer" command -v node
       need npm "npm, the package client of Node" command -v npm
       ;;
+    jpeg)
+      need libturbojpeg0-dev "libjpeg-turbo with turbojpeg.h" has_header turbojpeg.h
+      ;;
+    mpi)
+      need libopenmpi-dev "an MPI library with its compiler wrappers" command -v mpicxx
+      need openmpi-bin "mpirun" command -v mpirun
+      ;;
     quickstart)
       need dataset-fashion-mnist "Fashion-MNIST, four gzipped IDX files" has_images
       ;;
     *)
       echo "install-dependencies: no group '$1'; there are" \
-        "build, examples, tests, clang, bench, peers, quickstart" >&2
+        "build, examples, tests, clang, bench, peers, jpeg, mpi, quickstart" >&2
       exit 2
       ;;
   esac
 }
 
 if [ $# -eq 0 ]; then
-  sed -n '5,13s/^# \{0,1\}//p' "$0"
+  sed -n '5,15s/^# \{0,1\}//p' "$0"
   exit 2
 fi
 for group in "$@"; do need_group "$group"; done

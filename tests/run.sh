@@ -20,6 +20,9 @@ for argument in "$@"; do
 done
 
 scripts/install-dependencies.sh build examples tests bench || exit 1
+# Optional libraries: without them, their tests are left out.
+scripts/install-dependencies.sh jpeg || echo "no libjpeg-turbo: the tests of JPEG are left out"
+scripts/install-dependencies.sh mpi || echo "no MPI: the tests of distributed training are left out"
 # Clang doubles the evidence but is not needed to use bitdial: without it, its part is skipped.
 scripts/install-dependencies.sh clang || echo "no Clang: its tests are skipped"
 

@@ -22,6 +22,8 @@ OUTSIDE = [
     (r"sys/(mman|stat|types)\.h|fcntl\.h|unistd\.h|dirent\.h", r"(io|data)/.*"),
     (r"(unistd|sys/ioctl)\.h", r"train/terminal\.hpp"),
     (r"zlib\.h", r"data/gzip\.hpp"),
+    (r"turbojpeg\.h", r"data/jpeg\.hpp"),
+    (r"mpi\.h", r"train/distributed_mpi\.hpp"),
     (r"Eigen/.*", r"(ops/detail/eigen_gemm|interop/eigen)\.hpp"),
     (r"xsimd/.*", r"(ops/detail/elementwise_simd|interop/xsimd)\.hpp"),
 ]

@@ -65,7 +65,7 @@ def outside_includes(root, header, seen=None):
             inner = name[len("bitdial/"):]
             if (pathlib.Path(root) / "include" / name).is_file():
                 found |= outside_includes(root, inner, seen)
-        elif name == "zlib.h" or name.split("/")[0] in ("Eigen", "xsimd"):
+        elif name in ("zlib.h", "turbojpeg.h", "mpi.h") or name.split("/")[0] in ("Eigen", "xsimd"):
             found.add(name)
     return found
 

@@ -84,23 +84,6 @@ struct CifarRecords {
   return records;
 }
 
-/// The non-empty lines of a text, without the line ends of any system.
-[[nodiscard]] inline std::vector<std::string> parse_class_names(std::span<const std::byte> bytes) {
-  std::vector<std::string> names;
-  std::string line;
-  for (const std::byte byte : bytes) {
-    const char c = static_cast<char>(std::to_integer<unsigned char>(byte));
-    if (c != '\n' && c != '\r') {
-      line += c;
-    } else if (!line.empty()) {
-      names.push_back(std::move(line));
-      line.clear();
-    }
-  }
-  if (!line.empty()) names.push_back(std::move(line));
-  return names;
-}
-
 /// The files of a CIFAR data set, read in the given order.
 struct CifarFiles {
   CifarKind kind = CifarKind::cifar10;
@@ -121,7 +104,7 @@ struct CifarFiles {
   const int classes = cifar_classes(files.kind);
   std::vector<std::string> names;
   if (!files.class_names.empty()) {
-    names = parse_class_names(read(files.class_names, files.max_bytes));
+    names = text_lines(read(files.class_names, files.max_bytes));
     if (static_cast<int>(names.size()) != classes) {
       throw FileError(
           concat(files.class_names, ": expected ", classes, " class names, found ", names.size()));

@@ -9,8 +9,11 @@
 #include <cstdio>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include <bitdial/core/error.hpp>
@@ -48,7 +51,7 @@ using FileHandle = std::unique_ptr<std::FILE, FileCloser>;
   };
   const detail::FileHandle file{std::fopen(path.c_str(), "rb")};
   if (!file) fail("cannot open");
-  constexpr std::size_t block = std::size_t{1} << 20;
+  constexpr std::size_t block = std::size_t{1} << 16;  // then twice what is there
   std::vector<std::byte> bytes;
   while (true) {
     const std::size_t size = bytes.size();
@@ -67,6 +70,23 @@ using FileHandle = std::unique_ptr<std::FILE, FileCloser>;
       return bytes;
     }
   }
+}
+
+/// The non-empty lines of a text, without the line ends of any system.
+[[nodiscard]] inline std::vector<std::string> text_lines(std::span<const std::byte> bytes) {
+  std::vector<std::string> lines;
+  std::string line;
+  for (const std::byte byte : bytes) {
+    const char c = static_cast<char>(std::to_integer<unsigned char>(byte));
+    if (c != '\n' && c != '\r') {
+      line += c;
+    } else if (!line.empty()) {
+      lines.push_back(std::move(line));
+      line.clear();
+    }
+  }
+  if (!line.empty()) lines.push_back(std::move(line));
+  return lines;
 }
 
 }  // namespace bitdial::inline BITDIAL_ABI::data

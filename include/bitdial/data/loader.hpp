@@ -49,6 +49,7 @@ struct LoaderOptions {
   std::int64_t batch_size = 128;
   bool shuffle = true;        ///< a new order in every epoch; otherwise the order of the data set
   bool keep_partial = false;  ///< whether the last batch of an epoch may be smaller
+  ImageOptions images{};      ///< size and normalisation
   AugmentOptions augment{};   ///< nothing by default
   std::uint64_t seed = 1;
   /// Leaves damaged images out of their batch and reports them there; otherwise they are errors.
@@ -66,7 +67,9 @@ struct LoaderOptions {
 class BatchLoader {
  public:
   explicit BatchLoader(const ImageSource& source, const LoaderOptions& options = {})
-      : source_{&source}, options_{options}, preparation_{source, options.augment, options.seed} {
+      : source_{&source},
+        options_{options},
+        preparation_{source, options.images, options.augment, options.seed} {
     if (options.part < 0 || options.part >= options.parts ||
         (options.parts > 1 && options.keep_partial)) {
       throw ConfigError(concat(

@@ -15,10 +15,12 @@ namespace bitdial::inline BITDIAL_ABI::train {
 /// Logits `[N, classes]` of every image of `images` at `plan`, in the order of the source.
 [[nodiscard]] inline Tensor<float> evaluate(nn::Module& network, const data::ImageSource& images,
                                             const PrecisionPlan& plan,
-                                            std::int64_t batch_size = 250) {
-  data::BatchLoader loader(
-      images,
-      {.batch_size = std::min(batch_size, images.size()), .shuffle = false, .keep_partial = true});
+                                            std::int64_t batch_size = 250,
+                                            const data::ImageOptions& prepared = {}) {
+  data::BatchLoader loader(images, {.batch_size = std::min(batch_size, images.size()),
+                                    .shuffle = false,
+                                    .keep_partial = true,
+                                    .images = prepared});
   Tensor<float> logits;
   data::Batch batch;
   for (std::int64_t b = 0; b < loader.batches_per_epoch(); ++b) {

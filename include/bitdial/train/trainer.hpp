@@ -26,6 +26,7 @@ struct TrainerOptions {
   std::int64_t batch_size = 128;
   Schedule learning_rate = ConstantSchedule{.rate = 0.1F};
   SelfDistillation distillation{};
+  data::ImageOptions images{};  ///< size and normalisation of the network's input
   data::AugmentOptions augment{};
   std::uint64_t seed = 1;            ///< of shuffling and augmentation
   data::PrefetchOptions prefetch{};  ///< threads that prepare batches ahead of the steps
@@ -63,6 +64,7 @@ class Trainer {
         optimizer_{&optimizer},
         options_{std::move(options)},
         loader_{data::BatchLoader(images, {.batch_size = options_.batch_size,
+                                           .images = options_.images,
                                            .augment = options_.augment,
                                            .seed = options_.seed,
                                            .skip_damaged = options_.skip_damaged}),
