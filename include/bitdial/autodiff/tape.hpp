@@ -5,13 +5,13 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <initializer_list>
 #include <memory>
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <bitdial/autodiff/gradient.hpp>
 #include <bitdial/autodiff/stream.hpp>
@@ -227,7 +227,7 @@ class BasicTape {
     consumed_ = true;
     accumulate(loss).data()[0] += T{1};
     for (std::int32_t i = static_cast<std::int32_t>(nodes_.size()) - 1; i >= 0; --i) {
-      run_derivative(nodes_[static_cast<std::size_t>(i)]);
+      run_derivative(*nodes_[static_cast<std::size_t>(i)]);
     }
   }
 
@@ -273,8 +273,8 @@ class BasicTape {
   /// derivatives keep.
   [[nodiscard]] std::int64_t live_elements() const noexcept {
     std::int64_t count = 0;
-    for (const Node& n : nodes_) {
-      count += (n.value == nullptr ? 0 : n.value->size()) + n.grad.size();
+    for (const auto& n : nodes_) {
+      count += (n->value == nullptr ? 0 : n->value->size()) + n->grad.size();
     }
     return count;
   }
@@ -323,7 +323,7 @@ class BasicTape {
     if (consumed_) throw Error("tape: clear() it before recording after backward()");
     if (node.outside_value != nullptr) node.shape = node.outside_value->shape();
     if (node.value != nullptr) node.shape = node.value->shape();
-    nodes_.push_back(std::move(node));
+    nodes_.push_back(std::make_unique<Node>(std::move(node)));
     return {this, static_cast<std::int32_t>(nodes_.size()) - 1};
   }
 
@@ -343,14 +343,14 @@ class BasicTape {
 
   [[nodiscard]] Node& node(Var x) noexcept {
     BITDIAL_ASSERT(x.tape_ == this && static_cast<std::size_t>(x.index_) < nodes_.size());
-    return nodes_[static_cast<std::size_t>(x.index_)];
+    return *nodes_[static_cast<std::size_t>(x.index_)];
   }
   [[nodiscard]] const Node& node(Var x) const noexcept {
     BITDIAL_ASSERT(x.tape_ == this && static_cast<std::size_t>(x.index_) < nodes_.size());
-    return nodes_[static_cast<std::size_t>(x.index_)];
+    return *nodes_[static_cast<std::size_t>(x.index_)];
   }
 
-  std::deque<Node> nodes_;
+  std::vector<std::unique_ptr<Node>> nodes_;  // references to nodes stay valid while it grows
   bool consumed_ = false;
 };
 
