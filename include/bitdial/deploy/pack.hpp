@@ -30,8 +30,7 @@ namespace detail {
   std::vector<int> widths;
   for (const PrecisionPlan& plan : plans) widths.push_back(layer.executed(plan).w);
   std::ranges::sort(widths);
-  const auto repeats = std::ranges::unique(widths);
-  widths.erase(repeats.begin(), repeats.end());
+  widths.erase(std::unique(widths.begin(), widths.end()), widths.end());
   return widths;
 }
 
