@@ -127,24 +127,52 @@ void window_product(const T* source, std::int64_t images, const PatchGrid& grid,
 }
 
 /// The partial sum of one chunk of images: see `conv2d_backward_weight`.
-template <class T>
-void weight_sums(T* sums, const T* dy, const T* source, const PatchGrid& grid, std::int64_t out,
-                 std::int64_t begin, std::int64_t end) {
+template <class T, class Images>
+void weight_sums(T* sums, const T* dy, const Images& images, const PatchGrid& grid,
+                 std::int64_t out, std::int64_t begin, std::int64_t end) {
   // Read in place, a block of output rows adds to all sums in memory: that must not cost more than
   // its products.
   const std::int64_t block_pixels = RowBlocks::of<T>(grid).rows * grid.w.outputs;
   const std::int64_t sums_bytes = out * grid.depth() * static_cast<std::int64_t>(sizeof(T));
   if (block_pixels >= 256 || sums_bytes <= 512 << 10) {
-    direct_weight_sums(sums, dy, source, grid, out, begin, end);
+    direct_weight_sums(sums, dy, images, grid, out, begin, end);
     return;
   }
-  const std::int64_t pixel0 = begin * grid.pixels();
   const std::int64_t pixels = (end - begin) * grid.pixels();
+  const std::int64_t image_size = grid.h.source * grid.w.source * grid.channels;
+  const T* source = images.in_place(begin * image_size);
+  if (source == nullptr) {
+    T* const copy = gemm_scratch<T, 3>((end - begin) * image_size);
+    images.copy(begin * image_size, (end - begin) * image_size, copy);
+    source = copy;
+  }
   const auto pack_patches = [&](std::int64_t k0, std::int64_t col0, MatrixView<T> panel) {
-    gather_patches(source, grid, pixel0 + k0, col0, panel);
+    gather_patches(source, grid, k0, col0, panel);
   };
-  gemm_packed_cols(MatrixView<const T>(dy + pixel0 * out, pixels, out).transposed(), pack_patches,
-                   MatrixView<T>(sums, out, grid.depth()));
+  gemm_packed_cols(MatrixView<const T>(dy + begin * grid.pixels() * out, pixels, out).transposed(),
+                   pack_patches, MatrixView<T>(sums, out, grid.depth()));
+}
+
+/// dw += the sums over all images: see `conv2d_backward_weight`.
+template <class T, class Images>
+void add_weight_sums(TensorView<T> dw, const T* dy, const Images& images, std::int64_t count,
+                     const PatchGrid& grid) {
+  if (count == 0) return;
+  // Few, and a power of two: equal work for two threads.
+  std::int64_t chunks = conv2d_max_partials;
+  while (chunks > 2 && chunks * dw.size() > conv2d_partial_elements) chunks /= 2;
+  const std::int64_t grain = (count + chunks - 1) / chunks;
+  chunks = (count + grain - 1) / grain;
+  Tensor<T> partial({chunks, dw.size()}, Uninitialized{});
+  parallel_for(count, grain, [&](std::int64_t begin, std::int64_t end) {
+    weight_sums(partial.data() + begin / grain * dw.size(), dy, images, grid, dw.extent(0), begin,
+                end);
+  });
+  for (std::int64_t chunk = 0; chunk < chunks; ++chunk) {
+    map(
+        dw.size(), dw.data(), [](T a, T b) { return a + b; }, dw.data(),
+        partial.data() + chunk * dw.size());
+  }
 }
 
 }  // namespace detail
@@ -243,24 +271,8 @@ void conv2d_backward_weight(TensorView<T> dw, TensorView<const std::type_identit
   detail::require_shape("conv2d_backward_weight", "dw", dw, dw.shape());
   detail::require_shape("conv2d_backward_weight", "dy", dy, expected);
   detail::require_shape("conv2d_backward_weight", "x", x, x.shape());
-  const detail::PatchGrid grid = detail::patch_grid(x.shape(), window);
-  const std::int64_t images = expected[0];
-  if (images == 0) return;
-  // Few, and a power of two: equal work for two threads.
-  std::int64_t chunks = detail::conv2d_max_partials;
-  while (chunks > 2 && chunks * dw.size() > detail::conv2d_partial_elements) chunks /= 2;
-  const std::int64_t grain = (images + chunks - 1) / chunks;
-  chunks = (images + grain - 1) / grain;
-  Tensor<T> partial({chunks, dw.size()}, Uninitialized{});
-  parallel_for(images, grain, [&](std::int64_t begin, std::int64_t end) {
-    detail::weight_sums(partial.data() + begin / grain * dw.size(), dy.data(), x.data(), grid,
-                        expected[3], begin, end);
-  });
-  for (std::int64_t chunk = 0; chunk < chunks; ++chunk) {
-    detail::map(
-        dw.size(), dw.data(), [](T a, T b) { return a + b; }, dw.data(),
-        partial.data() + chunk * dw.size());
-  }
+  detail::add_weight_sums(dw, dy.data(), detail::StoredImages<T>{x.data()}, expected[0],
+                          detail::patch_grid(x.shape(), window));
 }
 
 }  // namespace bitdial::inline BITDIAL_ABI::ops

@@ -8,8 +8,10 @@
 
 #include <bitdial/core/parallel.hpp>
 #include <bitdial/core/tensor.hpp>
+#include <bitdial/ops/detail/elementwise.hpp>
 #include <bitdial/ops/detail/patches.hpp>
 #include <bitdial/ops/gemm.hpp>
+#include <bitdial/quant/levels.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::ops::detail {
 
@@ -32,24 +34,57 @@ struct RowBlocks {
   }
 };
 
-/// The source rows that output rows begin .. end - 1 of an image read, from the first to the last
+/// Images in memory.
+template <class T>
+struct StoredImages {
+  const T* data = nullptr;
+
+  /// The elements from `begin` on, without copying them.
+  [[nodiscard]] const T* in_place(std::int64_t begin) const noexcept { return data + begin; }
+  void copy(std::int64_t begin, std::int64_t count, T* to) const noexcept {
+    std::copy_n(data + begin, count, to);
+  }
+};
+
+/// Images that exist as codes: their values are computed where rows are copied.
+template <class T>
+struct CodedImages {
+  const std::uint8_t* codes = nullptr;
+  IntegerLevels levels;
+
+  [[nodiscard]] const T* in_place(std::int64_t) const noexcept { return nullptr; }
+  void copy(std::int64_t begin, std::int64_t count, T* to) const noexcept {
+    const auto multiplier = static_cast<T>(levels.multiplier);
+    const auto offset = static_cast<T>(levels.offset);
+    map_span(
+        count, to,
+        [scale = static_cast<T>(levels.scale), multiplier, offset](std::uint8_t code) {
+          return scale * (multiplier * static_cast<T>(code) + offset);
+        },
+        codes + begin);
+  }
+};
+
+/// The source rows that output rows begin .. end - 1 of image n read, from the first to the last
 /// column that a window touches: in place when no window leaves the image sideways, else a copy
 /// with zeros in scratch of this thread. Rows above and below the image do not exist.
 template <class T>
 class WindowRows {
  public:
   /// `slack` elements past the end may be read; with slack the rows are always copied.
-  WindowRows(const T* image, const PatchGrid& grid, std::int64_t begin, std::int64_t end,
-             std::int64_t slack = 0) {
+  template <class Images>
+  WindowRows(const Images& images, std::int64_t n, const PatchGrid& grid, std::int64_t begin,
+             std::int64_t end, std::int64_t slack = 0) {
+    const PatchAxis& h = grid.h;
     const PatchAxis& w = grid.w;
     const std::int64_t columns = (w.outputs - 1) * w.step + (w.taps - 1) * w.dilation + 1;
     const std::int64_t row_size = w.source * grid.channels;
+    const std::int64_t image = n * h.source * row_size;
     if (slack == 0 && w.offset >= 0 && w.offset + columns <= w.source) {
-      data_ = image + w.offset * grid.channels;
+      data_ = images.in_place(image + w.offset * grid.channels);
       pitch_ = row_size;
-      return;
+      if (data_ != nullptr) return;
     }
-    const PatchAxis& h = grid.h;
     first_ = std::clamp(begin * h.step + h.offset, std::int64_t{0}, h.source);
     const std::int64_t last =
         std::clamp((end - 1) * h.step + (h.taps - 1) * h.dilation + h.offset + 1, first_, h.source);
@@ -60,7 +95,7 @@ class WindowRows {
     const std::int64_t high = std::clamp(w.source - w.offset, low, columns);
     for (std::int64_t row = first_; row < last; ++row, to += pitch_) {
       std::fill_n(to, low * grid.channels, T{});
-      std::copy_n(image + row * row_size + (w.offset + low) * grid.channels,
+      images.copy(image + row * row_size + (w.offset + low) * grid.channels,
                   (high - low) * grid.channels, to + low * grid.channels);
       std::fill(to + high * grid.channels, to + pitch_, T{});
     }
@@ -145,7 +180,7 @@ void direct_product(const T* source, std::int64_t images, const PatchGrid& grid,
     const std::int64_t n = item / split.blocks;
     const std::int64_t begin = item % split.blocks * split.rows;
     const std::int64_t end = std::min(begin + split.rows, h.outputs);
-    const WindowRows<T> rows(source + n * h.source * w.source * grid.channels, grid, begin, end);
+    const WindowRows<T> rows(StoredImages<T>{source}, n, grid, begin, end);
     const auto tile_row = [&](std::int64_t i, std::int64_t col, IndexRange taps, bool accumulate) {
       const T* const a = rows.row(i * h.step + taps.begin * h.dilation + h.offset);
       T* const c = out.data + n * out.image + i * out.row + col;
@@ -194,8 +229,8 @@ void direct_product(const T* source, std::int64_t images, const PatchGrid& grid,
 
 /// sums [out, grid.depth()] = sum over output pixels of images begin .. end - 1, in ascending
 /// order, of dy [.., out] times the pixel's window.
-template <class T>
-void direct_weight_sums(T* sums, const T* dy, const T* source, const PatchGrid& grid,
+template <class T, class Images>
+void direct_weight_sums(T* sums, const T* dy, const Images& images, const PatchGrid& grid,
                         std::int64_t out, std::int64_t first_image, std::int64_t last_image) {
   const auto kernel = gemm_kernel<T>(nullptr);
   const PatchAxis& h = grid.h;
@@ -212,8 +247,7 @@ void direct_weight_sums(T* sums, const T* dy, const T* source, const PatchGrid& 
   for (std::int64_t n = first_image; n < last_image; ++n) {
     for (std::int64_t begin = 0; begin < h.outputs; begin += split.rows) {
       const std::int64_t end = std::min(begin + split.rows, h.outputs);
-      const WindowRows<T> rows(source + n * h.source * w.source * grid.channels, grid, begin, end,
-                               slack);
+      const WindowRows<T> rows(images, n, grid, begin, end, slack);
       for (std::int64_t tap = 0; tap < h.taps; ++tap) {
         const IndexRange inside = outputs_inside(h, tap, {begin, end});
         const T* const x_row = rows.row(inside.begin * h.step + tap * h.dilation + h.offset);

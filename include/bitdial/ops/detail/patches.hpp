@@ -30,6 +30,7 @@ struct PatchAxis {
 /// Positions begin .. end - 1.
 struct IndexRange {
   std::int64_t begin = 0, end = 0;
+  friend constexpr bool operator==(const IndexRange&, const IndexRange&) = default;
 };
 
 /// The taps of an axis that lie inside the source for output position i.
