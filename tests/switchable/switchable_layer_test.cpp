@@ -167,25 +167,29 @@ TEST_CASE("a plan with a wrong number of entries is refused with both numbers") 
 }
 
 TEST_CASE("training is BN(layer(Q_a(x), Q_w(W))), bit for bit") {
-  Conv conv(conv_options);
-  nn::initialize(conv, 4);
-  const Tensor<float> x = test::random_tensor({2, 7, 5, 3}, 5, -0.5F, 1.5F);
-  for (const Precision precision : {Precision{8, 8}, {2, 4}, {1, 1}, {32, 4}, {2, 32}, {32, 32}}) {
-    CAPTURE(precision.text());
-    const PrecisionPlan plan = precision;
-    conv.add_plan(plan);
-    Tape tape;
-    const Var y = conv.forward(tape.borrow(x), {.plan = plan, .mode = nn::Mode::training});
-    const Quantizer<DoReFaActivations> activations;
-    const Quantizer<DoReFaWeights> weights;
-    nn::BatchNormState state(5);
-    const Var expected = nn::batch_norm(
-        ad::conv2d(
-            ad::fake_quantize(tape.borrow(x), activations, precision.a),
-            ad::fake_quantize(tape.borrow(conv.layer().weight().value), weights, precision.w),
-            conv.layer().window()),
-        state, {}, nn::Mode::training);
-    CHECK(test::same_bits(y.value(), expected.value()));
+  for (const bool in_integers : {true, false}) {
+    Conv conv(conv_options, {.integer_forward = in_integers});
+    nn::initialize(conv, 4);
+    const Tensor<float> x = test::random_tensor({2, 7, 5, 3}, 5, -0.5F, 1.5F);
+    for (const Precision precision :
+         {Precision{8, 8}, {2, 4}, {1, 1}, {32, 4}, {2, 32}, {32, 32}}) {
+      CAPTURE(in_integers);
+      CAPTURE(precision.text());
+      const PrecisionPlan plan = precision;
+      conv.add_plan(plan);
+      Tape tape;
+      const Var y = conv.forward(tape.borrow(x), {.plan = plan, .mode = nn::Mode::training});
+      const Var quantized_x =
+          ad::fake_quantize(tape.borrow(x), Quantizer<DoReFaActivations>{}, precision.a);
+      const Var quantized_w = ad::fake_quantize(tape.borrow(conv.layer().weight().value),
+                                                Quantizer<DoReFaWeights>{}, precision.w);
+      if (!in_integers) static_cast<void>(quantized_x.value());
+      nn::BatchNormState state(5);
+      const Var expected =
+          nn::batch_norm(ad::conv2d(quantized_x, quantized_w, conv.layer().window()), state, {},
+                         nn::Mode::training);
+      CHECK(test::same_bits(y.value(), expected.value()));
+    }
   }
 }
 

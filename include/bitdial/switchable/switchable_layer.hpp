@@ -44,6 +44,9 @@ struct SwitchableOptions {
   WeightPolicy weights{};
   ActivationPolicy activations{};
   nn::BatchNormOptions batch_norm{};
+  /// Training convolves codes as integers where both sides have integer levels: exact, and faster
+  /// than f32. False: values are stored and multiplied in f32, as for other policies.
+  bool integer_forward = true;
 };
 
 /// A layer at every precision of `Bits` from one set of weights.
@@ -52,8 +55,10 @@ struct SwitchableOptions {
 /// this layer, and BN_key is private to the switch. A layer with a bias has the bias in place of
 /// BN. Width 32 is the policy's real-valued path.
 ///
-/// Training fake-quantizes in f32. Evaluation sums integer levels exactly and applies
-/// y = fma(float(I), m[c], b[c]): the expression, and the numbers, of the packed network.
+/// Training normalises s * float(I), I the exact sum of integer levels and s their scale, with the
+/// statistics of the batch; policies without integer levels and width 32 multiply in f32.
+/// Evaluation sums the same integers and applies y = fma(float(I), m[c], b[c]): the expression, and
+/// the numbers, of the packed network.
 ///
 /// Errors: `PrecisionError` for a width outside `Bits` and for a plan that `add_plans` has not
 /// seen. Source: SP-Nets, 2002.02815.
@@ -106,6 +111,9 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
     const Var quantized_x = ad::fake_quantize(x, activations_, state, precision.a);
     const Var quantized_w = ad::fake_quantize(
         x.tape().parameter(layer_.weight().value, layer_.weight().grad), weights_, precision.w);
+    if (!switching_.integer_forward) {
+      static_cast<void>(quantized_x.value());  // from here on values, not codes
+    }
     Var y;
     if constexpr (Layer::has_bias) {
       y = layer_.apply(quantized_x, quantized_w, layer_.bias_on(x.tape()));
