@@ -115,12 +115,16 @@
 #include <bitdial/ops/window.hpp>
 #include <bitdial/quant/bit_layout.hpp>
 #include <bitdial/quant/grid.hpp>
+#include <bitdial/quant/integer_form.hpp>
+#include <bitdial/quant/learned_parameter.hpp>
 #include <bitdial/quant/levels.hpp>
 #include <bitdial/quant/log_range.hpp>
 #include <bitdial/quant/plan.hpp>
 #include <bitdial/quant/policies/adabits.hpp>
 #include <bitdial/quant/policies/dorefa.hpp>
 #include <bitdial/quant/policies/logarithmic.hpp>
+#include <bitdial/quant/policies/lsq.hpp>
+#include <bitdial/quant/policies/pact.hpp>
 #include <bitdial/quant/policies/sign.hpp>
 #include <bitdial/quant/policies/tanh.hpp>
 #include <bitdial/quant/policy.hpp>
@@ -134,6 +138,7 @@
 #include <bitdial/switchable/bit_list.hpp>
 #include <bitdial/switchable/distillation.hpp>
 #include <bitdial/switchable/exact_sums.hpp>
+#include <bitdial/switchable/learned_state.hpp>
 #include <bitdial/switchable/running_state.hpp>
 #include <bitdial/switchable/state_bank.hpp>
 #include <bitdial/switchable/switchable_layer.hpp>

@@ -19,6 +19,8 @@
 #include <bitdial/quant/policies/adabits.hpp>
 #include <bitdial/quant/policies/dorefa.hpp>
 #include <bitdial/quant/policies/logarithmic.hpp>
+#include <bitdial/quant/policies/lsq.hpp>
+#include <bitdial/quant/policies/pact.hpp>
 #include <bitdial/quant/policies/sign.hpp>
 #include <bitdial/quant/policies/tanh.hpp>
 #include <bitdial/quant/quantizer.hpp>
@@ -39,10 +41,21 @@ inline std::vector<float> sample(std::size_t size) {
   return x;
 }
 
+/// The surrogate at x, whichever form the policy has. `state` is held where the policy holds it.
+template <class P>
+void surrogate(const P& policy, std::span<const double> x, const typename P::State& state, int bits,
+               std::span<double> y) {
+  if constexpr (requires { policy.surrogate(x, bits, y); }) {
+    policy.surrogate(x, bits, y);
+  } else {
+    policy.surrogate(x, state, bits, y);
+  }
+}
+
 template <class P>
 std::vector<float> values(const Quantizer<P>& quantizer, const typename P::State& state, int bits) {
   std::vector<float> result;
-  for (int code = 0; code < (1 << bits); ++code) {
+  for (int code = 0; code < bitdial::code_count<P>(bits); ++code) {
     result.push_back(quantizer.decode(code, state, bits));
   }
   return result;
@@ -53,18 +66,19 @@ template <class P>
 std::string bounded(const P& policy, int bits) {
   const Quantizer<P> quantizer{policy};
   const std::vector<float> x = sample(600);
-  const auto state = quantizer.fit(x);
+  const auto state = quantizer.fit(x, bits);
   std::vector<float> y(x.size());
   quantizer.fake_quantize(x, bits, y);
   const std::vector<float> legal = values(quantizer, state, bits);
   for (std::size_t i = 0; i < x.size(); ++i) {
     const int code = policy.encode(x[i], state, bits);
-    if (code < 0 || code >= (1 << bits)) return concat("code ", code, " of x = ", x[i]);
+    if (code < 0 || code >= bitdial::code_count<P>(bits))
+      return concat("code ", code, " of x = ", x[i]);
     if (!std::isfinite(y[i]) || std::ranges::find(legal, y[i]) == legal.end()) {
       return concat("value ", y[i], " of x = ", x[i], " belongs to no code");
     }
   }
-  if (std::set<float>(y.begin(), y.end()).size() > (std::size_t{1} << bits)) {
+  if (std::set<float>(y.begin(), y.end()).size() > legal.size()) {
     return "more values than codes";
   }
   return {};
@@ -76,7 +90,7 @@ template <class P>
 std::string monotone(const P& policy, int bits) {
   const Quantizer<P> quantizer{policy};
   std::vector<float> x = sample(600);
-  const auto state = quantizer.fit(x);
+  const auto state = quantizer.fit(x, bits);
   for (int i = -32768; i <= 32768; ++i) x.push_back(static_cast<float>(i) * 0x1p-13F);
   std::ranges::sort(x);
   int previous = policy.encode(x.front(), state, bits);
@@ -98,7 +112,7 @@ template <class P>
 std::string consistent(const P& policy, int bits) {
   const Quantizer<P> quantizer{policy};
   const std::vector<float> x = sample(600);
-  const auto state = quantizer.fit(x);
+  const auto state = quantizer.fit(x, bits);
   std::vector<float> y(x.size());
   std::vector<float> decoded(x.size());
   std::vector<std::uint8_t> codes(x.size());
@@ -137,9 +151,9 @@ std::string close(const P& policy, int bits) {
   const std::vector<double> wide(x.begin(), x.end());
   std::vector<double> surrogate(x.size());
   std::vector<float> y(x.size());
-  policy.surrogate(std::span<const double>{wide}, bits, std::span<double>{surrogate});
+  laws::surrogate(policy, wide, quantizer.fit(x, bits), bits, surrogate);
   quantizer.fake_quantize(x, bits, y);
-  const std::vector<float> line = values(quantizer, quantizer.fit(x), bits);
+  const std::vector<float> line = values(quantizer, quantizer.fit(x, bits), bits);
   const double step = static_cast<double>(line[1]) - static_cast<double>(line[0]);
   const double bound = error_in_steps(policy) * step;
   int inside = 0;
@@ -213,8 +227,8 @@ inline float preimage(const bitdial::LogWeights&, const bitdial::LogWeights::Sta
 template <class P>
 std::string idempotent(const P& policy, int bits) {
   const Quantizer<P> quantizer{policy};
-  const auto state = quantizer.fit(sample(600));
-  for (int code = 0; code < (1 << bits); ++code) {
+  const auto state = quantizer.fit(sample(600), bits);
+  for (int code = 0; code < bitdial::code_count<P>(bits); ++code) {
     const float value = quantizer.decode(code, state, bits);
     const int again = policy.encode(preimage(policy, state, value, bits), state, bits);
     if (again != code) return concat("code ", code, " comes back as ", again);
@@ -226,7 +240,7 @@ std::string idempotent(const P& policy, int bits) {
 template <class P>
 std::string zero(const P& policy, int bits) {
   const Quantizer<P> quantizer{policy};
-  const auto state = quantizer.fit(sample(600));
+  const auto state = quantizer.fit(sample(600), bits);
   const float value = quantizer.decode(policy.encode(0.0F, state, bits), state, bits);
   if ((value == 0.0F) == bitdial::represents_zero(policy)) return {};
   return concat("0 becomes ", value);
@@ -241,12 +255,13 @@ std::string differentiable_at(const P& policy, int bits, const std::vector<float
   std::vector<float> dy(x.size());
   for (float& gradient : dy) gradient = random.normal();
   std::vector<float> dx(x.size(), 99.0F);
-  quantizer.backward(x, dy, bits, dx);
+  const auto state = quantizer.fit(x, bits);
+  quantizer.backward(x, dy, state, bits, dx);
 
   std::vector<double> point(x.begin(), x.end());
   std::vector<double> y(x.size());
   const auto loss = [&] {
-    policy.surrogate(std::span<const double>{point}, bits, std::span<double>{y});
+    laws::surrogate(policy, point, state, bits, y);
     double sum = 0.0;
     for (std::size_t i = 0; i < y.size(); ++i) sum += static_cast<double>(dy[i]) * y[i];
     return sum;
@@ -311,7 +326,7 @@ std::string real_path(const P& policy) {
   const std::vector<double> wide(x.begin(), x.end());
   std::vector<double> surrogate(x.size());
   std::vector<float> y(x.size());
-  policy.surrogate(std::span<const double>{wide}, 32, std::span<double>{surrogate});
+  laws::surrogate(policy, wide, quantizer.fit(x, 32), 32, surrogate);
   quantizer.fake_quantize(x, 32, y);
   for (std::size_t i = 0; i < x.size(); ++i) {
     if (std::fabs(surrogate[i] - static_cast<double>(y[i])) > 1e-6) {
@@ -326,7 +341,7 @@ std::string real_path(const P& policy) {
 template <class P>
 std::string nested(const P& policy, int bits) {
   const std::vector<float> x = sample(600);
-  const auto state = policy.fit(x);
+  const auto state = bitdial::fit_state(policy, x, bits);
   const auto differs = [&](float value) {
     return policy.encode(value, state, bits) != policy.encode(value, state, 8) >> (8 - bits);
   };

@@ -2,6 +2,7 @@
 // Every law, every policy, every width; and the proof that the laws reject broken policies.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <limits>
 
 #include <bitdial/core/parallel.hpp>
@@ -11,6 +12,14 @@
 namespace {
 
 using namespace bitdial;
+
+/// A clipping level within the samples.
+template <class P>
+P with_alpha() {
+  P policy;
+  policy.initial_alpha = 1.25F;
+  return policy;
+}
 
 /// Calls f(policy) for every policy and every option of it.
 template <class F>
@@ -27,6 +36,11 @@ void for_each_policy(F f) {
   f(SignActivations{});
   f(AdaBitsWeights{});
   f(AdaBitsWeights{.grid = AdaBitsGrid::centred});
+  f(with_alpha<PactActivations>());
+  f(with_alpha<CgPactActivations>());
+  f(LsqWeights{});
+  f(LsqActivations{});
+  f(LsqActivations{.signs = GridSigns::signed_values});
 }
 
 /// Calls f(policy, bits) for every policy and each of its widths.
@@ -34,7 +48,7 @@ template <class F>
 void for_each_width(F f) {
   for_each_policy([&](const auto& policy) {
     using P = std::decay_t<decltype(policy)>;
-    for (int bits = 1; bits <= policy_max_bits<P>(); ++bits) {
+    for (int bits = policy_min_bits<P>(); bits <= policy_max_bits<P>(); ++bits) {
       CAPTURE(P::name);
       CAPTURE(bits);
       f(policy, bits);
@@ -121,22 +135,29 @@ TEST_CASE("results do not depend on the number of threads") {
     using P = std::decay_t<decltype(policy)>;
     CAPTURE(P::name);
     const Quantizer<P> quantizer{policy};
-    for (const int bits : {1, policy_max_bits<P>() > 1 ? 3 : 1, 32}) {
+    for (const int bits : {policy_min_bits<P>(), std::min(3, policy_max_bits<P>()), 32}) {
       set_thread_count(1);
-      const auto state = quantizer.fit(x);
+      const auto state = quantizer.fit(x, bits);
       std::vector<float> y(x.size());
       std::vector<float> dx(x.size());
       quantizer.fake_quantize(x, bits, y);
       quantizer.backward(x, dy, bits, dx);
+      typename P::State by_numbers{};
+      if constexpr (GradientLearnedPolicy<P>) {
+        by_numbers = quantizer.gradients(x, dy, state, bits);
+      }
       for (const int threads : {2, 7}) {
         CAPTURE(threads);
         set_thread_count(threads);
-        CHECK(quantizer.fit(x) == state);
+        CHECK(quantizer.fit(x, bits) == state);
         std::vector<float> again(x.size());
         quantizer.fake_quantize(x, bits, again);
         CHECK(again == y);
         quantizer.backward(x, dy, bits, again);
         CHECK(again == dx);
+        if constexpr (GradientLearnedPolicy<P>) {
+          CHECK(quantizer.gradients(x, dy, state, bits) == by_numbers);
+        }
       }
       set_thread_count(0);
     }
@@ -159,8 +180,8 @@ TEST_CASE("tensors without information: empty, one element, zeros, all equal") {
       for (std::size_t i = 0; i < x.size(); ++i) {
         CHECK(std::isfinite(y[i]));
         CHECK(std::isfinite(dx[i]));
-        CHECK(codes[i] < (1 << bits));
-        CHECK(quantizer.decode(codes[i], quantizer.fit(x), bits) == y[i]);
+        CHECK(codes[i] < code_count<P>(bits));
+        CHECK(quantizer.decode(codes[i], quantizer.fit(x, bits), bits) == y[i]);
       }
     }
   });
@@ -183,11 +204,11 @@ TEST_CASE("NaN and infinity: weights are refused, activations stay on the grid")
           (name + ": expected finite weights, element 2 of 3 is -inf").c_str(), Error);
     } else {
       const std::vector<float> x{nan, 0.5F, infinity};
-      const auto state = quantizer.fit(x);
+      const auto state = quantizer.fit(x, bits);
       CHECK(policy.encode(nan, state, bits) == 0);
       CHECK(policy.encode(-nan, state, bits) == 0);
       CHECK(policy.encode(-infinity, state, bits) == 0);
-      CHECK(policy.encode(infinity, state, bits) == (1 << bits) - 1);
+      CHECK(policy.encode(infinity, state, bits) == code_count<P>(bits) - 1);
       quantizer.fake_quantize(x, bits, y);
       for (const float value : y) CHECK(std::isfinite(value));
     }

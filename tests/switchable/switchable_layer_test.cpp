@@ -285,20 +285,28 @@ TEST_CASE("gradients of several plans add up in the shared weights, and stay apa
   CHECK(test::same_bits(high[3], Tensor<float>({5})));
 }
 
-TEST_CASE("a policy without integer form evaluates in f32 and does not pack") {
+TEST_CASE("values that are not equidistant are looked up: wider codes, one unit") {
   SwitchableLayer<nn::Conv2d, BitList<4>, DoReFaWeights, LogActivations> conv(conv_options);
   nn::initialize(conv, 17);
   const PrecisionPlan plan = Precision{4, 4};
   conv.add_plan(plan);
   Tape tape;
   const Var y = conv.forward(tape.constant(test::random_tensor({1, 5, 5, 3}, 18)), {.plan = plan});
-  CHECK(y.needs_grad());
-  CHECK(test::error_text<PrecisionError>([&] { static_cast<void>(conv.weight_codes(4)); }) ==
-        "switchable layer: DoReFaWeights with LogActivations at 4 bits has no integer form; it "
-        "trains and evaluates in f32 but does not pack");
+  CHECK(!y.needs_grad());
+  CHECK(conv.packed(plan) == Precision{4, 8});
+  CHECK(conv.activation_levels(plan).offset == 0);
+  const IntegerLevels levels = conv.activation_levels(plan);
+  CHECK(levels.value(conv.activation_code(1.0F, plan)) == doctest::Approx(1.0));
+  CHECK(conv.activation_code(0.0F, plan) > 0);
+}
+
+TEST_CASE("32 bits have no integer form") {
   Conv real(conv_options);
   real.add_plan(Precision{});
-  CHECK_THROWS_AS(static_cast<void>(real.activation_levels(Precision{})), PrecisionError);
+  CHECK(test::error_text<PrecisionError>(
+            [&] { static_cast<void>(real.activation_levels(Precision{})); }) ==
+        "switchable layer: DoReFaWeights with DoReFaActivations at 32 bits has no integer form; it "
+        "trains and evaluates in f32 but does not pack");
 }
 
 TEST_CASE("ranges that training measures are frozen in evaluation") {

@@ -48,19 +48,27 @@ inline void pack_weights(PackedNetwork& packed, const std::string& name,
                            .packs = {}});
   const std::vector<int> widths = layer.nested() ? std::vector<int>{8} : widths_of(layer, plans);
   for (const int bits : widths) {
-    packed.add_weights(packed.layers.size() - 1, layer.weight_codes(bits).codes,
-                       {.bits = bits, .nested = layer.nested()});
+    const nn::WeightCodes weights = layer.weight_codes(bits);
+    if (!layer.nested() && packed.layers.back().pack_for(weights.bits) != nullptr) {
+      throw PrecisionError(concat("pack: layer ", name,
+                                  " has weights of two widths that look-up "
+                                  "makes codes of ",
+                                  weights.bits, " bits; pack one of them"));
+    }
+    packed.add_weights(packed.layers.size() - 1, weights.codes,
+                       {.bits = weights.bits, .nested = layer.nested()});
   }
 }
 
 [[nodiscard]] inline LayerState pack_state(PackedNetwork& packed, const nn::QuantizedLayer& layer,
                                            const PrecisionPlan& plan) {
   const Precision executed = layer.executed(plan);
+  const Precision codes = layer.packed(plan);
   const auto encode = [&](float x) { return layer.activation_code(x, plan); };
   const IntegerLevels activation_levels = layer.activation_levels(plan);
-  const std::int32_t encoder = packed.add_encoder(make_activation_encoder(encode, executed.a));
+  const std::int32_t encoder = packed.add_encoder(make_activation_encoder(encode, codes.a));
   nn::Epilogue epilogue = layer.epilogue(plan);
-  return {.executed = executed,
+  return {.executed = codes,
           .weight_levels = layer.weight_codes(executed.w).levels,
           .activation_levels = activation_levels,
           .encoder = encoder,

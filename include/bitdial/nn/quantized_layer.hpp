@@ -30,6 +30,9 @@ struct LayerGeometry {
 struct WeightCodes {
   std::vector<std::uint8_t> codes;
   IntegerLevels levels;
+  std::vector<float>
+      scales{};  ///< in place of `levels.scale`, where each output channel has its own
+  int bits = 8;  ///< of the codes: those asked for, or more for a look-up
 };
 
 /// y = fma(float(I), multiplier[c], bias[c]), where I is the exact sum of products of levels.
@@ -61,6 +64,10 @@ class QuantizedLayer {
   /// The precision at which this layer runs under `plan`: its pinned one, or the plan's.
   /// Throws `PrecisionError` when the layer was not built for it.
   [[nodiscard]] virtual Precision executed(const PrecisionPlan& plan) const = 0;
+
+  /// The widths of the codes that are packed for `plan`: the executed ones, or more where the
+  /// values of a policy are not equidistant and its codes are looked up.
+  [[nodiscard]] virtual Precision packed(const PrecisionPlan& plan) const { return executed(plan); }
 
   /// True when the k-bit codes are the top k bits of the 8-bit codes.
   [[nodiscard]] virtual bool nested() const = 0;

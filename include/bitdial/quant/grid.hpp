@@ -54,6 +54,18 @@ struct FloorGrid {
   }
 };
 
+/// The integers low .. high, at most 2^22 in magnitude: code 0 is `low`.
+struct IntegerGrid {
+  std::int32_t low = 0;
+  std::int32_t high = 255;
+
+  /// round(clamp(v, low, high)) - low, half to even; NaN gives code 0.
+  [[nodiscard]] constexpr std::int32_t encode(float v) const noexcept {
+    const float inside = clamp_nan_low(v, static_cast<float>(low), static_cast<float>(high));
+    return static_cast<std::int32_t>(round_half_even(inside)) - low;
+  }
+};
+
 /// One bit: code 0 is -1, code 1 is +1; NaN gets code 0.
 struct SignGrid {
   /// sign(0) = +1

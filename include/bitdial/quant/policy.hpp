@@ -38,13 +38,30 @@ concept RolePolicy = requires {
   { P::role } -> std::convertible_to<TensorRole>;
 };
 
-/// A nested `State` (what is measured once per tensor: a maximum, a mean, possibly nothing) and the
-/// function that measures it. The state does not depend on the bit width.
+/// `fit(x)`: the state is measured once per tensor, for all bit widths.
 template <class P>
-concept FittingPolicy = std::semiregular<typename P::State> &&
-    requires(const P policy, std::span<const float> x) {
+concept WidthFreePolicy = requires(const P policy, std::span<const float> x) {
   { policy.fit(x) } -> std::same_as<typename P::State>;
 };
+
+/// A nested `State` (a maximum, a mean, a learned step, possibly nothing) and the function that
+/// measures it, or starts it where it is learned: `fit(x)`, or `fit(x, bits)` where it depends on
+/// the bit width.
+template <class P>
+concept FittingPolicy = std::semiregular<typename P::State> &&
+    (WidthFreePolicy<P> || requires(const P policy, std::span<const float> x, int bits) {
+      { policy.fit(x, bits) } -> std::same_as<typename P::State>;
+    });
+
+/// The state of a tensor at one width.
+template <FittingPolicy P>
+[[nodiscard]] typename P::State fit_state(const P& policy, std::span<const float> x, int bits) {
+  if constexpr (WidthFreePolicy<P>) {
+    return policy.fit(x);
+  } else {
+    return policy.fit(x, bits);
+  }
+}
 
 /// `encode`: the code of a value, 0 .. 2^bits - 1, monotone in the value.
 template <class P>
@@ -74,10 +91,16 @@ concept RealValuedPolicy = requires(const P policy, float x, const typename P::S
 
 /// `surrogate`: the real-valued map of a whole tensor whose derivative stands for the derivative of
 /// the rounded map. Written in double; used to state and to test the gradient, never in training.
+/// `surrogate(x, bits, y)` measures x itself, so the gradient goes through what is measured;
+/// `surrogate(x, state, bits, y)` holds the state constant.
 template <class P>
 concept SurrogatePolicy = requires(const P policy, std::span<const double> x, int bits,
                                    std::span<double> y) {
   policy.surrogate(x, bits, y);
+}
+|| requires(const P policy, std::span<const double> x, const typename P::State& state, int bits,
+            std::span<double> y) {
+  policy.surrogate(x, state, bits, y);
 };
 
 /// `backward`: the exact derivative of the surrogate, dx = J^T dy; overwrites dx.
@@ -136,11 +159,44 @@ template <class P>
   }
 }
 
+/// The narrowest code of a policy: the optional `static constexpr int min_bits`, else 1.
+template <class P>
+[[nodiscard]] constexpr int policy_min_bits() noexcept {
+  if constexpr (requires {
+                  { P::min_bits } -> std::convertible_to<int>;
+                }) {
+    return P::min_bits;
+  } else {
+    return 1;
+  }
+}
+
 /// True if the policy quantizes to `bits` or has `bits` as its real-valued path.
 template <class P>
 [[nodiscard]] constexpr bool supports_bits(int bits) noexcept {
-  return bits == real_valued_bits || (bits >= 1 && bits <= policy_max_bits<P>());
+  return bits == real_valued_bits || (bits >= policy_min_bits<P>() && bits <= policy_max_bits<P>());
 }
+
+/// The number of codes at `bits` bits: the optional `static int code_count(int bits)` (three for a
+/// ternary policy), else 2^bits. At most 256.
+template <class P>
+[[nodiscard]] constexpr std::int32_t code_count(int bits) noexcept {
+  if constexpr (requires {
+                  { P::code_count(bits) } -> std::same_as<std::int32_t>;
+                }) {
+    return P::code_count(bits);
+  } else {
+    return 1 << bits;
+  }
+}
+
+/// Optional claim of a weight policy `static constexpr bool filterwise = true`: every output filter
+/// has a state of its own. In a layer each filter is quantized as a tensor; the `Quantizer` takes
+/// one filter at a time.
+template <class P>
+concept FilterwisePolicy = requires {
+  requires static_cast<bool>(P::filterwise);
+};
 
 /// True if nothing is measured per tensor: training and deployment encode with the same constants.
 template <class P>

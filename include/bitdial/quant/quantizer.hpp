@@ -12,10 +12,12 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <bitdial/core/config.hpp>
 #include <bitdial/core/error.hpp>
 #include <bitdial/core/text.hpp>
+#include <bitdial/quant/learned_parameter.hpp>
 #include <bitdial/quant/levels.hpp>
 #include <bitdial/quant/policy.hpp>
 #include <bitdial/quant/precision.hpp>
@@ -46,7 +48,8 @@ class Quantizer {
                 "bitdial: Quantizer<Policy>: Policy needs `static constexpr TensorRole role`.");
   static_assert(FittingPolicy<Policy>,
                 "bitdial: Quantizer<Policy>: Policy needs a regular `struct State` and `State "
-                "fit(std::span<const float> x) const`.");
+                "fit(std::span<const float> x) const` (or `fit(x, bits)`, where it depends on the "
+                "width).");
   static_assert(EncodingPolicy<Policy>,
                 "bitdial: Quantizer<Policy>: Policy needs `std::int32_t encode(float x, const "
                 "State& state, int bits) const`.");
@@ -59,11 +62,18 @@ class Quantizer {
                 "State& state) const`.");
   static_assert(SurrogatePolicy<Policy>,
                 "bitdial: Quantizer<Policy>: Policy needs `void surrogate(std::span<const double> "
-                "x, int bits, std::span<double> y) const`.");
+                "x, int bits, std::span<double> y) const` (or with `const State& state` before "
+                "`bits`).");
   static_assert(BackwardPolicy<Policy>,
                 "bitdial: Quantizer<Policy>: Policy needs `void backward(std::span<const float> "
                 "x, std::span<const float> dy, const State& state, int bits, std::span<float> dx) "
                 "const`.");
+  static_assert(
+      !NamedParametersPolicy<Policy> || LearnedPolicy<Policy>,
+      "bitdial: Quantizer<Policy>: Policy names learned `parameters`, so it needs `State "
+      "gradients(std::span<const float> x, std::span<const float> dy, const State& state, "
+      "int bits) const` or `State relearn(std::span<const float> x, const State& state, "
+      "int bits) const`.");
 
  public:
   using State = typename Policy::State;
@@ -73,13 +83,61 @@ class Quantizer {
 
   [[nodiscard]] const Policy& policy() const noexcept { return policy_; }
 
-  /// Measures what the policy needs of a tensor, for all bit widths.
-  [[nodiscard]] State fit(std::span<const float> x) const { return policy_.fit(x); }
+  /// Measures what the policy needs of a tensor; learned numbers get the value at which training
+  /// starts.
+  [[nodiscard]] State fit(std::span<const float> x, int bits) const {
+    check("fit", bits, {});
+    return fit_state(policy_, x, bits);
+  }
+  /// The same for all bit widths.
+  template <class P = Policy>
+  [[nodiscard]] State fit(std::span<const float> x) const {
+    static_assert(WidthFreePolicy<P>,
+                  "bitdial: Quantizer<Policy>::fit: the state of this Policy depends on the bit "
+                  "width; call fit(x, bits).");
+    if constexpr (WidthFreePolicy<P>) return policy_.fit(x);
+  }
+
+  /// The numbers of a learned parameter of `state`, to read and to set; only for policies that
+  /// learn. Throws `ConfigError` with the names that exist.
+  ///
+  ///     quantizer.parameter(state, "alpha")[0] = 0.8F;
+  template <class P = Policy>
+  [[nodiscard]] static std::span<float> parameter(State& state, std::string_view name) {
+    static_assert(NamedParametersPolicy<P>,
+                  "bitdial: Quantizer<Policy>::parameter: this Policy learns nothing.");
+    if constexpr (NamedParametersPolicy<P>) {
+      std::vector<std::string> known;
+      for (const auto& parameter : P::parameters) {
+        if (parameter.name == name) return parameter.numbers(state);
+        known.emplace_back(parameter.name);
+      }
+      throw ConfigError(
+          concat(prefix("parameter"), "no parameter '", name, "', there is ", join(known)));
+    }
+  }
+
+  /// The learned parameters, in the order of the policy.
+  template <class P = Policy>
+  [[nodiscard]] static constexpr auto parameters() noexcept {
+    return P::parameters;
+  }
+
+  /// The derivative of the loss by the learned numbers, in a state: member by member, 0 for what is
+  /// not learned. `dy` is the derivative by the quantized tensor.
+  template <class P = Policy>
+  [[nodiscard]] State gradients(std::span<const float> x, std::span<const float> dy,
+                                const State& state, int bits) const {
+    check("gradients", bits, {{"x", x.size()}, {"dy", dy.size()}});
+    static_assert(GradientLearnedPolicy<P>,
+                  "bitdial: Quantizer<Policy>::gradients: this Policy learns nothing by gradient.");
+    if constexpr (GradientLearnedPolicy<P>) return policy_.gradients(x, dy, state, bits);
+  }
 
   /// y = decode(encode(x)), bit for bit; at 32 bits the real-valued path. y may be x.
   void fake_quantize(std::span<const float> x, int bits, std::span<float> y) const {
     check("fake_quantize", bits, {{"x", x.size()}, {"y", y.size()}});
-    fake_quantize(x, policy_.fit(x), bits, y);
+    fake_quantize(x, fit_state(policy_, x, bits), bits, y);
   }
   void fake_quantize(std::span<const float> x, const State& state, int bits,
                      std::span<float> y) const {
@@ -116,7 +174,7 @@ class Quantizer {
   void backward(std::span<const float> x, std::span<const float> dy, int bits,
                 std::span<float> dx) const {
     check("backward", bits, {{"x", x.size()}, {"dy", dy.size()}, {"dx", dx.size()}});
-    policy_.backward(x, dy, policy_.fit(x), bits, dx);
+    policy_.backward(x, dy, fit_state(policy_, x, bits), bits, dx);
   }
   void backward(std::span<const float> x, std::span<const float> dy, const State& state, int bits,
                 std::span<float> dx) const {
@@ -133,7 +191,7 @@ class Quantizer {
   /// codes[i] in 0 .. 2^bits - 1; 32 bits have no codes.
   void encode(std::span<const float> x, int bits, std::span<std::uint8_t> codes) const {
     check_codes("encode", bits, {{"x", x.size()}, {"codes", codes.size()}});
-    encode(x, policy_.fit(x), bits, codes);
+    encode(x, fit_state(policy_, x, bits), bits, codes);
   }
   void encode(std::span<const float> x, const State& state, int bits,
               std::span<std::uint8_t> codes) const {
@@ -174,7 +232,8 @@ class Quantizer {
   /// The integer line on which the codes of this tensor lie; only for an affine policy.
   template <class P = Policy>
   [[nodiscard]] IntegerLevels levels(std::span<const float> x, int bits) const {
-    return levels(policy_.fit(x), bits);
+    check_codes("levels", bits, {});
+    return levels(fit_state(policy_, x, bits), bits);
   }
   template <class P = Policy>
   [[nodiscard]] IntegerLevels levels(const State& state, int bits) const {
@@ -212,9 +271,10 @@ class Quantizer {
 
   static void check_bits(std::string_view function, int bits, bool legal, std::string_view also) {
     if (legal) return;
+    constexpr int least = policy_min_bits<Policy>();
     constexpr int most = policy_max_bits<Policy>();
-    throw PrecisionError(concat(prefix(function), "bits must be 1", most > 1 ? ".." : "",
-                                most > 1 ? std::to_string(most) : "", also, ", got ", bits));
+    throw PrecisionError(concat(prefix(function), "bits must be ", least, most > least ? ".." : "",
+                                most > least ? std::to_string(most) : "", also, ", got ", bits));
   }
 
   static void check_sizes(std::string_view function, std::initializer_list<Extent> extents) {
@@ -237,10 +297,10 @@ class Quantizer {
     check_sizes(function, extents);
   }
 
-  // The value of every code, so that a non-affine decode runs 2^bits times, not once per element.
+  // The value of every code, so that a non-affine decode runs once per code, not once per element.
   [[nodiscard]] std::array<float, 256> table(const State& state, int bits) const {
     std::array<float, 256> values{};
-    for (std::int32_t code = 0; code < (1 << bits); ++code) {
+    for (std::int32_t code = 0; code < code_count<Policy>(bits); ++code) {
       values[static_cast<std::size_t>(code)] = decode(code, state, bits);
     }
     return values;

@@ -15,10 +15,12 @@
 #include <bitdial/autodiff/functions.hpp>
 #include <bitdial/nn/batch_norm.hpp>
 #include <bitdial/nn/traverse.hpp>
+#include <bitdial/quant/integer_form.hpp>
 #include <bitdial/quant/policies/dorefa.hpp>
 #include <bitdial/quant/quantizer.hpp>
 #include <bitdial/switchable/bit_list.hpp>
 #include <bitdial/switchable/exact_sums.hpp>
+#include <bitdial/switchable/learned_state.hpp>
 #include <bitdial/switchable/running_state.hpp>
 #include <bitdial/switchable/state_bank.hpp>
 
@@ -107,10 +109,8 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
         return x.tape().record("exact sums", evaluate_exactly(x.value(), pass.plan), {}, nullptr);
       }
     }
-    const auto state = activation_state(x, pass);
-    const Var quantized_x = ad::fake_quantize(x, activations_, state, precision.a);
-    const Var quantized_w = ad::fake_quantize(
-        x.tape().parameter(layer_.weight().value, layer_.weight().grad), weights_, precision.w);
+    const Var quantized_x = quantized_input(x, pass, precision.a);
+    const Var quantized_w = quantized_weight(x.tape(), pass, precision.w);
     if (!switching_.integer_forward) {
       static_cast<void>(quantized_x.value());  // from here on values, not codes
     }
@@ -142,6 +142,10 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
       if constexpr (RunningState<ActivationPolicy>::is_kept) {
         visitor.buffer(nn::child_name(name, "range." + key.text()), state->activations.words());
       }
+      state->learned.visit(visitor, nn::child_name(name, "activations." + key.text()));
+    }
+    for (const auto& [key, state] : weight_bank_) {
+      state->visit(visitor, nn::child_name(name, "weights." + key.text()));
     }
   }
 
@@ -157,7 +161,17 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
 
   void add_plan(const PrecisionPlan& plan) override {
     static_cast<void>(executed(plan));
-    bank_.add(key(plan), PrivateState{nn::BatchNormState(geometry().out_channels), {}});
+    if (!bank_.contains(key(plan))) {
+      // Learned numbers belong to a width: they start from data, not as a copy.
+      bank_.add(key(plan), PrivateState{nn::BatchNormState(geometry().out_channels), {}, {}})
+          .learned = {};
+    }
+    const int bits = executed(plan).w;
+    if (!LearnedState<WeightPolicy>::is_kept || bits == real_valued_bits) return;
+    for (std::int64_t filter = 0; filter < filter_count(); ++filter) {
+      const WeightKey at{bits, filter};
+      if (!weight_bank_.contains(at)) weight_bank_.add(at, {}) = {};
+    }
   }
 
   [[nodiscard]] nn::LayerGeometry geometry() const override { return layer_.geometry(); }
@@ -168,40 +182,51 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
     return precision;
   }
 
+  [[nodiscard]] Precision packed(const PrecisionPlan& plan) const override {
+    const Precision precision = executed(plan);
+    return {.w = integer_form_bits<WeightPolicy>(precision.w),
+            .a = integer_form_bits<ActivationPolicy>(precision.a)};
+  }
+
   [[nodiscard]] bool nested() const override { return NestedPolicy<WeightPolicy>; }
 
   [[nodiscard]] nn::WeightCodes weight_codes(int bits) const override {
     require_integers(bits);
+    const std::span<const float> weight = layer_.weight().value.span();
     nn::WeightCodes result;
-    if constexpr (is_exact) {
-      const auto weight = layer_.weight().value.span();
-      result.codes.resize(weight.size());
-      weights_.encode(weight, bits, result.codes);
-      result.levels = weights_.levels(weight, bits);
+    result.bits = integer_form_bits<WeightPolicy>(bits);
+    result.codes.resize(weight.size());
+    const auto filters = static_cast<std::size_t>(filter_count());
+    const std::size_t size = weight.size() / std::max<std::size_t>(1, filters);
+    for (std::size_t filter = 0; filter < filters; ++filter) {
+      const std::span<const float> values = weight.subspan(filter * size, size);
+      const std::span<std::uint8_t> codes = std::span{result.codes}.subspan(filter * size, size);
+      const auto state = weight_state(values, {bits, static_cast<std::int64_t>(filter)});
+      const IntegerForm form = integer_form(weights_.policy(), state, bits);
+      weights_.encode(values, state, bits, codes);
+      std::ranges::transform(codes, codes.begin(),
+                             [&](std::uint8_t code) { return form.codes[code]; });
+      result.levels = form.levels;
+      if constexpr (FilterwisePolicy<WeightPolicy>) result.scales.push_back(form.levels.scale);
     }
     return result;
   }
 
   [[nodiscard]] IntegerLevels activation_levels(const PrecisionPlan& plan) const override {
-    const int bits = executed(plan).a;
-    require_integers(bits);
-    if constexpr (is_exact) {
-      return activations_.levels(private_state(plan).activations.frozen(), bits);
-    }
-    return {};
+    require_integers(executed(plan).a);
+    return activation_form(plan).levels;
   }
 
   [[nodiscard]] std::uint8_t activation_code(float x, const PrecisionPlan& plan) const override {
     const int bits = executed(plan).a;
     std::uint8_t code = 0;
-    activations_.encode({&x, 1}, private_state(plan).activations.frozen(), bits, {&code, 1});
-    return code;
+    activations_.encode({&x, 1}, frozen_state(plan), bits, {&code, 1});
+    return AffinePolicy<ActivationPolicy> ? code : activation_form(plan).codes[code];
   }
 
   [[nodiscard]] nn::Epilogue epilogue(const PrecisionPlan& plan) const override {
     const Precision precision = executed(plan);
-    const float scale = weight_codes(precision.w).levels.scale * activation_levels(plan).scale;
-    return epilogue(plan, scale);
+    return epilogue(plan, weight_codes(precision.w), activation_levels(plan).scale);
   }
 
   /// The shared real-valued layer.
@@ -209,15 +234,26 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
   [[nodiscard]] const Layer& layer() const noexcept { return layer_; }
 
  private:
-  /// Integers need equidistant levels, and an encoder that does not depend on the batch.
-  static constexpr bool is_exact =
-      AffinePolicy<WeightPolicy> && AffinePolicy<ActivationPolicy> &&
-      (is_stateless<ActivationPolicy> || RunningState<ActivationPolicy>::is_kept);
+  /// Integers need an encoder that does not depend on the batch.
+  static constexpr bool is_exact = is_stateless<ActivationPolicy> ||
+                                   RunningState<ActivationPolicy>::is_kept ||
+                                   LearnedState<ActivationPolicy>::is_kept;
 
   /// What a switch does not share with the others.
   struct PrivateState {
     nn::BatchNormState batch_norm;  ///< unused by a layer with a bias
     RunningState<ActivationPolicy> activations;
+    LearnedState<ActivationPolicy> learned;
+  };
+
+  /// What the learned numbers of weights belong to: a width, and a filter where each has its own.
+  struct WeightKey {
+    int bits = 8;
+    std::int64_t filter = 0;
+    [[nodiscard]] std::string text() const {
+      return FilterwisePolicy<WeightPolicy> ? concat("w", bits, ".", filter) : concat("w", bits);
+    }
+    friend bool operator==(const WeightKey&, const WeightKey&) = default;
   };
 
   /// What the plan asks of this layer.
@@ -246,6 +282,92 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
     return bank_.at(key(plan));
   }
 
+  [[nodiscard]] Var quantized_input(Var x, const nn::Pass& pass, int bits) {
+    const bool is_training = pass.mode == nn::Mode::training;
+    if constexpr (LearnedState<ActivationPolicy>::is_kept) {
+      LearnedState<ActivationPolicy>& learned = private_state(pass.plan).learned;
+      if (is_training && !learned.has_started()) {
+        learned.start(activations_.fit(x.value().span(), bits));
+      }
+      const auto state = frozen_state(pass.plan);
+      return is_training ? learned.quantize(x, activations_, state, bits)
+                         : ad::fake_quantize(x, activations_, state, bits);
+    } else {
+      return ad::fake_quantize(x, activations_, activation_state(x, pass), bits);
+    }
+  }
+
+  [[nodiscard]] Var quantized_weight(Tape& tape, const nn::Pass& pass, int bits) {
+    nn::Parameter& parameter = layer_.weight();
+    const Var w = tape.parameter(parameter.value, parameter.grad);
+    const std::span<const float> values = parameter.value.span();
+    const bool moves = LearnedState<WeightPolicy>::is_kept && bits != real_valued_bits;
+    if (moves && pass.mode == nn::Mode::training) start_weights(values, bits);
+    if constexpr (FilterwisePolicy<WeightPolicy>) {
+      const std::int64_t filters = filter_count();
+      const auto size =
+          values.size() / static_cast<std::size_t>(std::max<std::int64_t>(1, filters));
+      std::vector<typename WeightPolicy::State> states;
+      for (std::int64_t f = 0; f < filters; ++f) {
+        const auto filter = values.subspan(static_cast<std::size_t>(f) * size, size);
+        states.push_back(weight_state(filter, {bits, f}));
+        if constexpr (RelearnedPolicy<WeightPolicy>) {
+          if (!moves || pass.mode != nn::Mode::training) continue;
+          weight_bank_.at({bits, f}).start(weights_.policy().relearn(filter, states.back(), bits));
+        }
+      }
+      return ad::filterwise_fake_quantize(w, weights_, std::move(states), bits);
+    } else {
+      const auto state = weight_state(values, {bits, 0});
+      if (!moves || pass.mode != nn::Mode::training) {
+        return ad::fake_quantize(w, weights_, state, bits);
+      }
+      return weight_bank_.at({bits, 0}).quantize(w, weights_, state, bits);
+    }
+  }
+
+  /// Gives learned numbers of the weights that have no value yet the one that they start with.
+  void start_weights(std::span<const float> values, int bits) {
+    const std::int64_t filters = filter_count();
+    const auto size = values.size() / static_cast<std::size_t>(std::max<std::int64_t>(1, filters));
+    for (std::int64_t f = 0; f < filters; ++f) {
+      LearnedState<WeightPolicy>& learned = weight_bank_.at({bits, f});
+      if (learned.has_started()) continue;
+      learned.start(weights_.fit(values.subspan(static_cast<std::size_t>(f) * size, size), bits));
+    }
+  }
+
+  /// How many parts of the weights have a state of their own.
+  [[nodiscard]] std::int64_t filter_count() const {
+    return FilterwisePolicy<WeightPolicy> ? geometry().out_channels : 1;
+  }
+
+  /// What is measured of the weights now, and what was learned.
+  [[nodiscard]] typename WeightPolicy::State weight_state(std::span<const float> values,
+                                                          const WeightKey& at) const {
+    const auto measured = weights_.fit(values, at.bits);
+    if constexpr (LearnedState<WeightPolicy>::is_kept) {
+      if (weight_bank_.contains(at) && weight_bank_.at(at).has_started()) {
+        return weight_bank_.at(at).over(measured);
+      }
+    }
+    return measured;
+  }
+
+  /// What evaluation encodes activations with: what training has seen or learned.
+  [[nodiscard]] typename ActivationPolicy::State frozen_state(const PrecisionPlan& plan) const {
+    const PrivateState& state = private_state(plan);
+    if constexpr (LearnedState<ActivationPolicy>::is_kept) {
+      const auto untrained = activations_.fit({}, executed(plan).a);
+      return state.learned.has_started() ? state.learned.over(untrained) : untrained;
+    } else {
+      return state.activations.frozen();
+    }
+  }
+  [[nodiscard]] IntegerForm activation_form(const PrecisionPlan& plan) const {
+    return integer_form(activations_.policy(), frozen_state(plan), executed(plan).a);
+  }
+
   /// Training measures the batch and remembers; evaluation uses what training has seen.
   [[nodiscard]] typename ActivationPolicy::State activation_state(Var x, const nn::Pass& pass) {
     if constexpr (is_stateless<ActivationPolicy>) return {};
@@ -260,16 +382,20 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
     return activations_.fit(x.value().span());
   }
 
-  [[nodiscard]] nn::Epilogue epilogue(const PrecisionPlan& plan, float scale) const {
+  [[nodiscard]] nn::Epilogue epilogue(const PrecisionPlan& plan, const nn::WeightCodes& weights,
+                                      float activation_scale) const {
     const auto channels = static_cast<std::size_t>(geometry().out_channels);
     nn::Epilogue result{std::vector<float>(channels), std::vector<float>(channels)};
     if constexpr (Layer::has_bias) {
-      std::ranges::fill(result.multiplier, scale);
+      std::ranges::fill(result.multiplier, 1.0F);
       std::ranges::copy(layer_.bias().value.span(), result.bias.begin());
     } else {
       nn::fold(private_state(plan).batch_norm, switching_.batch_norm, result.multiplier,
                result.bias);
-      for (float& multiplier : result.multiplier) multiplier *= scale;
+    }
+    for (std::size_t c = 0; c < channels; ++c) {
+      const float scale = weights.scales.empty() ? weights.levels.scale : weights.scales[c];
+      result.multiplier[c] *= scale * activation_scale;
     }
     return result;
   }
@@ -281,15 +407,17 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
     const IntegerLevels levels = activation_levels(plan);
 
     std::vector<std::uint8_t> codes(static_cast<std::size_t>(x.size()));
-    activations_.encode(x.span(), private_state(plan).activations.frozen(), precision.a, codes);
+    activations_.encode(x.span(), frozen_state(plan), precision.a, codes);
+    const IntegerForm form = activation_form(plan);
+    for (std::uint8_t& code : codes) code = form.codes[code];
     const Tensor<float> x_levels = as_levels(codes, levels, x.shape());
     const Tensor<float> w_levels =
         as_levels(weights.codes, weights.levels, layer_.weight().value.shape());
     const double largest =
-        std::max(std::abs(levels.level(0)), std::abs(levels.level((1 << precision.a) - 1)));
+        std::max(std::abs(levels.level(0)), std::abs(levels.level((1 << form.bits) - 1)));
 
     Tensor<float> y = detail::exact_sums(layer_, x_levels, w_levels, largest);
-    const nn::Epilogue affine = epilogue(plan, weights.levels.scale * levels.scale);
+    const nn::Epilogue affine = epilogue(plan, weights, levels.scale);
     const Shape per_channel{static_cast<std::int64_t>(affine.multiplier.size())};
     ops::scale_shift_forward(y.view(), y.view(),
                              TensorView<const float>{affine.multiplier.data(), per_channel},
@@ -333,6 +461,7 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
   Quantizer<WeightPolicy> weights_;
   Quantizer<ActivationPolicy> activations_;
   StateBank<typename Key::Key, PrivateState> bank_;
+  StateBank<WeightKey, LearnedState<WeightPolicy>> weight_bank_;
 };
 
 /// Gives every quantized layer of a network the private state that `plans` need. New states start

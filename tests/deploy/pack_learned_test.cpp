@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// A packed network is the evaluated network: learned clipping levels and steps, values that are
+// looked up.
+#include <vector>
+
+#include <doctest/doctest.h>
+#include <bitdial/deploy/pack.hpp>
+#include <bitdial/quant/policies/logarithmic.hpp>
+#include <bitdial/quant/policies/lsq.hpp>
+#include <bitdial/quant/policies/pact.hpp>
+#include <support/packed_comparison.hpp>
+
+using namespace bitdial;
+
+namespace {
+
+/// Packs a network of the zoo at `plans` and compares it in every way.
+template <class Bits, class Weights, class Activations>
+void check_policies(const std::vector<PrecisionPlan>& plans,
+                    const SwitchableOptions<Weights, Activations>& options = {}) {
+  CAPTURE(Weights::name);
+  CAPTURE(Activations::name);
+  const test::LayerFactory layers = test::watched_layers<Bits, Weights, Activations>(options);
+  auto networks = test::Zoo{layers}.networks();
+  test::TestNetwork& entry = networks[plans.size() % 2 == 0 ? 3 : 0];
+  test::settle(entry.modules, entry.image, plans, 71);
+  const test::ByteImages images(3, entry.image, 72);
+  CHECK(test::lively_share(test::evaluate_plans(entry.modules, images, plans)) > 0.4);
+  test::check_packed(entry.modules, entry.image, plans, images, test::all_ways());
+}
+
+}  // namespace
+
+TEST_CASE("learned clipping levels and steps") {
+  const std::vector<PrecisionPlan> plans{Precision{8, 8}, Precision{4, 3}, Precision{2, 2}};
+  using Bits = BitList<8, 4, 3, 2>;
+  check_policies<Bits, LsqWeights, LsqActivations>(plans);
+  check_policies<Bits, LsqWeights, LsqActivations>(
+      plans, {.activations = {.signs = GridSigns::signed_values}});
+  check_policies<Bits, LsqWeights, PactActivations>(plans);
+  check_policies<Bits, LsqWeights, CgPactActivations>(plans);
+}
+
+TEST_CASE("logarithmic values are looked up") {
+  const std::vector<PrecisionPlan> plans{Precision{4, 8}, Precision{3, 4}, Precision{2, 2},
+                                         Precision{1, 1}};
+  using Bits = BitList<8, 4, 3, 2, 1>;
+  check_policies<Bits, LogWeights, LogActivations>(plans);
+  check_policies<Bits, LogWeights, LogActivations>(plans, {.activations = {.one_sided = false}});
+}
+
+TEST_CASE("two widths of one layer with the same width of look-up are refused") {
+  nn::Sequential net =
+      test::Zoo{test::watched_layers<BitList<8, 4>, LogWeights, LogActivations>()}.plain();
+  nn::number_layers(net);
+  const std::vector<PrecisionPlan> plans{Precision{8, 8}, Precision{4, 4}};
+  test::settle(net, {9, 7, 3}, plans, 73);
+  CHECK(test::error_text<PrecisionError>([&] {
+          static_cast<void>(pack(net, {.plans = plans, .input_shape = {9, 7, 3}}));
+        }) ==
+        "pack: layer a has weights of two widths that look-up makes codes of 8 bits; pack one of "
+        "them");
+}
