@@ -12,20 +12,17 @@
 #include <cstdio>
 #include <cstring>
 #include <fstream>
-#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "kernel_case.hpp"
 #include "peaks.hpp"
+#include "product_cases.hpp"
 
 namespace {
 
-using bitdial::AlignedBuffer;
-using bitdial::kernels::KernelTable;
-using bitdial::ops::MatrixView;
-
-constexpr int repetitions = 7;
+using namespace bench;
 
 #if defined(NDEBUG) && defined(__OPTIMIZE__)
 constexpr bool optimised_build = true;
@@ -38,75 +35,11 @@ constexpr const char* compiler = __VERSION__;
 constexpr const char* compiler = "GCC " __VERSION__;
 #endif
 
-/// What one benchmark needs: `work` multiply-accumulates (or elements) per call of `run`.
-struct Case {
-  std::string kernel;
-  std::string isa;
-  std::string bits;
-  std::string shape;
-  double work = 0.0;
-  bench::PeakLoop peak = nullptr;
-  double peak_work = 1.0;  ///< operations of the peak loop per multiply-accumulate: pairs of planes
-  std::function<void()> run;
-};
-
-/// Random values in [low, low + span).
-template <class T>
-AlignedBuffer<T> filled(std::int64_t size, int low, int span) {
-  AlignedBuffer<T> buffer(static_cast<std::size_t>(size));
-  std::uint32_t state = 12345;
-  for (T& x : buffer.span()) {
-    state = state * 1664525U + 1013904223U;
-    x = static_cast<T>(low + static_cast<int>((state >> 16) % static_cast<std::uint32_t>(span)));
-  }
-  return buffer;
-}
-
-AlignedBuffer<std::uint64_t> filled_bits(std::int64_t size) {
-  AlignedBuffer<std::uint64_t> buffer(static_cast<std::size_t>(size));
-  std::uint64_t state = 12345;
-  for (std::uint64_t& x : buffer.span()) {
-    state = state * 6364136223846793005U + 1442695040888963407U;
-    x = state ^ (state >> 29);
-  }
-  return buffer;
-}
-
-std::string shape_text(std::int64_t m, std::int64_t n, std::int64_t k) {
-  return bitdial::concat(m, "x", n, "x", k);
-}
-
-void add(const Case& c) {
-  const std::string name = bitdial::concat(c.kernel, "/", c.isa, "/", c.bits, "/", c.shape);
-  benchmark::RegisterBenchmark(
-      name.c_str(),
-      [c](benchmark::State& state) {
-        const double peak = bench::measure_peak(c.peak);
-        std::int64_t calls = 0;
-        const double start = bench::seconds();
-        for (auto _ : state) {
-          c.run();
-          benchmark::ClobberMemory();
-          ++calls;
-        }
-        const double time = bench::seconds() - start;
-        const double rate = c.work * static_cast<double>(calls) / time * 1e-9;
-        state.counters["GMAC/s"] = rate;
-        state.counters["peak"] = peak;
-        state.counters["share"] = peak > 0.0 ? rate * c.peak_work / peak : 0.0;
-        state.SetLabel(c.isa);
-      })
-      ->Repetitions(repetitions)
-      ->ReportAggregatesOnly(false)
-      ->MinTime(0.02)
-      ->Unit(benchmark::kMicrosecond);
-}
-
 // ---- single tiles: operands in the first-level cache
 
-void add_tiles(const KernelTable& t, const bench::PeakLoops& peaks) {
+void add_tiles(const KernelTable& t, const PeakLoops& peaks) {
   constexpr std::int64_t depth = 512;
-  {
+  if (has_own(t, &KernelTable::gemm_f32)) {
     const auto& kernel = t.gemm_f32;
     const auto a = filled<float>(kernel.rows * (depth + 16), -2, 5);
     const auto b = filled<float>(depth * kernel.cols, -2, 5);
@@ -129,7 +62,7 @@ void add_tiles(const KernelTable& t, const bench::PeakLoops& peaks) {
                        .c_stride = kernel.cols});
          }});
   }
-  {
+  if (has_own(t, &KernelTable::gemm_u8s8)) {
     const auto& kernel = t.gemm_u8s8;
     const auto a = filled<std::uint8_t>(kernel.rows * (depth + 64), 0, 256);
     const auto b = filled<std::int8_t>(depth * kernel.cols, -128, 256);
@@ -151,6 +84,9 @@ void add_tiles(const KernelTable& t, const bench::PeakLoops& peaks) {
                        .c_stride = kernel.cols});
          }});
   }
+  add_bf16_tile(t, peaks);
+  add_lookup_tiles(t, peaks);
+  if (!has_own(t, &KernelTable::gemm_planes)) return;
   constexpr std::int64_t words = 36;
   for (const auto& [w_bits, a_bits] : {std::pair{1, 1}, {1, 2}, {2, 2}, {4, 4}}) {
     const auto& kernel = t.gemm_planes;
@@ -227,56 +163,36 @@ struct Extents {
 constexpr Extents product_shapes[] = {
     {3136, 64, 576}, {784, 128, 1152}, {196, 256, 2304}, {512, 512, 512}};
 
-void add_products(const KernelTable& t, const bench::PeakLoops& peaks) {
+void add_products(const KernelTable& t, const PeakLoops& peaks) {
   for (const auto& [m, n, k] : product_shapes) {
     const double work = static_cast<double>(m * n * k);
     const std::string shape = shape_text(m, n, k);
-    add({.kernel = "gemm_f32",
-         .isa = t.name,
-         .bits = "32x32",
-         .shape = shape,
-         .work = work,
-         .peak = peaks.f32,
-         .run = [&t, m = m, n = n, k = k, a = filled<float>(m * k, -2, 5),
-                 b = filled<float>(k * n, -2, 5), c = filled<float>(m * n, 0, 1)]() mutable {
-           bitdial::ops::gemm<float>(MatrixView<const float>(a.data(), m, k),
-                                     MatrixView<const float>(b.data(), k, n),
-                                     MatrixView<float>(c.data(), m, n), {.table = &t});
-         }});
+    if (has_own(t, &KernelTable::gemm_f32))
+      add({.kernel = "gemm_f32",
+           .isa = t.name,
+           .bits = "32x32",
+           .shape = shape,
+           .work = work,
+           .peak = peaks.f32,
+           .run = [&t, m = m, n = n, k = k, a = filled<float>(m * k, -2, 5),
+                   b = filled<float>(k * n, -2, 5), c = filled<float>(m * n, 0, 1)]() mutable {
+             bitdial::ops::gemm<float>(MatrixView<const float>(a.data(), m, k),
+                                       MatrixView<const float>(b.data(), k, n),
+                                       MatrixView<float>(c.data(), m, n), {.table = &t});
+           }});
 
-    using bitdial::ops::PackedWeightsU8S8;
-    const auto levels = filled<std::int8_t>(n * k, -128, 256);
-    AlignedBuffer<std::byte> packed(PackedWeightsU8S8::bytes(t, n, k));
-    static_cast<void>(PackedWeightsU8S8::pack(t, MatrixView<const std::int8_t>(levels.data(), n, k),
-                                              packed.span()));
-    AlignedBuffer<std::byte> scratch(bitdial::ops::qgemm_u8s8_scratch_bytes(t, n, k));
-    add({.kernel = "qgemm_u8s8",
-         .isa = t.name,
-         .bits = "8x8",
-         .shape = shape,
-         .work = work,
-         .peak = peaks.u8s8,
-         .run = [&t, m = m, n = n, k = k, a = filled<std::uint8_t>(m * k, 0, 256), packed, scratch,
-                 c = filled<std::int32_t>(m * n, 0, 1)]() mutable {
-           const PackedWeightsU8S8 weights{reinterpret_cast<const std::int8_t*>(packed.data()), n,
-                                           k};
-           bitdial::ops::qgemm_u8s8(
-               t, m,
-               [&](std::int64_t row0, MatrixView<std::uint8_t> panel) {
-                 for (std::int64_t i = 0; i < panel.rows; ++i) {
-                   std::memcpy(panel.row(i), a.data() + (row0 + i) * k,
-                               static_cast<std::size_t>(k));
-                 }
-               },
-               weights,
-               [&](const bitdial::ops::QgemmTile& tile) {
-                 for (std::int64_t i = 0; i < tile.rows; ++i) {
-                   std::copy_n(tile.row(i), tile.cols, c.data() + (tile.row0 + i) * n + tile.col0);
-                 }
-               },
-               scratch.span());
-         }});
-
+    if (has_own(t, &KernelTable::gemm_u8s8)) {
+      add({.kernel = "qgemm_u8s8",
+           .isa = t.name,
+           .bits = "8x8",
+           .shape = shape,
+           .work = work,
+           .peak = peaks.u8s8,
+           .run = u8s8_product(t, m, n, k)});
+    }
+    add_lookup_products(t, peaks, m, n, k);
+    add_bf16_product(t, peaks, m, n, k);
+    if (!has_own(t, &KernelTable::gemm_planes)) continue;
     const std::int64_t words = (k + 63) / 64;
     for (const auto& [w_bits, a_bits] : {std::pair{1, 1}, {1, 2}, {2, 2}}) {
       using bitdial::ops::PackedPlanes;
@@ -323,8 +239,8 @@ void add_products(const KernelTable& t, const bench::PeakLoops& peaks) {
 class TableReporter : public benchmark::BenchmarkReporter {
  public:
   bool ReportContext(const Context&) override {
-    std::printf("%-14s %-11s %-6s %-16s %10s %10s %7s\n", "kernel", "isa", "bits", "shape",
-                "GMAC/s", "peak", "share");
+    std::printf("%-14s %-11s %-6s %-16s %10s %10s %7s %7s\n", "kernel", "isa", "bits", "shape",
+                "GMAC/s", "peak", "share", "x u8s8");
     return true;
   }
   void ReportRuns(const std::vector<Run>& runs) override {
@@ -342,10 +258,13 @@ class TableReporter : public benchmark::BenchmarkReporter {
       std::printf("%-14s %-11s %-6s %-16s %10.2f ", parts[0].c_str(), parts[1].c_str(),
                   parts[2].c_str(), parts[3].c_str(), run.counters.at("GMAC/s").value);
       if (peak > 0.0) {
-        std::printf("%10.1f %6.1f%%\n", peak, 100.0 * run.counters.at("share").value);
+        std::printf("%10.1f %6.1f%%", peak, 100.0 * run.counters.at("share").value);
       } else {
-        std::printf("%10s %7s\n", "-", "-");
+        std::printf("%10s %7s", "-", "-");
       }
+      const auto ratio = run.counters.find("times_u8s8");
+      if (ratio != run.counters.end()) std::printf(" %7.2f", ratio->second.value);
+      std::printf("\n");
       std::fflush(stdout);
     }
   }
@@ -400,10 +319,10 @@ int main(int argc, char** argv) {
   benchmark::AddCustomContext("isa", (*selected)->name);
 
   for (const KernelTable* t : bitdial::kernels::supported_kernels()) {
-    const bench::PeakLoops peaks = bench::peaks_of(t->name);
+    const PeakLoops peaks = peaks_of(t->name);
     if (std::string_view{t->name} == "scalar_odd") continue;
     add_tiles(*t, peaks);
-    add_elementwise(*t);
+    if (has_own(*t, &KernelTable::gemm_planes)) add_elementwise(*t);
     if (std::string_view{t->name} != "scalar") add_products(*t, peaks);
   }
   TableReporter reporter;

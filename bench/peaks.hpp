@@ -33,6 +33,8 @@ struct PeakLoops {
   PeakLoop f32 = nullptr;
   PeakLoop u8s8 = nullptr;
   PeakLoop bits = nullptr;
+  PeakLoop lookup = nullptr;
+  PeakLoop bf16 = nullptr;
 };
 
 /// `count` independent chains acc[i], unrolled: first `t = FIRST(x, y)` for all of them, then
@@ -87,10 +89,15 @@ BENCH_PEAK(f32, __m256, "x", 14, 8, static_cast<void>(t), a = _mm256_fmadd_ps(x,
 BENCH_PEAK(u8s8, __m256i, "x", 7, 16, t = _mm256_madd_epi16(x, y), a = _mm256_add_epi32(a, t))
 BENCH_PEAK(bits, __m256i, "x", 5, 256, t = count_ones(_mm256_and_si256(x, y)),
            a = _mm256_add_epi8(a, t))
+BENCH_PEAK(lookup, __m256i, "x", 7, 128, t = _mm256_shuffle_epi8(x, y), a = _mm256_add_epi8(a, t))
+/// Two products a step, without an instruction for pairs.
+BENCH_PEAK(bf16, __m256, "x", 14, 16, static_cast<void>(t),
+           a = _mm256_fmadd_ps(x, y, _mm256_fmadd_ps(y, x, a)))
 }  // namespace peaks_256
 BITDIAL_END_TARGET
 
-BITDIAL_BEGIN_TARGET("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vpopcntdq")
+BITDIAL_BEGIN_TARGET(
+    "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vpopcntdq,avx512bf16")
 namespace peaks_512 {
 template <int... i, class F>
 [[gnu::always_inline]] inline void for_chains(std::integer_sequence<int, i...>, F&& f) {
@@ -111,13 +118,22 @@ BENCH_PEAK(bits, __m512i, "v", 12, 512, t = count_ones(_mm512_and_si512(x, y)),
 BENCH_PEAK(u8s8_dot, __m512i, "v", 24, 64, static_cast<void>(t), a = _mm512_dpbusd_epi32(a, x, y))
 BENCH_PEAK(bits_count, __m512i, "v", 12, 512, static_cast<void>(t),
            a = _mm512_add_epi64(a, _mm512_popcnt_epi64(_mm512_and_si512(x, y))))
+BENCH_PEAK(lookup, __m512i, "v", 12, 256, t = _mm512_shuffle_epi8(x, y), a = _mm512_add_epi8(a, t))
+BENCH_PEAK(bf16, __m512, "v", 24, 32, static_cast<void>(t),
+           a = _mm512_fmadd_ps(x, y, _mm512_fmadd_ps(y, x, a)))
+BENCH_PEAK(bf16_dot, __m512, "v", 24, 32, static_cast<void>(t),
+           a = _mm512_dpbf16_ps(a, (__m512bh)x, (__m512bh)y))
 }  // namespace peaks_512
 BITDIAL_END_TARGET
 
 inline constexpr PeakLoops all_peaks[] = {
-    {"avx2", peaks_256::f32, peaks_256::u8s8, peaks_256::bits},
-    {"avx512", peaks_512::f32, peaks_512::u8s8, peaks_512::bits},
-    {"avx512vnni", peaks_512::f32, peaks_512::u8s8_dot, peaks_512::bits_count},
+    {"avx2", peaks_256::f32, peaks_256::u8s8, peaks_256::bits, peaks_256::lookup, peaks_256::bf16},
+    {"avx512", peaks_512::f32, peaks_512::u8s8, peaks_512::bits, peaks_512::lookup,
+     peaks_512::bf16},
+    {"avx512vnni", peaks_512::f32, peaks_512::u8s8_dot, peaks_512::bits_count, peaks_512::lookup,
+     peaks_512::bf16},
+    {"avx512bf16", peaks_512::f32, peaks_512::u8s8_dot, peaks_512::bits_count, peaks_512::lookup,
+     peaks_512::bf16_dot},
 };
 
 #else

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// One benchmark of a kernel: what it computes, the peak beside it, random operands.
+#pragma once
+
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <bitdial/core/aligned_buffer.hpp>
+#include <bitdial/core/text.hpp>
+#include <bitdial/kernels/dispatch.hpp>
+#include <bitdial/ops/matrix_view.hpp>
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "peaks.hpp"
+
+namespace bench {
+
+using bitdial::AlignedBuffer;
+using bitdial::kernels::KernelTable;
+using bitdial::ops::MatrixView;
+
+inline constexpr int repetitions = 7;
+
+/// What one benchmark needs: `work` multiply-accumulates (or elements) per call of `run`.
+struct Case {
+  std::string kernel;
+  std::string isa;
+  std::string bits;
+  std::string shape;
+  double work = 0.0;
+  PeakLoop peak = nullptr;
+  double peak_work = 1.0;  ///< operations of the peak loop per multiply-accumulate: pairs of planes
+  std::function<void()> run;
+  /// The same product in the u8 x s8 kernel, when a ratio to it is wanted.
+  std::function<void()> reference = {};
+};
+
+/// Random values in [low, low + span).
+template <class T>
+AlignedBuffer<T> filled(std::int64_t size, int low, int span) {
+  AlignedBuffer<T> buffer(static_cast<std::size_t>(size));
+  std::uint32_t state = 12345;
+  for (T& x : buffer.span()) {
+    state = state * 1664525U + 1013904223U;
+    x = static_cast<T>(low + static_cast<int>((state >> 16) % static_cast<std::uint32_t>(span)));
+  }
+  return buffer;
+}
+
+inline AlignedBuffer<std::uint64_t> filled_bits(std::int64_t size) {
+  AlignedBuffer<std::uint64_t> buffer(static_cast<std::size_t>(size));
+  std::uint64_t state = 12345;
+  for (std::uint64_t& x : buffer.span()) {
+    state = state * 6364136223846793005U + 1442695040888963407U;
+    x = state ^ (state >> 29);
+  }
+  return buffer;
+}
+
+/// The shortest of the runs that fit into about five milliseconds.
+inline double shortest_time(const std::function<void()>& run) {
+  run();
+  double best = 1e9;
+  const double end = seconds() + 5e-3;
+  for (double start = seconds(); start < end; start = seconds()) {
+    run();
+    benchmark::ClobberMemory();
+    best = std::min(best, seconds() - start);
+  }
+  return best;
+}
+
+inline std::string shape_text(std::int64_t m, std::int64_t n, std::int64_t k) {
+  return bitdial::concat(m, "x", n, "x", k);
+}
+
+inline void add(const Case& c) {
+  const std::string name = bitdial::concat(c.kernel, "/", c.isa, "/", c.bits, "/", c.shape);
+  benchmark::RegisterBenchmark(
+      name.c_str(),
+      [c](benchmark::State& state) {
+        const double peak = measure_peak(c.peak);
+        const double reference = c.reference ? c.work / shortest_time(c.reference) : 0.0;
+        std::int64_t calls = 0;
+        const double start = seconds();
+        for (auto _ : state) {
+          c.run();
+          benchmark::ClobberMemory();
+          ++calls;
+        }
+        const double time = seconds() - start;
+        const double rate = c.work * static_cast<double>(calls) / time * 1e-9;
+        state.counters["GMAC/s"] = rate;
+        state.counters["peak"] = peak;
+        state.counters["share"] = peak > 0.0 ? rate * c.peak_work / peak : 0.0;
+        if (reference > 0.0) state.counters["times_u8s8"] = rate * 1e9 / reference;
+        state.SetLabel(c.isa);
+      })
+      ->Repetitions(repetitions)
+      ->ReportAggregatesOnly(false)
+      ->MinTime(0.02)
+      ->Unit(benchmark::kMicrosecond);
+}
+
+/// True unless the next weaker table of this machine has the same kernel: one row each is enough.
+template <class Kernel>
+bool has_own(const KernelTable& t, Kernel KernelTable::*kernel) {
+  const auto tables = bitdial::kernels::supported_kernels();
+  for (std::size_t i = 0; i + 1 < tables.size(); ++i) {
+    if (tables[i] == &t) return (t.*kernel).run != (tables[i + 1]->*kernel).run;
+  }
+  return true;
+}
+
+}  // namespace bench

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+// Benchmarks of products by table look-up, beside the u8 x s8 product, and with bfloat16 operands.
+#pragma once
+
+#include <algorithm>
+#include <bitdial/ops/gemm_bf16.hpp>
+#include <bitdial/ops/qgemm.hpp>
+#include <bitdial/ops/qgemm_lookup.hpp>
+#include <cstring>
+#include <functional>
+#include <utility>
+
+#include "kernel_case.hpp"
+
+namespace bench {
+
+// ---- single tiles: operands in the first-level cache
+
+inline void add_bf16_tile(const KernelTable& t, const PeakLoops& peaks) {
+  if (!has_own(t, &KernelTable::gemm_bf16)) return;
+  constexpr std::int64_t depth = 512;
+  const auto& kernel = t.gemm_bf16;
+  add({.kernel = "tile_bf16",
+       .isa = t.name,
+       .bits = "16x16",
+       .shape = shape_text(kernel.rows, kernel.cols, depth),
+       .work = static_cast<double>(kernel.rows * kernel.cols * depth),
+       .peak = peaks.bf16,
+       .run = [kernel, a = filled<std::uint16_t>(kernel.rows * (depth + 32), 0x3f80, 64),
+               b = filled<std::uint16_t>(depth * kernel.cols, 0x3f80, 64),
+               c = filled<float>(kernel.rows * kernel.cols, 0, 1)]() mutable {
+         kernel.run({.rows = kernel.rows,
+                     .cols = kernel.cols,
+                     .pairs = depth / 2,
+                     .a = a.data(),
+                     .a_stride = depth + 32,
+                     .b = b.data(),
+                     .b_step = 2 * kernel.cols,
+                     .c = c.data(),
+                     .c_stride = kernel.cols});
+       }});
+}
+
+inline void add_lookup_tiles(const KernelTable& t, const PeakLoops& peaks) {
+  if (!has_own(t, &KernelTable::gemm_lookup)) return;
+  constexpr std::int64_t depth = 1152;
+  const auto& kernel = t.gemm_lookup;
+  for (const auto& [w_bits, a_bits] : {std::pair{1, 2}, {1, 3}, {1, 4}, {1, 5}, {2, 2}}) {
+    const std::int64_t stride = depth * 4 + 64;
+    add({.kernel = "tile_lookup",
+         .isa = t.name,
+         .bits = bitdial::concat(w_bits, "x", a_bits),
+         .shape = shape_text(kernel.rows, kernel.cols, depth),
+         .work = static_cast<double>(kernel.rows * kernel.cols * depth),
+         .peak = peaks.lookup,
+         .peak_work = double{1} * w_bits,
+         .run = [kernel, a_bits = a_bits, w_bits = w_bits, stride,
+                 a = filled<std::uint8_t>(kernel.rows * stride, 0, 4 * ((1 << a_bits) - 1)),
+                 b = filled<std::uint8_t>(w_bits * depth / 8 * kernel.cols, 0, 256),
+                 c = filled<std::int32_t>(kernel.rows * kernel.cols, 0, 1)]() mutable {
+           kernel.run({.rows = kernel.rows,
+                       .cols = kernel.cols,
+                       .bits = a_bits,
+                       .planes = w_bits,
+                       .blocks = depth / 16,
+                       .a = a.data(),
+                       .a_stride = stride,
+                       .b = b.data(),
+                       .c = c.data(),
+                       .c_stride = kernel.cols});
+         }});
+  }
+}
+
+// ---- whole products, packing included
+
+/// Copies rows of codes, and of sums.
+struct ProductOperands {
+  std::int64_t n, k;
+  AlignedBuffer<std::uint8_t> codes;
+  AlignedBuffer<std::int32_t> sums;
+
+  [[nodiscard]] auto pack() const {
+    return [this](std::int64_t row0, MatrixView<std::uint8_t> panel) {
+      for (std::int64_t i = 0; i < panel.rows; ++i) {
+        std::memcpy(panel.row(i), codes.data() + (row0 + i) * k, static_cast<std::size_t>(k));
+      }
+    };
+  }
+  [[nodiscard]] auto store() {
+    return [this](const bitdial::ops::QgemmTile& tile) {
+      for (std::int64_t i = 0; i < tile.rows; ++i) {
+        std::copy_n(tile.row(i), tile.cols, sums.data() + (tile.row0 + i) * n + tile.col0);
+      }
+    };
+  }
+};
+
+/// The u8 x s8 product of a shape, packing included.
+inline std::function<void()> u8s8_product(const KernelTable& t, std::int64_t m, std::int64_t n,
+                                          std::int64_t k) {
+  using bitdial::ops::PackedWeightsU8S8;
+  const auto levels = filled<std::int8_t>(n * k, -128, 256);
+  AlignedBuffer<std::byte> memory(PackedWeightsU8S8::bytes(t, n, k));
+  static_cast<void>(PackedWeightsU8S8::pack(t, MatrixView<const std::int8_t>(levels.data(), n, k),
+                                            memory.span()));
+  return [&t, m, n, k, memory,
+          scratch = AlignedBuffer<std::byte>(bitdial::ops::qgemm_u8s8_scratch_bytes(t, n, k)),
+          x = ProductOperands{n, k, filled<std::uint8_t>(m * k, 0, 256),
+                              filled<std::int32_t>(m * n, 0, 1)}]() mutable {
+    const PackedWeightsU8S8 weights{reinterpret_cast<const std::int8_t*>(memory.data()), n, k};
+    bitdial::ops::qgemm_u8s8(t, m, x.pack(), weights, x.store(), scratch.span());
+  };
+}
+
+inline std::function<void()> lookup_product(const KernelTable& t, std::int64_t m, std::int64_t n,
+                                            std::int64_t k, bitdial::ops::LookupBits bits) {
+  using bitdial::ops::PackedLookup;
+  const PackedLookup shape{.n = n, .k = k, .planes = bits.b};
+  const auto codes = filled<std::uint8_t>(n * k, 0, 1 << bits.b);
+  AlignedBuffer<std::byte> memory(PackedLookup::bytes(t, shape));
+  static_cast<void>(PackedLookup::pack(t, shape, MatrixView<const std::uint8_t>(codes.data(), n, k),
+                                       memory.span()));
+  return [&t, m, bits, shape, memory,
+          scratch = AlignedBuffer<std::byte>(bitdial::ops::qgemm_lookup_scratch_bytes(t, shape)),
+          x = ProductOperands{n, k, filled<std::uint8_t>(m * k, 0, 1 << bits.a),
+                              filled<std::int32_t>(m * n, 0, 1)}]() mutable {
+    PackedLookup weights = shape;
+    weights.data = reinterpret_cast<const std::uint8_t*>(memory.data());
+    bitdial::ops::qgemm_lookup(t, m, bits, x.pack(), weights, x.store(), scratch.span());
+  };
+}
+
+inline void add_lookup_products(const KernelTable& t, const PeakLoops& peaks, std::int64_t m,
+                                std::int64_t n, std::int64_t k) {
+  if (!has_own(t, &KernelTable::gemm_lookup) && !has_own(t, &KernelTable::gemm_u8s8)) return;
+  for (const auto& [w_bits, a_bits] : {std::pair{1, 2}, {1, 3}, {1, 4}, {1, 5}, {2, 2}}) {
+    add({.kernel = "qgemm_lookup",
+         .isa = t.name,
+         .bits = bitdial::concat(w_bits, "x", a_bits),
+         .shape = shape_text(m, n, k),
+         .work = static_cast<double>(m * n * k),
+         .peak = peaks.lookup,
+         .peak_work = double{1} * w_bits,
+         .run = lookup_product(t, m, n, k, {.a = a_bits, .b = w_bits}),
+         .reference = u8s8_product(t, m, n, k)});
+  }
+}
+
+inline void add_bf16_product(const KernelTable& t, const PeakLoops& peaks, std::int64_t m,
+                             std::int64_t n, std::int64_t k) {
+  if (!has_own(t, &KernelTable::gemm_bf16)) return;
+  add({.kernel = "gemm_bf16",
+       .isa = t.name,
+       .bits = "16x16",
+       .shape = shape_text(m, n, k),
+       .work = static_cast<double>(m * n * k),
+       .peak = peaks.bf16,
+       .run = [&t, m, n, k, a = filled<float>(m * k, -2, 5), b = filled<float>(k * n, -2, 5),
+               c = filled<float>(m * n, 0, 1)]() mutable {
+         bitdial::ops::gemm_bf16({a.data(), m, k}, {b.data(), k, n}, {c.data(), m, n},
+                                 {.table = &t});
+       }});
+}
+
+}  // namespace bench
