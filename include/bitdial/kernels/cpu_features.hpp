@@ -5,6 +5,10 @@
 
 #include <cstdint>
 
+#if defined(__aarch64__) && defined(__linux__)
+#  include <sys/auxv.h>
+#endif
+
 #include <bitdial/core/config.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::kernels {
@@ -55,6 +59,16 @@ enum class CpuidRegister : std::uint8_t { eax, ebx, ecx, edx };
 [[nodiscard]] inline bool cpuid_has(std::uint32_t leaf, std::uint32_t subleaf, CpuidRegister which,
                                     std::uint32_t mask) noexcept {
   return (cpuid(leaf, subleaf, which) & mask) == mask;
+}
+
+/// True when the kernel reports every bit of `mask` as a capability of the processor (AT_HWCAP; the
+/// bits belong to the architecture). False where there is no such report.
+[[nodiscard]] inline bool kernel_reports([[maybe_unused]] unsigned long mask) noexcept {
+#if defined(__aarch64__) && defined(__linux__)
+  return (::getauxval(AT_HWCAP) & mask) == mask;
+#else
+  return false;
+#endif
 }
 
 }  // namespace bitdial::inline BITDIAL_ABI::kernels

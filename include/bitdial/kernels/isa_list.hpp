@@ -3,6 +3,8 @@
 // one. A new one adds an include and an entry. See docs/writing-an-isa.md.
 #pragma once
 
+#include <bitdial/kernels/isa/arm_neon.hpp>
+#include <bitdial/kernels/isa/arm_neon_dotprod.hpp>
 #include <bitdial/kernels/isa/scalar.hpp>
 #include <bitdial/kernels/isa/scalar_odd.hpp>
 #include <bitdial/kernels/isa/x86_avx2.hpp>
@@ -14,8 +16,8 @@ namespace bitdial::inline BITDIAL_ABI::kernels {
 
 /// Selection takes the first supported entry; what stands after `scalar` must be asked for.
 inline constexpr const KernelTable* isa_list[] = {
-    &avx512bf16::table, &avx512vnni::table, &avx512::table,
-    &avx2::table,       &scalar::table,     &scalar_odd::table,
+    &avx512bf16::table,   &avx512vnni::table, &avx512::table, &avx2::table,
+    &neon_dotprod::table, &neon::table,       &scalar::table, &scalar_odd::table,
 };
 
 }  // namespace bitdial::inline BITDIAL_ABI::kernels
