@@ -7,6 +7,7 @@
 #   examples     CLI11, which reads the options of the example programs
 #   tests        doctest, Eigen and Python for the tests
 #   clang        Clang with OpenMP and clang-format, for the second half of the tests
+#   aarch64      the cross compiler and the emulator for the tests on 64-bit Arm
 #   bench        Google Benchmark, and CLI11 for the options of the benchmarks
 #   peers        what the benchmarks compare with: oneDNN, PyTorch, ONNX models, Node (optional)
 #   jpeg         libjpeg-turbo, for folders of JPEG images
@@ -73,6 +74,10 @@ need_group() {
         sh -c 'echo "int main() {}" | clang++ -fopenmp -x c++ - -o /dev/null'
       need clang-format "clang-format 14" command -v clang-format
       ;;
+    aarch64)
+      need g++-aarch64-linux-gnu "GCC for AArch64 Linux" command -v aarch64-linux-gnu-g++
+      need qemu-user "QEMU in user mode" command -v qemu-aarch64
+      ;;
     bench)
       need libbenchmark-dev "Google Benchmark" has_header benchmark/benchmark.h
       need libcli11-dev "CLI11 2.0 or newer" has_header CLI/CLI.hpp
@@ -96,14 +101,14 @@ need_group() {
       ;;
     *)
       echo "install-dependencies: no group '$1'; there are" \
-        "build, examples, tests, clang, bench, peers, jpeg, mpi, quickstart" >&2
+        "build, examples, tests, clang, aarch64, bench, peers, jpeg, mpi, quickstart" >&2
       exit 2
       ;;
   esac
 }
 
 if [ $# -eq 0 ]; then
-  sed -n '5,15s/^# \{0,1\}//p' "$0"
+  sed -n '5,16s/^# \{0,1\}//p' "$0"
   exit 2
 fi
 for group in "$@"; do need_group "$group"; done

@@ -5,8 +5,8 @@
 # usage: tests/run.sh [--quick]
 #   --quick   the release build only
 #
-# Three builds: release (GCC, every test), asan (GCC, the layers that handle memory and files), and
-# clang (every layer, assertions on). The last line is `N passed, N failed` with `, N skipped` if
+# Four builds: release (GCC, every test), asan (GCC, the layers that handle memory and files), clang
+# (every layer, assertions on), and aarch64 (the runtime on 64-bit Arm, under QEMU). The last line is `N passed, N failed` with `, N skipped` if
 # any were; the exit code is 0 only if nothing failed.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
@@ -25,6 +25,7 @@ scripts/install-dependencies.sh jpeg || echo "no libjpeg-turbo: the tests of JPE
 scripts/install-dependencies.sh mpi || echo "no MPI: the tests of distributed training are left out"
 # Clang doubles the evidence but is not needed to use bitdial: without it, its part is skipped.
 scripts/install-dependencies.sh clang || echo "no Clang: its tests are skipped"
+scripts/install-dependencies.sh aarch64 || echo "no AArch64 compiler: its tests are skipped"
 
 jobs=$(nproc)
 started=$SECONDS
@@ -81,6 +82,12 @@ if [ "$quick" = no ]; then
       "-DBITDIAL_TEST_LAYERS=core;io;kernels;quant;ops;autodiff;nn;switchable;models;train;data;deploy;interop;compile_fail"
   else
     rows+=("clang      skipped: no clang++")
+    skipped=$((skipped + 1))
+  fi
+  if command -v aarch64-linux-gnu-g++ >/dev/null && command -v qemu-aarch64 >/dev/null; then
+    run aarch64 aarch64
+  else
+    rows+=("aarch64    skipped: no aarch64-linux-gnu-g++ or no qemu-aarch64")
     skipped=$((skipped + 1))
   fi
 fi
