@@ -3,7 +3,7 @@
 // does it: loading the batch, forward and backward of every switch, update.
 //
 //   bench_training [--network NAME]... [--step NAME]... [--threads N]... [--batch N]...
-//                  [--seconds S] [--json FILE]
+//                  [--products f32|bf16]... [--seconds S] [--json FILE]
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -50,6 +50,7 @@ struct Options {
   std::vector<std::string> steps;
   std::vector<int> threads{1, 2};
   std::vector<std::int64_t> batches{};
+  std::vector<std::string> products{"f32", "bf16"};
   double seconds = 5.0;
   std::string json;
 };
@@ -73,6 +74,9 @@ Options parse_options(int argc, char** argv) {
   app.add_option("--batch", options.batches,
                  "images per step; default: 128 for images of 32 pixels, 64 for larger ones")
       ->check(CLI::Range(1, 65536));
+  app.add_option("--products", options.products, "what derivatives of convolutions multiply")
+      ->check(CLI::IsMember({"f32", "bf16"}))
+      ->capture_default_str();
   app.add_option("--seconds", options.seconds, "time for each line of the table, at least 3 steps")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
@@ -90,6 +94,7 @@ struct Case {
   const StepKind* kind = nullptr;
   int threads = 1;
   std::int64_t batch = 1;
+  bitdial::ops::Products products = bitdial::ops::Products::f32;
   double seconds = 5.0;
 };
 
@@ -128,6 +133,7 @@ Outcome train(const Case& c) {
                                   {.plans = plans,
                                    .epochs = 1,
                                    .batch_size = c.batch,
+                                   .gradient_products = c.products,
                                    .learning_rate = bitdial::train::ConstantSchedule{.rate = 0.01F},
                                    .distillation = {.teacher = bitdial::Teacher::highest}});
 
@@ -177,7 +183,7 @@ void measure(const Case& c, bench::RecordWriter& writer) {
   const Outcome outcome = train_in_child(c);
   bench::Record record{.kind = "training",
                        .name = bitdial::concat(c.network->name, "/", c.kind->name),
-                       .precision = "default",
+                       .precision = c.products == bitdial::ops::Products::bf16 ? "bf16" : "default",
                        .threads = c.threads,
                        .batch = c.batch,
                        .value = outcome.images_per_second,
@@ -206,7 +212,13 @@ int main(int argc, char** argv) {
         if (std::ranges::count(options.steps, kind.name) == 0) continue;
         for (const std::int64_t batch : batches) {
           for (const int threads : options.threads) {
-            measure({&network, &kind, threads, batch, options.seconds}, writer);
+            for (const std::string& products : options.products) {
+              measure(
+                  {&network, &kind, threads, batch,
+                   products == "bf16" ? bitdial::ops::Products::bf16 : bitdial::ops::Products::f32,
+                   options.seconds},
+                  writer);
+            }
           }
         }
       }

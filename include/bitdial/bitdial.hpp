@@ -109,6 +109,7 @@
 #include <bitdial/ops/losses.hpp>
 #include <bitdial/ops/matrix_view.hpp>
 #include <bitdial/ops/pooling.hpp>
+#include <bitdial/ops/products.hpp>
 #include <bitdial/ops/qconv2d.hpp>
 #include <bitdial/ops/qgemm.hpp>
 #include <bitdial/ops/qgemm_lookup.hpp>

@@ -212,6 +212,76 @@ TEST_CASE("conv2d does not depend on the number of threads") {
   }
 }
 
+TEST_CASE("bfloat16 products: the definition on rounded operands, to f32 accuracy") {
+  const auto rounded = [](const Tensor<float>& x) {
+    Tensor<float> result(x.shape());
+    for (std::int64_t i = 0; i < x.size(); ++i) {
+      result[i] = kernels::from_bf16(kernels::round_bf16_one(x[i]));
+    }
+    return result;
+  };
+  for (const Case& c : cases) {
+    CAPTURE(c.x.text());
+    CAPTURE(c.w().text());
+    const auto x = random_tensor<float>(c.x, 1);
+    const auto w = random_tensor<float>(c.w(), 2);
+    const auto dy = random_tensor<float>(c.y(), 3);
+    // An odd number of output channels leaves dx to f32 products.
+    const bool rounds_dx = c.out % 2 == 0;
+    const Tensor<float> dy_rounded = rounded(dy);
+    const Tensor<float> x_rounded = rounded(x);
+    const Tensor<float> w_rounded = rounded(w);
+    Tensor<double> dx_exact(c.x, 0.5);
+    Tensor<double> dw_exact(c.w(), 0.25);
+    for_each_product(c, [&](std::int64_t iy, std::int64_t ix, std::int64_t iw) {
+      dx_exact[ix] += static_cast<double>(rounds_dx ? dy_rounded[iy] : dy[iy]) *
+                      static_cast<double>(rounds_dx ? w_rounded[iw] : w[iw]);
+      dw_exact[iw] += static_cast<double>(dy_rounded[iy]) * static_cast<double>(x_rounded[ix]);
+    });
+    const auto gradient_of_x = [&] {
+      Tensor<float> dx(c.x, 0.5F);
+      ops::conv2d_backward_input(dx.view(), dy.view(), w.view(), c.window,
+                                 {.products = ops::Products::bf16});
+      return dx;
+    };
+    const auto gradient_of_w = [&] {
+      Tensor<float> dw(c.w(), 0.25F);
+      ops::conv2d_backward_weight(dw.view(), dy.view(), x.view(), c.window, ops::Products::bf16);
+      return dw;
+    };
+    check_close(gradient_of_x(), dx_exact, 2e-4);
+    check_close(gradient_of_w(), dw_exact, 2e-4);
+    CHECK(same_for_every_thread_count(gradient_of_x));
+    CHECK(same_for_every_thread_count(gradient_of_w));
+  }
+}
+
+TEST_CASE("gradients from bfloat16 products point where those of float products do") {
+  const Case c{{8, 16, 16, 32}, 32, Window::square(3, {.padding = 1})};
+  const auto x = random_tensor<float>(c.x, 1);
+  const auto w = random_tensor<float>(c.w(), 2);
+  const auto dy = random_tensor<float>(c.y(), 3);
+  const auto distance = [](const Tensor<float>& a, const Tensor<float>& b) {
+    double difference = 0.0, norm = 0.0;
+    for (std::int64_t i = 0; i < a.size(); ++i) {
+      const double d = static_cast<double>(a[i]) - static_cast<double>(b[i]);
+      difference += d * d;
+      norm += static_cast<double>(b[i]) * static_cast<double>(b[i]);
+    }
+    return std::sqrt(difference / norm);
+  };
+  Tensor<float> dx(c.x), dx_bf16(c.x), dw(c.w()), dw_bf16(c.w());
+  ops::conv2d_backward_input(dx.view(), dy.view(), w.view(), c.window);
+  ops::conv2d_backward_input(dx_bf16.view(), dy.view(), w.view(), c.window,
+                             {.products = ops::Products::bf16});
+  ops::conv2d_backward_weight(dw.view(), dy.view(), x.view(), c.window);
+  ops::conv2d_backward_weight(dw_bf16.view(), dy.view(), x.view(), c.window, ops::Products::bf16);
+  // Two roundings of relative error up to 2^-9, independent from product to product.
+  CHECK(distance(dx_bf16, dx) < 0x1p-8);
+  CHECK(distance(dw_bf16, dw) < 0x1p-8);
+  CHECK(distance(dx_bf16, dx) > 0.0);
+}
+
 TEST_CASE("conv2d of an empty batch is empty") {
   const Case c{{0, 5, 5, 3}, 4, Window::square(3)};
   const auto x = Tensor<float>(c.x);

@@ -46,10 +46,13 @@ struct OneStep {
   std::vector<Tensor<float>> gradients;
 };
 
-OneStep one_step(const SelfDistillation& distillation) {
+OneStep one_step(const SelfDistillation& distillation,
+                 ops::Products products = ops::Products::f32) {
   nn::Sequential net = test::training_network();
   Recorder recorder(nn::parameters(net));
-  train::Trainer trainer(net, test::training_data(), recorder, options_with(distillation));
+  train::TrainerOptions options = options_with(distillation);
+  options.gradient_products = products;
+  train::Trainer trainer(net, test::training_data(), recorder, options);
   OneStep result{trainer.step(), {}};
   CHECK(recorder.rates == std::vector<float>{0.1F});
   result.gradients = recorder.gradients;
@@ -126,6 +129,45 @@ TEST_CASE("who teaches shows in the losses") {
   for (const float accuracy : none.accuracies) {
     CHECK(accuracy * 16.0F == std::floor(accuracy * 16.0F));
   }
+}
+
+TEST_CASE("bfloat16 products change the losses of a step not at all and its gradients a little") {
+  const OneStep exact = one_step({});
+  const OneStep rounded = one_step({}, ops::Products::bf16);
+  CHECK(rounded.report.losses == exact.report.losses);
+  CHECK_FALSE(all_same(rounded.gradients, exact.gradients));
+  double product = 0.0, of_exact = 0.0, of_rounded = 0.0;
+  for (std::size_t i = 0; i < exact.gradients.size(); ++i) {
+    for (std::int64_t j = 0; j < exact.gradients[i].size(); ++j) {
+      const double a = exact.gradients[i][j], b = rounded.gradients[i][j];
+      product += a * b;
+      of_exact += a * a;
+      of_rounded += b * b;
+    }
+  }
+  CHECK(product / std::sqrt(of_exact * of_rounded) > 0.999);
+}
+
+TEST_CASE("bfloat16 products train as well as float products") {
+  const auto loss_after_training = [](ops::Products products) {
+    nn::Sequential net = test::training_network();
+    train::Sgd optimizer(nn::parameters(net), {.momentum = 0.9F});
+    train::TrainerOptions options = options_with({});
+    options.gradient_products = products;
+    options.epochs = 20;
+    train::Trainer trainer(net, test::training_data(), optimizer, options);
+    float loss = 0.0F;
+    for (int step = 0; step < 40; ++step) {
+      const train::StepReport report = trainer.step();
+      if (step >= 30) loss += report.losses[0] / 10.0F;
+    }
+    return loss;
+  };
+  const float with_floats = loss_after_training(ops::Products::f32);
+  const float with_bf16 = loss_after_training(ops::Products::bf16);
+  CAPTURE(with_floats);
+  CAPTURE(with_bf16);
+  CHECK(std::abs(with_bf16 - with_floats) < 0.1F * with_floats + 0.05F);
 }
 
 TEST_CASE("gradients do not pile up from step to step") {

@@ -64,13 +64,13 @@ void conv2d_sums(TensorView<T> y, const Reader<T>& x, const Reader<T>& w,
 
 template <class T>
 void conv2d_weight_gradient(TensorView<T> dw, TensorView<const T> dy, const Reader<T>& x,
-                            const ops::Window& window) {
+                            const ops::Window& window, ops::Products products) {
   if constexpr (std::is_same_v<T, float>) {
     if (x.codes() != nullptr) {
-      return ops::qconv2d_backward_weight(dw, dy, view(*x.codes()), window);
+      return ops::qconv2d_backward_weight(dw, dy, view(*x.codes()), window, products);
     }
   }
-  ops::conv2d_backward_weight(dw, dy, x.all().view(), window);
+  ops::conv2d_backward_weight(dw, dy, x.all().view(), window, products);
 }
 
 }  // namespace detail
@@ -89,7 +89,8 @@ BasicVar<T> conv2d(BasicVar<T> x, BasicVar<T> w, const ops::Window& window) {
   return tape.record("conv2d", std::move(y), {x, w},
                      [x, w, read_x, read_w, window](TensorView<const T> dy) {
                        if (w.needs_grad()) {
-                         detail::conv2d_weight_gradient(x.tape().accumulate(w), dy, read_x, window);
+                         detail::conv2d_weight_gradient(x.tape().accumulate(w), dy, read_x, window,
+                                                        x.tape().gradient_products());
                        }
                        if (x.needs_grad()) {
                          x.tape().contribute(x, [&](TensorView<T> dx, bool accumulate) {

@@ -19,6 +19,7 @@
 #include <bitdial/core/error.hpp>
 #include <bitdial/core/tensor.hpp>
 #include <bitdial/core/text.hpp>
+#include <bitdial/ops/products.hpp>
 
 namespace bitdial::inline BITDIAL_ABI {
 
@@ -231,6 +232,10 @@ class BasicTape {
     }
   }
 
+  /// What derivatives of convolutions multiply: floats unless told otherwise.
+  void set_gradient_products(ops::Products products) noexcept { gradient_products_ = products; }
+  [[nodiscard]] ops::Products gradient_products() const noexcept { return gradient_products_; }
+
   /// Forgets every node; all `Var`s of this tape become invalid.
   void clear() noexcept {
     nodes_.clear();
@@ -352,6 +357,7 @@ class BasicTape {
 
   std::vector<std::unique_ptr<Node>> nodes_;  // references to nodes stay valid while it grows
   bool consumed_ = false;
+  ops::Products gradient_products_ = ops::Products::f32;
 };
 
 /// The tape of training; `BasicTape<double>` serves gradient checks.

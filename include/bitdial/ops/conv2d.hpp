@@ -13,6 +13,7 @@
 #include <bitdial/ops/detail/elementwise.hpp>
 #include <bitdial/ops/detail/patches.hpp>
 #include <bitdial/ops/gemm.hpp>
+#include <bitdial/ops/products.hpp>
 #include <bitdial/ops/window.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::ops {
@@ -111,10 +112,17 @@ struct InputPhase {
 /// `pack_b` delivers as for `gemm_packed`.
 template <class T, class PackB>
 void window_product(const T* source, std::int64_t images, const PatchGrid& grid, std::int64_t cols,
-                    PackB&& pack_b, const PixelGrid<T>& out, GemmOptions options) {
+                    PackB&& pack_b, const PixelGrid<T>& out, GemmOptions options,
+                    Products products = Products::f32) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (products == Products::bf16 && grid.channels % 2 == 0) {
+      const WholePanels<std::uint16_t> weights(grid.depth(), cols, pack_b);
+      return direct_product(RoundedImages{source}, images, grid, weights, out, options);
+    }
+  }
   if (!reads_every_pixel_once(grid) || out.pixel != cols) {
-    direct_product(source, images, grid, WholePanels<T>(grid.depth(), cols, pack_b), out, options);
-    return;
+    const WholePanels<T> weights(grid.depth(), cols, pack_b);
+    return direct_product(StoredImages<T>{source}, images, grid, weights, out, options);
   }
   const PackedB<T> weights(grid.depth(), cols, pack_b);
   const std::int64_t pixels = images * grid.pixels();
@@ -129,14 +137,18 @@ void window_product(const T* source, std::int64_t images, const PatchGrid& grid,
 /// The partial sum of one chunk of images: see `conv2d_backward_weight`.
 template <class T, class Images>
 void weight_sums(T* sums, const T* dy, const Images& images, const PatchGrid& grid,
-                 std::int64_t out, std::int64_t begin, std::int64_t end) {
+                 std::int64_t out, std::int64_t begin, std::int64_t end, Products products) {
   // Read in place, a block of output rows adds to all sums in memory: that must not cost more than
   // its products.
   const std::int64_t block_pixels = RowBlocks::of<T>(grid).rows * grid.w.outputs;
   const std::int64_t sums_bytes = out * grid.depth() * static_cast<std::int64_t>(sizeof(T));
   if (block_pixels >= 256 || sums_bytes <= 512 << 10) {
-    direct_weight_sums(sums, dy, images, grid, out, begin, end);
-    return;
+    if constexpr (std::is_same_v<T, float>) {
+      if (products == Products::bf16) {
+        return direct_weight_sums_bf16(sums, dy, images, grid, out, begin, end);
+      }
+    }
+    return direct_weight_sums(sums, dy, images, grid, out, begin, end);
   }
   const std::int64_t pixels = (end - begin) * grid.pixels();
   const std::int64_t image_size = grid.h.source * grid.w.source * grid.channels;
@@ -146,17 +158,32 @@ void weight_sums(T* sums, const T* dy, const Images& images, const PatchGrid& gr
     images.copy(begin * image_size, (end - begin) * image_size, copy);
     source = copy;
   }
-  const auto pack_patches = [&](std::int64_t k0, std::int64_t col0, MatrixView<T> panel) {
-    gather_patches(source, grid, k0, col0, panel);
-  };
-  gemm_packed_cols(MatrixView<const T>(dy + begin * grid.pixels() * out, pixels, out).transposed(),
-                   pack_patches, MatrixView<T>(sums, out, grid.depth()));
+  const auto gradient =
+      MatrixView<const T>(dy + begin * grid.pixels() * out, pixels, out).transposed();
+  const MatrixView<T> c(sums, out, grid.depth());
+  if constexpr (std::is_same_v<T, float>) {
+    if (products == Products::bf16) {
+      for (std::int64_t col = 0; col < grid.depth(); col += gemm_cols_block) {
+        const std::int64_t cols = std::min(gemm_cols_block, grid.depth() - col);
+        const MatrixView<float> patches(gemm_scratch<float, 7>(pixels * cols), pixels, cols);
+        gather_patches(source, grid, 0, col, patches);
+        gemm_bf16(gradient, patches, c.block(0, col, out, cols));
+      }
+      return;
+    }
+  }
+  gemm_packed_cols(
+      gradient,
+      [&](std::int64_t k0, std::int64_t col0, MatrixView<T> panel) {
+        gather_patches(source, grid, k0, col0, panel);
+      },
+      c);
 }
 
 /// dw += the sums over all images: see `conv2d_backward_weight`.
 template <class T, class Images>
 void add_weight_sums(TensorView<T> dw, const T* dy, const Images& images, std::int64_t count,
-                     const PatchGrid& grid) {
+                     const PatchGrid& grid, Products products) {
   if (count == 0) return;
   // Few, and a power of two: equal work for two threads.
   std::int64_t chunks = conv2d_max_partials;
@@ -166,7 +193,7 @@ void add_weight_sums(TensorView<T> dw, const T* dy, const Images& images, std::i
   Tensor<T> partial({chunks, dw.size()}, Uninitialized{});
   parallel_for(count, grain, [&](std::int64_t begin, std::int64_t end) {
     weight_sums(partial.data() + begin / grain * dw.size(), dy, images, grid, dw.extent(0), begin,
-                end);
+                end, products);
   });
   for (std::int64_t chunk = 0; chunk < chunks; ++chunk) {
     map(
@@ -209,12 +236,14 @@ void conv2d_forward(TensorView<T> y, TensorView<const std::type_identity_t<T>> x
 /// How the gradient of an input is stored.
 struct GradientOptions {
   bool accumulate = true;  ///< dx += ..., the rule of all derivatives; else dx = ...
+  Products products = Products::f32;
 };
 
 /// dx[n, h, w, i] += sum over the outputs and taps that read x[n, h, w, i] of dy w.
 ///
 /// Shapes as in `conv2d_forward`. A stride of s splits the input pixels into s x s phases, each a
 /// convolution of dy with the taps that reach it, so no multiplication by a known zero is done.
+/// bfloat16 products round dy and w; with an odd number of output channels they are f32 products.
 template <class T>
 void conv2d_backward_input(TensorView<T> dx, TensorView<const std::type_identity_t<T>> dy,
                            TensorView<const std::type_identity_t<T>> w, const Window& window,
@@ -253,7 +282,7 @@ void conv2d_backward_input(TensorView<T> dx, TensorView<const std::type_identity
                              detail::PixelGrid<T>{dx.data() + phase_h * row_size + phase_w * in,
                                                   dx.extent(1) * row_size,
                                                   window.stride_h * row_size, window.stride_w * in},
-                             {.accumulate = !overwrites});
+                             {.accumulate = !overwrites}, options.products);
     }
   }
 }
@@ -263,16 +292,18 @@ void conv2d_backward_input(TensorView<T> dx, TensorView<const std::type_identity
 /// Shapes as in `conv2d_forward`. Up to 16 chunks of images, a power of two, have a partial sum
 /// each, a chain over images and outputs in ascending order; they are added in order: the same bits
 /// for every thread count. Memory: 16 times the weights, at most 64 MiB or twice the weights
-/// (float), from the thread's cached blocks.
+/// (float), from the thread's cached blocks. bfloat16 products round dy and x, and take
+/// neighbouring pixels of a row in pairs, the second one first.
 template <class T>
 void conv2d_backward_weight(TensorView<T> dw, TensorView<const std::type_identity_t<T>> dy,
-                            TensorView<const std::type_identity_t<T>> x, const Window& window) {
+                            TensorView<const std::type_identity_t<T>> x, const Window& window,
+                            Products products = Products::f32) {
   const Shape expected = conv2d_output_shape(x.shape(), dw.shape(), window);
   detail::require_shape("conv2d_backward_weight", "dw", dw, dw.shape());
   detail::require_shape("conv2d_backward_weight", "dy", dy, expected);
   detail::require_shape("conv2d_backward_weight", "x", x, x.shape());
   detail::add_weight_sums(dw, dy.data(), detail::StoredImages<T>{x.data()}, expected[0],
-                          detail::patch_grid(x.shape(), window));
+                          detail::patch_grid(x.shape(), window), products);
 }
 
 }  // namespace bitdial::inline BITDIAL_ABI::ops

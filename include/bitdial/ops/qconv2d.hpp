@@ -208,12 +208,13 @@ inline void qconv2d_forward(TensorView<float> y, const CodesView& x, const Codes
 /// the bits of `conv2d_backward_weight` on the values of x, which are computed from its codes row
 /// by row in the cache.
 inline void qconv2d_backward_weight(TensorView<float> dw, TensorView<const float> dy,
-                                    const CodesView& x, const Window& window) {
+                                    const CodesView& x, const Window& window,
+                                    Products products = Products::f32) {
   const Shape expected = conv2d_output_shape(x.shape(), dw.shape(), window);
   detail::require_shape("qconv2d_backward_weight", "dw", dw, dw.shape());
   detail::require_shape("qconv2d_backward_weight", "dy", dy, expected);
   detail::add_weight_sums(dw, dy.data(), detail::CodedImages<float>{x.codes.data(), x.levels},
-                          expected[0], detail::patch_grid(x.shape(), window));
+                          expected[0], detail::patch_grid(x.shape(), window), products);
 }
 
 }  // namespace bitdial::inline BITDIAL_ABI::ops

@@ -24,6 +24,8 @@ struct TrainerOptions {
   std::vector<PrecisionPlan> plans;  ///< the switches, highest first
   std::int64_t epochs = 1;
   std::int64_t batch_size = 128;
+  /// What the derivatives of convolutions multiply; weights and updates are f32 either way.
+  ops::Products gradient_products = ops::Products::f32;
   Schedule learning_rate = ConstantSchedule{.rate = 0.1F};
   SelfDistillation distillation{};
   data::ImageOptions images{};  ///< size and normalisation of the network's input
@@ -140,6 +142,7 @@ class Trainer {
   }
 
   [[nodiscard]] Var forward(Tape& tape, const PrecisionPlan& plan) {
+    tape.set_gradient_products(options_.gradient_products);
     return network_->forward(tape.borrow(batch_->images),
                              {.plan = plan, .mode = nn::Mode::training});
   }

@@ -5,139 +5,71 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <type_traits>
 
 #include <bitdial/core/parallel.hpp>
 #include <bitdial/core/tensor.hpp>
-#include <bitdial/ops/detail/elementwise.hpp>
+#include <bitdial/ops/detail/image_rows.hpp>
 #include <bitdial/ops/detail/patches.hpp>
 #include <bitdial/ops/gemm.hpp>
-#include <bitdial/quant/levels.hpp>
+#include <bitdial/ops/gemm_bf16.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::ops::detail {
 
-/// Output rows of one image that are computed together: their source rows stay in the cache.
-struct RowBlocks {
-  std::int64_t rows = 1;    ///< of the output, in every block but the last
-  std::int64_t blocks = 1;  ///< of one image
-
-  template <class T>
-  static RowBlocks of(const PatchGrid& grid) noexcept {
-    constexpr std::int64_t source_bytes = 160 << 10, pixels = 1024;
-    const std::int64_t row_bytes =
-        grid.h.step * grid.w.source * grid.channels * static_cast<std::int64_t>(sizeof(T));
-    const std::int64_t most =
-        std::clamp(std::min(source_bytes / std::max<std::int64_t>(row_bytes, 1),
-                            pixels / std::max<std::int64_t>(grid.w.outputs, 1)),
-                   std::int64_t{1}, std::max<std::int64_t>(grid.h.outputs, 1));
-    const std::int64_t count = (grid.h.outputs + most - 1) / most;
-    return {(grid.h.outputs + count - 1) / count, count};
+/// The kernel for operands of type E: float and double as they are, bfloat16 as std::uint16_t.
+template <class E>
+[[nodiscard]] auto window_kernel() {
+  if constexpr (std::is_same_v<E, std::uint16_t>) {
+    return kernels::active_kernels().gemm_bf16;
+  } else {
+    return gemm_kernel<E>(nullptr);
   }
-};
+}
 
-/// Images in memory.
+/// Sets what a tile reads of one run of `depth` products with packed panels of `width` columns.
 template <class T>
-struct StoredImages {
-  const T* data = nullptr;
+void set_run(kernels::GemmTile<T>& tile, std::int64_t depth, std::int64_t width) noexcept {
+  tile.depth = depth;
+  tile.b_step = width;
+}
+inline void set_run(kernels::GemmBf16Tile& tile, std::int64_t depth, std::int64_t width) noexcept {
+  tile.pairs = depth / 2;
+  tile.b_step = 2 * width;
+}
 
-  /// The elements from `begin` on, without copying them.
-  [[nodiscard]] const T* in_place(std::int64_t begin) const noexcept { return data + begin; }
-  void copy(std::int64_t begin, std::int64_t count, T* to) const noexcept {
-    std::copy_n(data + begin, count, to);
-  }
-};
-
-/// Images that exist as codes: their values are computed where rows are copied.
-template <class T>
-struct CodedImages {
-  const std::uint8_t* codes = nullptr;
-  IntegerLevels levels;
-
-  [[nodiscard]] const T* in_place(std::int64_t) const noexcept { return nullptr; }
-  void copy(std::int64_t begin, std::int64_t count, T* to) const noexcept {
-    const auto multiplier = static_cast<T>(levels.multiplier);
-    const auto offset = static_cast<T>(levels.offset);
-    map_span(
-        count, to,
-        [scale = static_cast<T>(levels.scale), multiplier, offset](std::uint8_t code) {
-          return scale * (multiplier * static_cast<T>(code) + offset);
-        },
-        codes + begin);
-  }
-};
-
-/// The source rows that output rows begin .. end - 1 of image n read, from the first to the last
-/// column that a window touches: in place when no window leaves the image sideways, else a copy
-/// with zeros in scratch of this thread. Rows above and below the image do not exist.
-template <class T>
-class WindowRows {
- public:
-  /// `slack` elements past the end may be read; with slack the rows are always copied.
-  template <class Images>
-  WindowRows(const Images& images, std::int64_t n, const PatchGrid& grid, std::int64_t begin,
-             std::int64_t end, std::int64_t slack = 0) {
-    const PatchAxis& h = grid.h;
-    const PatchAxis& w = grid.w;
-    const std::int64_t columns = (w.outputs - 1) * w.step + (w.taps - 1) * w.dilation + 1;
-    const std::int64_t row_size = w.source * grid.channels;
-    const std::int64_t image = n * h.source * row_size;
-    if (slack == 0 && w.offset >= 0 && w.offset + columns <= w.source) {
-      data_ = images.in_place(image + w.offset * grid.channels);
-      pitch_ = row_size;
-      if (data_ != nullptr) return;
-    }
-    first_ = std::clamp(begin * h.step + h.offset, std::int64_t{0}, h.source);
-    const std::int64_t last =
-        std::clamp((end - 1) * h.step + (h.taps - 1) * h.dilation + h.offset + 1, first_, h.source);
-    pitch_ = columns * grid.channels;
-    T* to = gemm_scratch<T, 3>((last - first_) * pitch_ + slack);
-    data_ = to;
-    const std::int64_t low = std::clamp(-w.offset, std::int64_t{0}, columns);
-    const std::int64_t high = std::clamp(w.source - w.offset, low, columns);
-    for (std::int64_t row = first_; row < last; ++row, to += pitch_) {
-      std::fill_n(to, low * grid.channels, T{});
-      images.copy(image + row * row_size + (w.offset + low) * grid.channels,
-                  (high - low) * grid.channels, to + low * grid.channels);
-      std::fill(to + high * grid.channels, to + pitch_, T{});
-    }
-    std::fill_n(to, slack, T{});
-  }
-
-  /// What tap 0 of output column 0 reads in source row `row`.
-  [[nodiscard]] const T* row(std::int64_t row) const noexcept {
-    return data_ + (row - first_) * pitch_;
-  }
-  /// Elements between source rows.
-  [[nodiscard]] std::int64_t pitch() const noexcept { return pitch_; }
-
- private:
-  const T* data_ = nullptr;
-  std::int64_t pitch_ = 0;
-  std::int64_t first_ = 0;
-};
-
-/// B [depth, cols] as panels of whole depth, each [depth][width]: a tile reads any of its rows.
-template <class T>
+/// B [depth, cols] as panels of whole depth, each [depth][width], bfloat16 in pairs of rows: a tile
+/// reads any of its rows.
+template <class E>
 class WholePanels {
  public:
-  /// `pack_b` as in `gemm_packed`.
-  template <PacksCols<T> PackB>
+  /// `pack_b` as in `gemm_packed`; delivers floats for bfloat16.
+  template <class PackB>
   WholePanels(std::int64_t depth, std::int64_t cols, PackB&& pack_b)
-      : depth_{depth}, cols_{cols}, width_{gemm_kernel<T>(nullptr).cols} {
-    data_ = Tensor<T>({round_up(cols, width_) * depth}, Uninitialized{});
+      : depth_{depth}, cols_{cols}, width_{window_kernel<E>().cols} {
+    data_ = Tensor<E>({round_up(cols, width_) * depth}, Uninitialized{});
     parallel_for(cols, width_, [&](std::int64_t begin, std::int64_t end) {
-      pack_panels(pack_b, {0, depth_, begin, end - begin}, width_, data_.data() + begin * depth_);
+      E* const panel = data_.data() + begin * depth_;
+      if constexpr (std::is_same_v<E, std::uint16_t>) {
+        float* const values = gemm_scratch<float, 2>(depth_ * width_);
+        pack_panels(pack_b, {0, depth_, begin, end - begin}, width_, values);
+        static_cast<void>(interleave_bf16(kernels::active_kernels(),
+                                          MatrixView<const float>(values, depth_, width_), width_,
+                                          panel));
+      } else {
+        pack_panels(pack_b, {0, depth_, begin, end - begin}, width_, panel);
+      }
     });
   }
 
   [[nodiscard]] std::int64_t cols() const noexcept { return cols_; }
   /// Row k of the panel that starts at column `col`.
-  [[nodiscard]] const T* at(std::int64_t col, std::int64_t k) const noexcept {
+  [[nodiscard]] const E* at(std::int64_t col, std::int64_t k) const noexcept {
     return data_.data() + col * depth_ + k * width_;
   }
 
  private:
   std::int64_t depth_, cols_, width_;
-  Tensor<T> data_;
+  Tensor<E> data_;
 };
 
 /// True for a 1 x 1 window that moves by 1: the images are the patch matrix.
@@ -161,10 +93,14 @@ struct PixelGrid {
 ///
 /// Each output is one chain of fused multiply-adds over the taps of its window in ascending order;
 /// kernel rows outside the image take no part, taps left and right of it contribute zeros.
-template <class T>
-void direct_product(const T* source, std::int64_t images, const PatchGrid& grid,
-                    const WholePanels<T>& weights, PixelGrid<T> out, GemmOptions options) {
-  const auto kernel = gemm_kernel<T>(nullptr);
+///
+/// E is the type of the operands, T, or bfloat16 for float: the channels are even then.
+template <class E, class T, class Images>
+void direct_product(const Images& images, std::int64_t count, const PatchGrid& grid,
+                    const WholePanels<E>& weights, PixelGrid<T> out, GemmOptions options) {
+  using Tile = std::conditional_t<std::is_same_v<E, std::uint16_t>, kernels::GemmBf16Tile,
+                                  kernels::GemmTile<E>>;
+  const auto kernel = window_kernel<E>();
   const PatchAxis& h = grid.h;
   const PatchAxis& w = grid.w;
   const RowBlocks split = RowBlocks::of<T>(grid);
@@ -176,26 +112,25 @@ void direct_product(const T* source, std::int64_t images, const PatchGrid& grid,
       std::max<std::int64_t>(1, panel_elements / (row_depth * kernel.cols));
   const std::int64_t tiles = (w.outputs + kernel.rows - 1) / kernel.rows;
 
-  parallel_for(images * split.blocks, 1, [&](std::int64_t item, std::int64_t) {
+  parallel_for(count * split.blocks, 1, [&](std::int64_t item, std::int64_t) {
     const std::int64_t n = item / split.blocks;
     const std::int64_t begin = item % split.blocks * split.rows;
     const std::int64_t end = std::min(begin + split.rows, h.outputs);
-    const WindowRows<T> rows(StoredImages<T>{source}, n, grid, begin, end);
+    const WindowRows<E> rows(images, n, grid, begin, end);
     const auto tile_row = [&](std::int64_t i, std::int64_t col, IndexRange taps, bool accumulate) {
-      const T* const a = rows.row(i * h.step + taps.begin * h.dilation + h.offset);
+      const E* const a = rows.row(i * h.step + taps.begin * h.dilation + h.offset);
       T* const c = out.data + n * out.image + i * out.row + col;
       for (std::int64_t tile = 0; tile < tiles; ++tile) {
         const std::int64_t j = w.outputs * tile / tiles;
-        kernels::GemmTile<T> t{.rows = w.outputs * (tile + 1) / tiles - j,
-                               .cols = std::min(kernel.cols, weights.cols() - col),
-                               .depth = joined ? row_depth : grid.channels,
-                               .a = a + j * w.step * grid.channels,
-                               .a_stride = w.step * grid.channels,
-                               .b = weights.at(col, taps.begin * row_depth),
-                               .b_step = kernel.cols,
-                               .c = c + j * out.pixel,
-                               .c_stride = out.pixel,
-                               .accumulate = accumulate};
+        Tile t{.rows = w.outputs * (tile + 1) / tiles - j,
+               .cols = std::min(kernel.cols, weights.cols() - col),
+               .a = a + j * w.step * grid.channels,
+               .a_stride = w.step * grid.channels,
+               .b = weights.at(col, taps.begin * row_depth),
+               .c = c + j * out.pixel,
+               .c_stride = out.pixel,
+               .accumulate = accumulate};
+        set_run(t, joined ? row_depth : grid.channels, kernel.cols);
         if (joined) {
           t.runs = taps.end - taps.begin;
           t.a_run = h.dilation * rows.pitch();
@@ -271,6 +206,80 @@ void direct_weight_sums(T* sums, const T* dy, const Images& images, const PatchG
                           .runs = inside.end - inside.begin,
                           .a_run = dy_row,
                           .b_run = h.step * rows.pitch()});
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+/// The same with dy and the windows rounded to bfloat16, pixels of a row in pairs.
+///
+/// Element i of a rounded row stands beside the element of the next output pixel, so an output
+/// pixel and its neighbour are one step, and the taps of a kernel row remain neighbours.
+template <class Images>
+void direct_weight_sums_bf16(float* sums, const float* dy, const Images& images,
+                             const PatchGrid& grid, std::int64_t out, std::int64_t first_image,
+                             std::int64_t last_image) {
+  const kernels::KernelTable& table = kernels::active_kernels();
+  const auto& kernel = table.gemm_bf16;
+  const PatchAxis& h = grid.h;
+  const PatchAxis& w = grid.w;
+  const RowBlocks split = RowBlocks::of<float>(grid);
+  const std::int64_t row_depth = w.taps * grid.channels;
+  const std::int64_t run_depth = w.dilation == 1 ? row_depth : grid.channels;
+  const std::int64_t dy_row = w.outputs * out;
+  const std::int64_t tiles = (out + kernel.rows - 1) / kernel.rows;
+  const std::int64_t pixel = w.step * grid.channels;
+
+  for (std::int64_t n = first_image; n < last_image; ++n) {
+    for (std::int64_t begin = 0; begin < h.outputs; begin += split.rows) {
+      const std::int64_t end = std::min(begin + split.rows, h.outputs);
+      const WindowRows<float> rows(images, n, grid, begin, end, pixel);
+      const IndexRange source = rows_read(h, {begin, end});
+      const std::int64_t x_size = (source.end - source.begin) * rows.pitch();
+      auto* const x = gemm_scratch<std::uint16_t, 4>(2 * (x_size + pixel + kernel.cols));
+      table.round_bf16({.x = rows.row(source.begin),
+                        .second = rows.row(source.begin) + pixel,
+                        .count = x_size,
+                        .y = x});
+      std::fill_n(x + 2 * x_size, 2 * (pixel + kernel.cols), std::uint16_t{0});
+      auto* const y = gemm_scratch<std::uint16_t, 5>(2 * (end - begin) * dy_row);
+      for (std::int64_t i = begin; i < end; ++i) {
+        const float* const from = dy + (n * h.outputs + i) * dy_row;
+        std::uint16_t* const to = y + 2 * (i - begin) * dy_row;
+        // The last pixel has no neighbour.
+        table.round_bf16({.x = from, .second = from + out, .count = dy_row - out, .y = to});
+        float* const zeros = gemm_scratch<float, 6>(out);
+        std::fill_n(zeros, out, 0.0F);
+        table.round_bf16({.x = from + dy_row - out,
+                          .second = zeros,
+                          .count = out,
+                          .y = to + 2 * (dy_row - out)});
+      }
+      for (std::int64_t tap = 0; tap < h.taps; ++tap) {
+        const IndexRange inside = outputs_inside(h, tap, {begin, end});
+        const std::int64_t first_row =
+            inside.begin * h.step + tap * h.dilation + h.offset - source.begin;
+        for (std::int64_t k = 0; k < row_depth; k += run_depth) {
+          for (std::int64_t col = 0; col < run_depth; col += kernel.cols) {
+            for (std::int64_t tile = 0; tile < tiles; ++tile) {
+              const std::int64_t o = out * tile / tiles;
+              kernel.run({.rows = out * (tile + 1) / tiles - o,
+                          .cols = std::min(kernel.cols, run_depth - col),
+                          .pairs = (w.outputs + 1) / 2,
+                          .a = y + 2 * ((inside.begin - begin) * dy_row + o),
+                          .a_stride = 2,
+                          .a_step = 4 * out,
+                          .b = x + 2 * (first_row * rows.pitch() + k * w.dilation + col),
+                          .b_step = 4 * pixel,
+                          .c = sums + o * grid.depth() + tap * row_depth + k + col,
+                          .c_stride = grid.depth(),
+                          .accumulate = n > first_image || begin > 0,
+                          .runs = inside.end - inside.begin,
+                          .a_run = 2 * dy_row,
+                          .b_run = 2 * h.step * rows.pitch()});
             }
           }
         }
