@@ -2,6 +2,7 @@
 // Everything: training, packing and running. Deployment alone needs bitdial/runtime.hpp only.
 #pragma once
 
+#include <bitdial/autodiff/convolution.hpp>
 #include <bitdial/autodiff/functions.hpp>
 #include <bitdial/autodiff/grad_check.hpp>
 #include <bitdial/autodiff/gradient.hpp>
@@ -143,6 +144,7 @@
 #include <bitdial/switchable/running_state.hpp>
 #include <bitdial/switchable/state_bank.hpp>
 #include <bitdial/switchable/switchable_layer.hpp>
+#include <bitdial/switchable/switchable_options.hpp>
 #include <bitdial/train/adam.hpp>
 #include <bitdial/train/checkpoint.hpp>
 #include <bitdial/train/evaluate.hpp>

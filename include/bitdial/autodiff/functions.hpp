@@ -14,17 +14,15 @@
 #include <utility>
 #include <vector>
 
+#include <bitdial/autodiff/convolution.hpp>
 #include <bitdial/autodiff/tape.hpp>
 #include <bitdial/ops/activation.hpp>
 #include <bitdial/ops/add.hpp>
 #include <bitdial/ops/batch_norm.hpp>
 #include <bitdial/ops/bit_mask.hpp>
-#include <bitdial/ops/conv2d.hpp>
-#include <bitdial/ops/grouped_conv2d.hpp>
 #include <bitdial/ops/linear.hpp>
 #include <bitdial/ops/losses.hpp>
 #include <bitdial/ops/pooling.hpp>
-#include <bitdial/ops/qconv2d.hpp>
 #include <bitdial/quant/policy.hpp>
 #include <bitdial/quant/precision.hpp>
 #include <bitdial/quant/straight_through.hpp>
@@ -46,84 +44,7 @@ void keep(BasicVar<T> y, std::initializer_list<BasicVar<T>> read) {
   for (const BasicVar<T>& x : read) y.tape().keep(x);
 }
 
-[[nodiscard]] inline ops::CodesView view(const Codes& codes) noexcept {
-  return {codes.values.view(), codes.levels, codes.bits};
-}
-
-template <class T>
-void conv2d_sums(TensorView<T> y, const Reader<T>& x, const Reader<T>& w,
-                 const ops::Window& window) {
-  if constexpr (std::is_same_v<T, float>) {
-    if (x.codes() != nullptr && w.codes() != nullptr &&
-        ops::sums_fit_int32(view(*x.codes()), view(*w.codes()))) {
-      return ops::qconv2d_forward(y, view(*x.codes()), view(*w.codes()), window);
-    }
-  }
-  ops::conv2d_forward(y, x.all().view(), w.all().view(), window);
-}
-
-template <class T>
-void conv2d_weight_gradient(TensorView<T> dw, TensorView<const T> dy, const Reader<T>& x,
-                            const ops::Window& window, ops::Products products) {
-  if constexpr (std::is_same_v<T, float>) {
-    if (x.codes() != nullptr) {
-      return ops::qconv2d_backward_weight(dw, dy, view(*x.codes()), window, products);
-    }
-  }
-  ops::conv2d_backward_weight(dw, dy, x.all().view(), window, products);
-}
-
 }  // namespace detail
-
-/// `ops::conv2d_forward`: x [N, H, W, Cin], w [Cout, kh, kw, Cin] -> [N, OH, OW, Cout].
-///
-/// Operands that are streamed from codes with integer levels are convolved as integers, exactly
-/// (`ops::qconv2d_forward`), where the sums fit 32 bits.
-template <class T>
-BasicVar<T> conv2d(BasicVar<T> x, BasicVar<T> w, const ops::Window& window) {
-  BasicTape<T>& tape = x.tape();
-  const Reader<T> read_x = tape.reader(x);
-  const Reader<T> read_w = tape.reader(w);
-  Tensor<T> y(ops::conv2d_output_shape(x.shape(), w.shape(), window), Uninitialized{});
-  detail::conv2d_sums(y.view(), read_x, read_w, window);
-  return tape.record("conv2d", std::move(y), {x, w},
-                     [x, w, read_x, read_w, window](TensorView<const T> dy) {
-                       if (w.needs_grad()) {
-                         detail::conv2d_weight_gradient(x.tape().accumulate(w), dy, read_x, window,
-                                                        x.tape().gradient_products());
-                       }
-                       if (x.needs_grad()) {
-                         x.tape().contribute(x, [&](TensorView<T> dx, bool accumulate) {
-                           ops::conv2d_backward_input(dx, dy, read_w.all().view(), window,
-                                                      {.accumulate = accumulate});
-                         });
-                       }
-                     });
-}
-
-/// `ops::grouped_conv2d_forward`: x [N, H, W, Cin], w [Cout, kh, kw, Cin / groups] ->
-/// [N, OH, OW, Cout]; depthwise when Cin = Cout = groups.
-template <class T>
-BasicVar<T> grouped_conv2d(BasicVar<T> x, BasicVar<T> w, const ops::Window& window,
-                           std::int64_t groups) {
-  BasicTape<T>& tape = x.tape();
-  const Reader<T> read_x = tape.reader(x);
-  const Reader<T> read_w = tape.reader(w);
-  Tensor<T> y(ops::grouped_conv2d_output_shape(x.shape(), w.shape(), window, groups),
-              Uninitialized{});
-  ops::grouped_conv2d_forward(y.view(), read_x.all().view(), read_w.all().view(), window, groups);
-  return tape.record("grouped_conv2d", std::move(y), {x, w},
-                     [x, w, read_x, read_w, window, groups](TensorView<const T> dy) {
-                       if (w.needs_grad()) {
-                         ops::grouped_conv2d_backward_weight(x.tape().accumulate(w), dy,
-                                                             read_x.all().view(), window, groups);
-                       }
-                       if (x.needs_grad()) {
-                         ops::grouped_conv2d_backward_input(x.tape().accumulate(x), dy,
-                                                            read_w.all().view(), window, groups);
-                       }
-                     });
-}
 
 /// y = x w^T + bias: x [N, in], w [out, in], bias [out] -> [N, out].
 template <class T>

@@ -23,6 +23,7 @@
 #include <bitdial/switchable/learned_state.hpp>
 #include <bitdial/switchable/running_state.hpp>
 #include <bitdial/switchable/state_bank.hpp>
+#include <bitdial/switchable/switchable_options.hpp>
 
 namespace bitdial::inline BITDIAL_ABI {
 
@@ -35,20 +36,6 @@ concept QuantizableLayer = std::derived_from<L, nn::Module> &&
   { layer.weight() } -> std::same_as<nn::Parameter&>;
   { layer.apply(x, x) } -> std::same_as<Var>;
   { layer.geometry() } -> std::same_as<nn::LayerGeometry>;
-};
-
-/// What a switchable layer is, beyond the options of the layer that it wraps.
-template <class WeightPolicy, class ActivationPolicy>
-struct SwitchableOptions {
-  /// Runs at this precision under every plan (first and last layers); its private state still
-  /// switches with the plan.
-  std::optional<Precision> pinned{};
-  WeightPolicy weights{};
-  ActivationPolicy activations{};
-  nn::BatchNormOptions batch_norm{};
-  /// Training convolves codes as integers where both sides have integer levels: exact, and faster
-  /// than f32. False: values are stored and multiplied in f32, as for other policies.
-  bool integer_forward = true;
 };
 
 /// A layer at every precision of `Bits` from one set of weights.

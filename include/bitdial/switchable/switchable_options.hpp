@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// The options of a switchable layer.
+#pragma once
+
+#include <optional>
+
+#include <bitdial/nn/batch_norm.hpp>
+#include <bitdial/quant/precision.hpp>
+
+namespace bitdial::inline BITDIAL_ABI {
+
+/// What a switchable layer is, beyond the options of the layer that it wraps.
+template <class WeightPolicy, class ActivationPolicy>
+struct SwitchableOptions {
+  /// Runs at this precision under every plan (first and last layers); its private state still
+  /// switches with the plan.
+  std::optional<Precision> pinned{};
+  WeightPolicy weights{};
+  ActivationPolicy activations{};
+  nn::BatchNormOptions batch_norm{};
+  /// Training convolves codes as integers where both sides have integer levels: exact, and faster
+  /// than f32. False: values are stored and multiplied in f32, as for other policies.
+  bool integer_forward = true;
+};
+
+}  // namespace bitdial::inline BITDIAL_ABI
