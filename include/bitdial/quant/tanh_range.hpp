@@ -44,7 +44,8 @@ struct TanhRange {
   ///   dx_i  = dy_i (1 - t_i^2) / M
   ///   dx_m -= sign(t_m) (1 - t_m^2) / M^2 * sum_j dy_j t_j     (m = index; not if it is -1)
   /// Elements beyond a constant M are clamped and get no gradient; neither do NaN elements, which
-  /// take no part in the sum. Throws `ShapeError` if m lies outside x.
+  /// take no part in the sum. `dx` may be `dy`. Throws `ShapeError` if m lies outside x.
+  /// Cost: one tanh per element.
   void backward(std::span<const float> x, std::span<const float> dy, std::span<float> dx) const {
     if (index >= static_cast<std::int64_t>(x.size())) {
       throw ShapeError(concat("TanhRange::backward: the maximum of the state is element ", index,
@@ -52,31 +53,27 @@ struct TanhRange {
     }
     const float bound = max;
     const auto slope = [bound](float t) { return (1.0F - t) * (1.0F + t) / bound; };
-    double through_max = 0.0;
-    if (index >= 0) {
-      const double sum = detail::reduce_chunks(
-          x.size(), 0.0,
-          [x, dy](std::int64_t begin, std::int64_t end) {
-            double partial = 0.0;
-            for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
-              if (std::isnan(x[i])) continue;
-              partial += static_cast<double>(dy[i]) * static_cast<double>(std::tanh(x[i]));
+    const bool has_max = index >= 0;
+    const float t = has_max ? std::tanh(x[static_cast<std::size_t>(index)]) : 0.0F;
+    const double sum = detail::reduce_chunks(
+        x.size(), 0.0,
+        [x, dy, dx, slope, bound](std::int64_t begin, std::int64_t end) {
+          double partial = 0.0;
+          for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
+            const float at = std::tanh(x[i]);
+            const float gradient = dy[i];
+            if (!std::isnan(x[i])) {
+              partial += static_cast<double>(gradient) * static_cast<double>(at);
             }
-            return partial;
-          },
-          [](double total, double chunk) { return total + chunk; });
-      const float t = std::tanh(x[static_cast<std::size_t>(index)]);
-      through_max = std::copysign(static_cast<double>(slope(t)), static_cast<double>(t)) * sum /
-                    static_cast<double>(bound);
-    }
-    detail::transform_spans(
-        dx,
-        [slope, bound](float value, float gradient) {
-          const float t = std::tanh(value);
-          return std::fabs(t) <= bound ? gradient * slope(t) : 0.0F;
+            dx[i] = std::fabs(at) <= bound ? gradient * slope(at) : 0.0F;
+          }
+          return partial;
         },
-        x, dy);
-    if (index >= 0) {
+        [](double total, double chunk) { return total + chunk; });
+    if (has_max) {
+      const double through_max =
+          std::copysign(static_cast<double>(slope(t)), static_cast<double>(t)) * sum /
+          static_cast<double>(bound);
       float& at_max = dx[static_cast<std::size_t>(index)];
       at_max = static_cast<float>(static_cast<double>(at_max) - through_max);
     }
