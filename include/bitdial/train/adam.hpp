@@ -47,21 +47,21 @@ class Adam final : public Optimizer {
     };
     const float first_correction = correction(options_.beta1);
     const float second_correction = correction(options_.beta2);
-    for (std::size_t i = 0; i < parameters().size(); ++i) {
+    for_each_run(parameters(), [&](std::size_t i, std::int64_t begin, std::int64_t end) {
       nn::Parameter& parameter = *parameters()[i].second;
       const float decay = decay_of(parameter, options_.weight_decay);
       float* const weight = parameter.value.data();
       float* const first = first_[i].data();
       float* const second = second_[i].data();
       const float* const gradient = parameter.grad.data();
-      for (std::int64_t j = 0; j < parameter.value.size(); ++j) {
+      for (std::int64_t j = begin; j < end; ++j) {
         const float g = gradient[j] + decay * weight[j];
         first[j] = options_.beta1 * first[j] + (1.0F - options_.beta1) * g;
         second[j] = options_.beta2 * second[j] + (1.0F - options_.beta2) * g * g;
         const float root = std::sqrt(second[j] * second_correction);
         weight[j] -= learning_rate * (first[j] * first_correction) / (root + options_.epsilon);
       }
-    }
+    });
   }
 
   [[nodiscard]] nn::Named<Tensor<float>> state() override {

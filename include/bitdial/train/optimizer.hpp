@@ -2,10 +2,14 @@
 // The interface of optimizers: one step over all parameters, and the state a checkpoint must hold.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include <bitdial/core/parallel.hpp>
 #include <bitdial/nn/traverse.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::train {
@@ -28,6 +32,32 @@ class Optimizer {
  private:
   nn::Named<nn::Parameter> parameters_;
 };
+
+/// Calls body(i, begin, end) for runs of elements of every parameter i, over threads: one pass over
+/// all parameters, however small they are.
+template <class Body>
+void for_each_run(const nn::Named<nn::Parameter>& parameters, Body body) {
+  struct Run {
+    std::size_t parameter;
+    std::int64_t begin;
+    std::int64_t end;
+  };
+  constexpr std::int64_t most = 1 << 13;
+  std::vector<Run> runs;
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    const std::int64_t size = parameters[i].second->value.size();
+    for (std::int64_t begin = 0; begin < size; begin += most) {
+      runs.push_back({i, begin, std::min(size, begin + most)});
+    }
+  }
+  parallel_for(static_cast<std::int64_t>(runs.size()), 4,
+               [&](std::int64_t first, std::int64_t last) {
+                 for (std::int64_t r = first; r < last; ++r) {
+                   const Run& run = runs[static_cast<std::size_t>(r)];
+                   body(run.parameter, run.begin, run.end);
+                 }
+               });
+}
 
 /// Weight decay applies to weights alone: never to biases, batch normalisation or clip values.
 [[nodiscard]] constexpr float decay_of(const nn::Parameter& parameter, float decay) noexcept {

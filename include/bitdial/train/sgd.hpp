@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include <bitdial/ops/detail/elementwise.hpp>
 #include <bitdial/train/optimizer.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::train {
@@ -34,19 +35,25 @@ class Sgd final : public Optimizer {
   }
 
   void step(float learning_rate) override {
-    for (std::size_t i = 0; i < parameters().size(); ++i) {
+    const float momentum = options_.momentum;
+    const bool nesterov = options_.nesterov;
+    for_each_run(parameters(), [&](std::size_t i, std::int64_t begin, std::int64_t end) {
       nn::Parameter& parameter = *parameters()[i].second;
       const float decay = decay_of(parameter, options_.weight_decay);
-      float* const weight = parameter.value.data();
-      float* const velocity = velocities_[i].data();
-      const float* const gradient = parameter.grad.data();
-      for (std::int64_t j = 0; j < parameter.value.size(); ++j) {
-        const float g = gradient[j] + decay * weight[j];
-        velocity[j] = options_.momentum * velocity[j] + g;
-        weight[j] -=
-            learning_rate * (options_.nesterov ? g + options_.momentum * velocity[j] : velocity[j]);
-      }
-    }
+      float* const weight = parameter.value.data() + begin;
+      float* const velocity = velocities_[i].data() + begin;
+      const float* const gradient = parameter.grad.data() + begin;
+      ops::detail::map_span(
+          end - begin, velocity,
+          [=](float v, float g, float w) { return momentum * v + (g + decay * w); }, velocity,
+          gradient, weight);
+      ops::detail::map_span(
+          end - begin, weight,
+          [=](float w, float g, float v) {
+            return w - learning_rate * (nesterov ? g + decay * w + momentum * v : v);
+          },
+          weight, gradient, velocity);
+    });
   }
 
   [[nodiscard]] nn::Named<Tensor<float>> state() override {
