@@ -48,6 +48,7 @@
 #include <bitdial/deploy/fit_cascade.hpp>
 #include <bitdial/deploy/governor.hpp>
 #include <bitdial/deploy/governor_trace.hpp>
+#include <bitdial/deploy/grouped_step.hpp>
 #include <bitdial/deploy/kernel_choice.hpp>
 #include <bitdial/deploy/ladder.hpp>
 #include <bitdial/deploy/linux_sensors.hpp>
@@ -59,6 +60,7 @@
 #include <bitdial/deploy/packed_network.hpp>
 #include <bitdial/deploy/plan_compiler.hpp>
 #include <bitdial/deploy/prepared_encoder.hpp>
+#include <bitdial/deploy/prepared_groups.hpp>
 #include <bitdial/deploy/prepared_weights.hpp>
 #include <bitdial/deploy/real_steps.hpp>
 #include <bitdial/deploy/session.hpp>
@@ -79,6 +81,9 @@
 #include <bitdial/kernels/isa_list.hpp>
 #include <bitdial/kernels/kernel_table.hpp>
 #include <bitdial/kernels/target_region.hpp>
+#include <bitdial/models/mobilenet_v1.hpp>
+#include <bitdial/models/mobilenet_v2.hpp>
+#include <bitdial/models/network_layers.hpp>
 #include <bitdial/models/residual_blocks.hpp>
 #include <bitdial/models/resnet_cifar.hpp>
 #include <bitdial/models/resnet_imagenet.hpp>
@@ -129,6 +134,7 @@
 #include <bitdial/quant/policies/pact.hpp>
 #include <bitdial/quant/policies/sign.hpp>
 #include <bitdial/quant/policies/tanh.hpp>
+#include <bitdial/quant/policies/two_sided.hpp>
 #include <bitdial/quant/policy.hpp>
 #include <bitdial/quant/precision.hpp>
 #include <bitdial/quant/qtensor.hpp>

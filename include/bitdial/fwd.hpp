@@ -32,6 +32,7 @@ class Quantizer;
 struct DoReFaWeights;
 struct DoReFaActivations;
 struct TanhActivations;
+struct TwoSidedActivations;
 struct LogWeights;
 struct LogActivations;
 struct SignWeights;

@@ -160,6 +160,16 @@ TEST_CASE("groups stand in a section of their own") {
   CHECK(model->layers()[0].groups == 2);
   CHECK(model->layers()[0].depth() == 4);
   CHECK(model->layers()[1].groups == 1);
+  auto session = Session::create(*model);
+  REQUIRE_MESSAGE(session.ok(), session.error());
+  // Codes 1 1 0 0 | 0 0 1 1 | 1 0 1 0, levels of plan w2a1 by tap {-2 -1 | 0 1; 0 -1 | 1 -2}.
+  const std::vector<std::uint8_t> image{255, 200, 0, 127, 1, 0, 128, 130, 255, 2, 255, 3};
+  std::vector<float> y(2);
+  REQUIRE(session->run(image, y, "w2a1"));
+  // Sums (-3, -1) and (0, -1): of the two pixels, channel 0 sees channels 0 and 1, channel 1 sees 2
+  // and 3. Values (-0.5, -0.375) and (1, -0.375), mean behind the ReLU (0.5, 0), codes 2 and 1, as
+  // in the file of version 1.0.
+  CHECK(y == std::vector<float>{6.0F, -1.0F});
 }
 
 TEST_CASE("a section of groups must fit the layers") {

@@ -17,6 +17,7 @@ namespace {
 /// Packs every network of the zoo at `plans` and compares it in every way.
 void check_policies(const test::LayerFactory& layers, const std::vector<PrecisionPlan>& plans) {
   auto networks = test::Zoo{layers}.networks();
+  networks.push_back(test::Zoo{layers}.grouped());
   for (test::TestNetwork& entry : networks) {
     CAPTURE(entry.name);
     test::settle(entry.modules, entry.image, plans, 71);

@@ -59,6 +59,16 @@ TEST_CASE("every network, every pair of widths, every kernel table: the same bit
   }
 }
 
+TEST_CASE("depthwise layers and groups") {
+  const std::vector<PrecisionPlan> plans{Precision{8, 8}, Precision{4, 4}, Precision{2, 3},
+                                         Precision{1, 8}, Precision{8, 1}, Precision{1, 1}};
+  test::TestNetwork entry = zoo.grouped();
+  test::settle(entry.modules, entry.image, plans, 13);
+  const test::ByteImages images(5, entry.image, 14);
+  CHECK(test::lively_share(test::evaluate_plans(entry.modules, images, plans)) > 0.9);
+  test::check_packed(entry.modules, entry.image, plans, images, test::all_ways());
+}
+
 TEST_CASE("plans with a precision per layer") {
   auto networks = zoo.networks();
   for (test::TestNetwork& entry : networks) {

@@ -372,6 +372,24 @@ inline Network window_network(const Style& style) {
   return net;
 }
 
+/// Depthwise layers that go from codes to codes, that keep values, that add; strides, dilation,
+/// kernels wider than the image; a kernel's block filled by one pixel, by several, and not at all;
+/// groups that are not depthwise.
+inline Network grouped_network(const Style& style) {
+  Network net{{9, 7, 3}, style};
+  int x = net.relu(net.conv(0, 32, Window::square(1)));
+  x = net.relu(net.depthwise(x, Window::square(3, {.padding = 1})));
+  const int kept = net.conv(x, 20, Window::square(1));
+  x = net.add(net.depthwise(kept, Window::square(3, {.padding = 2, .dilation = 2})), kept);
+  x = net.depthwise(x, Window::square(3, {.stride = 2, .padding = 1}));
+  x = net.grouped_conv(x, 30, 5, Window::square(3, {.padding = 1}));
+  x = net.relu(net.grouped_conv(x, 90, 10, {.kernel_h = 2, .kernel_w = 1, .stride_w = 2}));
+  x = net.depthwise(x, {.kernel_h = 5, .kernel_w = 4, .padding_h = 2, .padding_w = 2});
+  x = net.depthwise(x, Window::square(1));
+  static_cast<void>(net.linear(net.global_average_pool(x), 4));
+  return net;
+}
+
 /// What fuses and what must not: a ReLU before an addition, a value added to itself, values with
 /// several readers, an addition of two ReLUs, readers of the input, an image as the output.
 inline Network join_network(const Style& style) {

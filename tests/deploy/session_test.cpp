@@ -131,6 +131,20 @@ TEST_CASE("residual network, nested weights, two-sided activations") {
       {.weights = WeightFamily::nested, .activations = ActivationFamily::two_sided, .seed = 12}));
 }
 
+TEST_CASE("grouped network, DoReFa weights, one-sided activations") {
+  check_all_plans(reference::grouped_network({.seed = 21}));
+}
+
+TEST_CASE("grouped network, nested weights, two-sided activations") {
+  check_all_plans(reference::grouped_network(
+      {.weights = WeightFamily::nested, .activations = ActivationFamily::two_sided, .seed = 22}));
+}
+
+TEST_CASE("grouped network, DoReFa weights, random activation steps") {
+  check_all_plans(
+      reference::grouped_network({.activations = ActivationFamily::random_steps, .seed = 23}));
+}
+
 TEST_CASE("window network, DoReFa weights, two-sided activations") {
   check_all_plans(
       reference::window_network({.activations = ActivationFamily::two_sided, .seed = 13}));

@@ -23,6 +23,7 @@
 #include <bitdial/quant/policies/pact.hpp>
 #include <bitdial/quant/policies/sign.hpp>
 #include <bitdial/quant/policies/tanh.hpp>
+#include <bitdial/quant/policies/two_sided.hpp>
 #include <bitdial/quant/quantizer.hpp>
 
 namespace laws {

@@ -27,6 +27,8 @@ void for_each_policy(F f) {
   f(DoReFaWeights{});
   f(DoReFaActivations{});
   f(TanhActivations{});
+  f(TwoSidedActivations{});
+  f(TwoSidedActivations{.range = 1.3F});
   f(LogWeights{});
   f(LogActivations{});
   f(LogActivations{.one_sided = false});

@@ -126,6 +126,13 @@ struct Zoo {
     return all;
   }
 
+  /// Depthwise layers and groups.
+  [[nodiscard]] TestNetwork grouped() const {
+    TestNetwork network{"separable", {8, 7, 4}, separable()};
+    bitdial::nn::number_layers(network.modules);
+    return network;
+  }
+
   /// Stride 2, 17 channels.
   [[nodiscard]] Sequential plain() const {
     Sequential net;
@@ -190,6 +197,25 @@ struct Zoo {
     net.add<Residual>("first", std::move(left));
     net.add<Residual>("second", std::move(right));
     layers.conv(net, "last", {.in = 4, .out = 6, .kernel = 3, .stride = 2, .padding = 2});
+    net.add<bitdial::nn::GlobalAveragePool>("mean");
+    return net;
+  }
+
+  /// A depthwise layer on the image, one between pointwise layers in a residual, groups of two.
+  [[nodiscard]] Sequential separable() const {
+    Sequential inverted;
+    layers.conv(inverted, "expand", {.in = 8, .out = 24, .kernel = 1});
+    inverted.add<Relu>("expand.relu");
+    layers.conv(inverted, "depthwise",
+                {.in = 24, .out = 24, .kernel = 3, .padding = 1, .groups = 24});
+    inverted.add<Relu>("depthwise.relu");
+    layers.conv(inverted, "project", {.in = 24, .out = 8, .kernel = 1});
+    Sequential net;
+    layers.conv(net, "first", {.in = 4, .out = 4, .kernel = 3, .padding = 1, .groups = 4});
+    layers.conv(net, "pairs",
+                {.in = 4, .out = 8, .kernel = 3, .stride = 2, .padding = 1, .groups = 2});
+    net.add<Residual>("inverted", std::move(inverted));
+    layers.conv(net, "last", {.in = 8, .out = 8, .kernel = 3, .padding = 1, .groups = 8});
     net.add<bitdial::nn::GlobalAveragePool>("mean");
     return net;
   }

@@ -11,6 +11,7 @@
 
 #include <bitdial/core/image_byte.hpp>
 #include <bitdial/core/parallel.hpp>
+#include <bitdial/deploy/grouped_step.hpp>
 #include <bitdial/deploy/matrix_step.hpp>
 #include <bitdial/deploy/network_check.hpp>
 #include <bitdial/deploy/plan_compiler.hpp>
@@ -24,9 +25,10 @@ namespace bitdial::inline BITDIAL_ABI {
 /// A plan, ready to run.
 struct PreparedPlan {
   Program program;
-  std::vector<PreparedStep> steps;  ///< one per step; empty ones where no layer is involved
-  std::int64_t images = 1;          ///< that run at once
-  std::int64_t work = 0;            ///< multiplications of one image
+  std::vector<PreparedStep> steps;     ///< one per step; empty ones where no layer is involved
+  std::vector<PreparedGroups> groups;  ///< one per step; empty ones but for grouped convolutions
+  std::int64_t images = 1;             ///< that run at once
+  std::int64_t work = 0;               ///< multiplications of one image
 };
 
 /// Images to run: bytes (value u / 255) or real values, [N, H, W, C]; one of the pointers is null.
@@ -88,7 +90,11 @@ class Executor {
         if constexpr (!std::is_same_v<std::remove_cvref_t<Observer>, NoObserver>) {
           trace(step, observer);
         }
-        run_matrix(step, plan_.steps[s]);
+        if (step.kind == ops::NodeKind::grouped_conv2d) {
+          run_groups(step, plan_.groups[s]);
+        } else {
+          run_matrix(step, plan_.steps[s]);
+        }
       } else {
         run_real(step);
       }
@@ -142,12 +148,28 @@ class Executor {
 
   // ---- quantized layers -------------------------------------------------------------------
 
+  [[nodiscard]] MatrixOperands operands_of(const Step& step) const noexcept {
+    return {.x = codes(step.x_codes),
+            .y = step.y >= 0 ? real(step.y) : nullptr,
+            .residual = step.residual >= 0 ? real(step.residual) : nullptr,
+            .arena = context_.arena,
+            .images = batch_.count};
+  }
+
+  void run_groups(const Step& step, const PreparedGroups& prepared) const {
+    const MatrixOperands operands = operands_of(step);
+    const GroupedStep groups{context_.table, context_.encoders, plan_.program.buffers,
+                             step,           prepared,          operands};
+    const std::int64_t lines = groups.lines();
+    const std::int64_t team = std::min(team_for(groups.work()), lines);
+    parallel_for(static_cast<int>(team), team, 1, [&](std::int64_t rank, std::int64_t) {
+      groups.run({lines * rank / team, lines * (rank + 1) / team},
+                 context_.scratch + static_cast<std::size_t>(rank) * context_.scratch_bytes);
+    });
+  }
+
   void run_matrix(const Step& step, const PreparedStep& prepared) const {
-    const MatrixOperands operands{.x = codes(step.x_codes),
-                                  .y = step.y >= 0 ? real(step.y) : nullptr,
-                                  .residual = step.residual >= 0 ? real(step.residual) : nullptr,
-                                  .arena = context_.arena,
-                                  .images = batch_.count};
+    const MatrixOperands operands = operands_of(step);
     const MatrixStep matrix{context_.table, context_.encoders, plan_.program.buffers,
                             step,           prepared,          operands};
     const std::int64_t channels = step.y_shape.c, unit = matrix.column_step();

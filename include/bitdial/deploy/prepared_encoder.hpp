@@ -28,6 +28,9 @@ class PreparedEncoder {
     }
   }
 
+  [[nodiscard]] const std::optional<UniformSteps>& uniform() const noexcept { return uniform_; }
+  [[nodiscard]] int max_code() const noexcept { return (1 << bits_) - 1; }
+
   /// codes[i] = code(x[i]).
   void encode(const kernels::KernelTable& table, const float* x, std::int64_t count,
               std::uint8_t* codes) const noexcept {
@@ -36,7 +39,7 @@ class PreparedEncoder {
                       .count = count,
                       .clip = uniform_->clip,
                       .inverse_step = uniform_->inverse_step,
-                      .max_code = (1 << bits_) - 1,
+                      .max_code = max_code(),
                       .codes = codes});
       return;
     }

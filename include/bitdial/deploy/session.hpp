@@ -167,7 +167,9 @@ class Session {
     if (plan >= plans_.size() || !plans_[plan]) return std::nullopt;
     const PreparedPlan& prepared = *plans_[plan];
     for (std::size_t s = 0; s < prepared.steps.size(); ++s) {
-      if (prepared.program.steps[s].layer == layer) return prepared.steps[s].weights->path;
+      if (prepared.program.steps[s].layer != layer) continue;
+      const PreparedWeights* const weights = prepared.steps[s].weights;
+      return weights == nullptr ? KernelPath::bytes : weights->path;  // grouped: bytes
     }
     return std::nullopt;
   }
@@ -231,16 +233,19 @@ class Session {
     }
     for (const Step& step : prepared.program.steps) {
       PreparedStep& ready = prepared.steps.emplace_back();
+      PreparedGroups& groups = prepared.groups.emplace_back();
       if (!detail::has_layer(step.kind)) continue;
       const auto layer = static_cast<std::size_t>(step.layer);
+      trace_bytes_ = std::max(trace_bytes_, step.x_shape.size() * prepared.images);
       if (step.kind == ops::NodeKind::grouped_conv2d) {
-        return Failure{concat("session: layer ", model_.layers()[layer].name,
-                              " is a grouped convolution, which this version does not run")};
+        auto done = prepare_groups_of(step, plan.layers[layer], prepared.program, groups);
+        if (!done) return done;
+        prepared.work += groups.work(step);
+        continue;
       }
       ready.rows = rows_of(prepared.program, step);
       if (auto done = prepare_step(step, plan.layers[layer], path, ready); !done) return done;
       prepared.work += step.y_shape.size() * ready.rows.depth();
-      trace_bytes_ = std::max(trace_bytes_, step.x_shape.size() * prepared.images);
     }
     arena_bytes_ = std::max(arena_bytes_, prepared.program.arena_bytes);
     plans_[index] = std::move(prepared);
@@ -257,6 +262,19 @@ class Session {
                     [&](const CodeOutput& output) { return layout(output.buffer).dense(); });
     return WindowRows::convolution(layout(step.x_codes), step.window, step.y_shape,
                                    {.may_join = may_join});
+  }
+
+  [[nodiscard]] Result<void> prepare_groups_of(const Step& step, const LayerState& state,
+                                               const Program& program, PreparedGroups& groups) {
+    const PackedLayer& layer = model_.layers()[static_cast<std::size_t>(step.layer)];
+    const WeightPack& pack = *layer.pack_for(state.executed.w);
+    if (!model_.planes_checked()) {
+      if (auto checked = model_.check_planes(pack, state.executed.w); !checked) return checked;
+    }
+    groups = prepare_groups(*table_, layer, model_.planes(pack), state, step,
+                            program.buffers[static_cast<std::size_t>(step.x_codes)].layout);
+    scratch_bytes_ = std::max(scratch_bytes_, detail::GroupedStep::scratch_bytes(step));
+    return {};
   }
 
   [[nodiscard]] Result<void> prepare_step(const Step& step, const LayerState& state,

@@ -1,30 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// The parts that residual networks have in common: their layers and the two kinds of blocks.
+// The two kinds of blocks of residual networks.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <utility>
 
-#include <bitdial/nn/activation.hpp>
-#include <bitdial/nn/conv2d.hpp>
-#include <bitdial/nn/linear.hpp>
+#include <bitdial/models/network_layers.hpp>
 #include <bitdial/nn/residual.hpp>
-#include <bitdial/nn/sequential.hpp>
-#include <bitdial/switchable/switchable_layer.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::models {
 
-/// How the parts of a residual network are built from one bit list and one pair of policies. The
-/// first and the last layer are DoReFa's at 8 bits, whatever the others are.
+/// The layers and blocks of a residual network of one bit list and one pair of policies.
 ///
 /// Where a block changes the shape, its shortcut is a 1x1 convolution, quantized like the others.
 /// Source: He et al., 1512.03385; SP-Nets, 2002.02815 (quantized shortcuts, order of layers).
 template <class Bits, class WeightPolicy, class ActivationPolicy>
-struct ResidualParts {
-  using Conv = SwitchableLayer<nn::Conv2d, Bits, WeightPolicy, ActivationPolicy>;
-  using EdgeConv = SwitchableLayer<nn::Conv2d, BitList<8>>;
-  using EdgeLinear = SwitchableLayer<nn::Linear, BitList<8>>;
+struct ResidualParts : NetworkLayers<Bits, WeightPolicy, ActivationPolicy> {
+  using Conv = typename NetworkLayers<Bits, WeightPolicy, ActivationPolicy>::Conv;
 
   /// Channels and stride of one block.
   struct Block {

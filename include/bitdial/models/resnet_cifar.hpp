@@ -42,15 +42,13 @@ template <class Bits, class WeightPolicy = DoReFaWeights,
                              options.width, ", classes ", options.classes));
   }
   auto net = std::make_unique<nn::Sequential>();
-  const typename Parts::EdgeConv::Switching pinned{.pinned = options.first_and_last};
-  net->add<typename Parts::EdgeConv>("stem",
-                                     nn::Conv2dOptions{.in = options.in_channels,
-                                                       .out = options.width,
-                                                       .kernel = 3,
-                                                       .stride = options.stem_stride,
-                                                       .padding = 1},
-                                     pinned);
-  net->add<nn::Relu>("stem.relu");
+  Parts::add_stem(*net,
+                  {.in = options.in_channels,
+                   .out = options.width,
+                   .kernel = 3,
+                   .stride = options.stem_stride,
+                   .padding = 1},
+                  options.first_and_last);
   std::int64_t in = options.width;
   for (int stage = 0; stage < 3; ++stage) {
     const std::int64_t out = options.width << stage;
@@ -61,11 +59,7 @@ template <class Bits, class WeightPolicy = DoReFaWeights,
       in = out;
     }
   }
-  net->add<nn::GlobalAveragePool>("pool");
-  net->add<typename Parts::EdgeLinear>(
-      "classifier", nn::LinearOptions{.in = in, .out = options.classes},
-      typename Parts::EdgeLinear::Switching{.pinned = options.first_and_last});
-  nn::number_layers(*net);
+  Parts::add_head(*net, {.in = in, .out = options.classes}, options.first_and_last);
   return net;
 }
 

@@ -76,15 +76,13 @@ template <class Bits, class WeightPolicy = DoReFaWeights,
   const bool large = options.stem == ResNetStem::conv7_pool;
   const std::int64_t kernel = large ? 7 : 3;
   auto net = std::make_unique<nn::Sequential>();
-  net->add<typename Parts::EdgeConv>(
-      "stem",
-      nn::Conv2dOptions{.in = options.in_channels,
-                        .out = options.width,
-                        .kernel = kernel,
-                        .stride = large ? 2 : 1,
-                        .padding = kernel / 2},
-      typename Parts::EdgeConv::Switching{.pinned = options.first_and_last});
-  net->add<nn::Relu>("stem.relu");
+  Parts::add_stem(*net,
+                  {.in = options.in_channels,
+                   .out = options.width,
+                   .kernel = kernel,
+                   .stride = large ? 2 : 1,
+                   .padding = kernel / 2},
+                  options.first_and_last);
   if (options.stem != ResNetStem::conv3) {
     net->add<nn::MaxPool2d>("stem.pool", ops::Window::square(3, {.stride = 2, .padding = 1}));
   }
@@ -104,11 +102,7 @@ template <class Bits, class WeightPolicy = DoReFaWeights,
       in = out;
     }
   }
-  net->add<nn::GlobalAveragePool>("pool");
-  net->add<typename Parts::EdgeLinear>(
-      "classifier", nn::LinearOptions{.in = in, .out = options.classes},
-      typename Parts::EdgeLinear::Switching{.pinned = options.first_and_last});
-  nn::number_layers(*net);
+  Parts::add_head(*net, {.in = in, .out = options.classes}, options.first_and_last);
   return net;
 }
 

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// A grouped convolution made ready for this machine: its levels in the order that the kernel reads.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <numeric>
+#include <span>
+#include <vector>
+
+#include <bitdial/core/aligned_buffer.hpp>
+#include <bitdial/core/rounding.hpp>
+#include <bitdial/deploy/border_sums.hpp>
+#include <bitdial/deploy/code_layout.hpp>
+#include <bitdial/deploy/network_check.hpp>
+#include <bitdial/deploy/packed_network.hpp>
+#include <bitdial/deploy/plan_compiler.hpp>
+#include <bitdial/deploy/prepared_weights.hpp>
+#include <bitdial/kernels/kernel_table.hpp>
+
+namespace bitdial::inline BITDIAL_ABI {
+
+/// One grouped convolution of a plan: I = product_factor * sum(s u) + code_factor * sum(u) +
+/// border, modulo 2^32, over the taps of a window of codes inside a border of zeros.
+///
+/// A depthwise layer runs on the kernel of the table, which takes a row of channels at a time. With
+/// a stride of 1 the codes of a line follow each other, and a row may span several pixels:
+/// `row` channels, whole blocks of the kernel, where a single pixel would leave one half empty.
+struct PreparedGroups {
+  const LayerState* state = nullptr;
+  bool depthwise = false;
+  std::uint32_t product_factor = 1;
+  std::uint32_t code_factor = 0;
+  std::int64_t row = 0;                ///< channels that repeat: those of a pixel, or of several
+  AlignedBuffer<std::int8_t> levels;   ///< depthwise: the kernel's order
+  AlignedBuffer<float> scale, bias;    ///< depthwise: the kernel's order
+  std::vector<std::int32_t> products;  ///< otherwise: weight levels [cout][taps][cin / groups]
+  std::vector<std::int64_t> offsets;   ///< bytes from the first tap to every tap
+  BorderSums border;
+
+  /// Multiplications of one image.
+  [[nodiscard]] std::int64_t work(const Step& step) const noexcept {
+    const auto taps = static_cast<std::int64_t>(offsets.size());
+    const std::int64_t depth =
+        depthwise ? taps : static_cast<std::int64_t>(products.size()) / step.y_shape.c;
+    return step.y_shape.size() * depth;
+  }
+};
+
+namespace detail {
+
+/// The channels of several pixels that fill whole blocks of `cols`; those of one pixel where that
+/// would take too many.
+[[nodiscard]] constexpr std::int64_t repeated_channels(std::int64_t channels, std::int64_t cols,
+                                                       const Step& step) noexcept {
+  constexpr std::int64_t most = 4096;
+  const std::int64_t whole = std::lcm(channels, cols);
+  const bool joins =
+      step.window.stride_w == 1 && whole <= std::min(most, channels * step.y_shape.w);
+  return joins ? whole : channels;
+}
+
+/// Levels of weights that fit 8 bits, else codes minus 128 and what that owes.
+inline void pack_depthwise_levels(PreparedGroups& groups, std::span<const std::uint8_t> codes,
+                                  const PackedLayer& layer, std::int64_t cols) {
+  const LayerState& state = *groups.state;
+  const IntegerLevels& levels = state.weight_levels;
+  const bool store_levels = fits_int8(levels, state.executed.w);
+  const std::int32_t shift = state.executed.w == 8 ? 128 : 0;
+  if (!store_levels) {
+    groups.product_factor *= static_cast<std::uint32_t>(levels.multiplier);
+    groups.code_factor = static_cast<std::uint32_t>(state.activation_levels.multiplier) *
+                         static_cast<std::uint32_t>(levels.multiplier * shift + levels.offset);
+  }
+  const std::int64_t taps = layer.depth();
+  const std::int64_t padded = round_up(groups.row, cols);
+  const std::int64_t fours = (taps + 3) / 4;
+  groups.levels = AlignedBuffer<std::int8_t>(static_cast<std::size_t>(padded * fours * 4));
+  groups.scale = AlignedBuffer<float>(static_cast<std::size_t>(padded));
+  groups.bias = AlignedBuffer<float>(static_cast<std::size_t>(padded));
+  for (std::int64_t c = 0; c < groups.row; ++c) {
+    const std::int64_t channel = c % layer.cout;
+    const std::int64_t place = kernels::depthwise_place(c, cols);
+    for (std::int64_t t = 0; t < taps; ++t) {
+      const std::uint8_t code = codes[static_cast<std::size_t>(channel * taps + t)];
+      groups.levels.data()[((c / cols * fours + t / 4) * cols + place) * 4 + t % 4] =
+          static_cast<std::int8_t>(store_levels ? levels.level(code) : code - shift);
+    }
+    const auto from = static_cast<std::size_t>(channel);
+    groups.scale.data()[c / cols * cols + place] = state.multiplier[from];
+    groups.bias.data()[c / cols * cols + place] = state.bias[from];
+  }
+}
+
+}  // namespace detail
+
+/// Prepares a grouped convolution. `planes` are those of the pack that serves its width, `x` is the
+/// layout of the codes that it reads.
+[[nodiscard]] inline PreparedGroups prepare_groups(
+    const kernels::KernelTable& table, const PackedLayer& layer,
+    std::span<const std::span<const std::byte>> planes, const LayerState& state, const Step& step,
+    const CodeLayout& x) {
+  const std::vector<std::uint8_t> codes =
+      detail::read_weight_codes(table, layer, planes, state.executed.w);
+  PreparedGroups groups;
+  groups.state = &state;
+  groups.depthwise = layer.is_depthwise();
+  groups.product_factor = static_cast<std::uint32_t>(state.activation_levels.multiplier);
+  for (std::int64_t ky = 0; ky < layer.kernel_h; ++ky) {
+    for (std::int64_t kx = 0; kx < layer.kernel_w; ++kx) {
+      groups.offsets.push_back(ky * step.window.dilation_h * x.line() +
+                               kx * step.window.dilation_w * x.pixel);
+    }
+  }
+  const std::int64_t taps = layer.kernel_h * layer.kernel_w, depth = layer.depth();
+  for (const std::uint8_t code : codes) groups.products.push_back(state.weight_levels.level(code));
+  if (state.activation_levels.offset != 0) {
+    std::vector<std::int32_t> tap_sums(static_cast<std::size_t>(taps * layer.cout), 0);
+    for (std::int64_t i = 0; i < layer.cout * depth; ++i) {
+      const std::int64_t channel = i / depth, tap = i % depth / (depth / taps);
+      tap_sums[static_cast<std::size_t>(tap * layer.cout + channel)] +=
+          groups.products[static_cast<std::size_t>(i)];
+    }
+    groups.border = BorderSums{step.window, step.x_shape, step.y_shape, tap_sums,
+                               state.activation_levels.offset};
+  }
+  if (groups.depthwise) {
+    const std::int64_t cols = table.depthwise_u8s8.cols;
+    groups.row = detail::repeated_channels(layer.cout, cols, step);
+    groups.products.clear();
+    detail::pack_depthwise_levels(groups, codes, layer, cols);
+  }
+  return groups;
+}
+
+}  // namespace bitdial::inline BITDIAL_ABI

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <bitdial/models/mobilenet_v1.hpp>
+
+#include <cmath>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include <doctest/doctest.h>
+#include <bitdial/nn/cost.hpp>
+#include <support/packed_outputs.hpp>
+
+using namespace bitdial;
+
+namespace {
+
+using Bits = BitList<8, 4>;
+
+std::unique_ptr<nn::Sequential> mobilenet(const models::MobileNetV1Options& options) {
+  return models::mobilenet_v1<Bits>(options);
+}
+
+}  // namespace
+
+TEST_CASE("published sizes at 224 x 224") {
+  const struct {
+    double width;
+    std::int64_t parameters, multiply_accumulates;  ///< the second in millions, as in the paper
+  } cases[] = {
+      {1.0, 4'231'976, 569}, {0.75, 2'585'560, 325}, {0.5, 1'331'592, 149}, {0.25, 470'072, 41}};
+  for (const auto& [width, parameters, millions] : cases) {
+    CAPTURE(width);
+    const auto net = mobilenet({.width = width});
+    const nn::NetworkCost cost = nn::cost(*net, {224, 224, 3});
+    CHECK(cost.parameters() == parameters);
+    CHECK((cost.multiply_accumulates() + 500'000) / 1'000'000 == millions);
+  }
+}
+
+TEST_CASE("layers: a stem, thirteen pairs, a classifier") {
+  const auto net = mobilenet({.width = 0.25, .stem_stride = 1, .classes = 7});
+  const auto layers = nn::quantized_layers(*net);
+  REQUIRE(layers.size() == 28);
+  CHECK(layers[1].first == "pair1.depthwise");
+  CHECK(layers[1].second->geometry().groups == 8);
+  CHECK(layers[26].first == "pair13.pointwise");
+  CHECK(layers[26].second->geometry().groups == 1);
+  const nn::NetworkCost cost = nn::cost(*net, {64, 64, 3});
+  CHECK(cost.layers.front().output == Shape{64, 64, 8});
+  CHECK(cost.layers[26].output == Shape{4, 4, 256});
+}
+
+TEST_CASE("a step of training, then packed as evaluated") {
+  const std::vector<PrecisionPlan> plans{Precision{8, 8}, Precision{4, 4}};
+  const auto net = mobilenet({.width = 0.2, .stem_stride = 1, .classes = 5});
+  nn::initialize(*net, 7);
+  add_plans(*net, plans);
+  for (const float loss : test::train_step(*net, {19, 18, 3}, plans, 4, 8)) {
+    CHECK(std::isfinite(loss));
+  }
+  test::check_packed_outputs(*net, {19, 18, 3}, plans, 2, 9);
+}
+
+TEST_CASE("options out of range are refused with what was given") {
+  CHECK(test::error_text<ConfigError>([] { static_cast<void>(mobilenet({.width = 0.0})); }) ==
+        "mobilenet_v1: width must be above 0 and at most 64, got 0");
+  CHECK_THROWS_AS(static_cast<void>(mobilenet({.width = -1.0})), ConfigError);
+  CHECK_THROWS_AS(static_cast<void>(mobilenet({.width = NAN})), ConfigError);
+  CHECK_THROWS_AS(static_cast<void>(mobilenet({.classes = 0})), ConfigError);
+}
