@@ -22,6 +22,13 @@ if(NOT BITDIAL_THREADS MATCHES "^(openmp|none)$")
   message(FATAL_ERROR "bitdial: BITDIAL_THREADS is \"${BITDIAL_THREADS}\", expected openmp or none")
 endif()
 
+# MPI for training on several machines: looked for, demanded or left alone.
+set(BITDIAL_MPI AUTO CACHE STRING "Distributed training (bitdial::mpi): AUTO, ON or OFF")
+set_property(CACHE BITDIAL_MPI PROPERTY STRINGS AUTO ON OFF)
+if(NOT BITDIAL_MPI MATCHES "^(AUTO|ON|OFF)$")
+  message(FATAL_ERROR "bitdial: BITDIAL_MPI is \"${BITDIAL_MPI}\", expected AUTO, ON or OFF")
+endif()
+
 # A measured library built without optimisation by accident helps nobody.
 get_property(_bitdial_multi_config GLOBAL PROPERTY GENERATOR_IS_MULTI_CONFIG)
 if(PROJECT_IS_TOP_LEVEL AND NOT CMAKE_BUILD_TYPE AND NOT _bitdial_multi_config)

@@ -4,6 +4,7 @@
 #   bitdial::bitdial   everything: training and packing too (bitdial/bitdial.hpp)
 #   bitdial::gzip      bitdial::bitdial and zlib, for bitdial/data/gzip.hpp; only where zlib is found
 #   bitdial::jpeg      the same with libjpeg-turbo, for bitdial/data/jpeg.hpp
+#   bitdial::mpi       the same with MPI, for bitdial/train/distributed_mpi.hpp (BITDIAL_MPI)
 # They carry C++20, the include directory and OpenMP (if chosen); no -m flag, no definition.
 
 file(GLOB_RECURSE _bitdial_headers CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/include/bitdial/*.hpp")
@@ -53,4 +54,15 @@ if(TARGET bitdial_turbojpeg)
   add_library(bitdial_jpeg INTERFACE)
   add_library(bitdial::jpeg ALIAS bitdial_jpeg)
   target_link_libraries(bitdial_jpeg INTERFACE bitdial bitdial_turbojpeg)
+endif()
+
+if(BITDIAL_MPI STREQUAL "ON")
+  find_package(MPI REQUIRED COMPONENTS CXX)
+elseif(BITDIAL_MPI STREQUAL "AUTO" AND PROJECT_IS_TOP_LEVEL)
+  find_package(MPI QUIET COMPONENTS CXX)
+endif()
+if(MPI_CXX_FOUND AND NOT BITDIAL_MPI STREQUAL "OFF")
+  add_library(bitdial_mpi INTERFACE)
+  add_library(bitdial::mpi ALIAS bitdial_mpi)
+  target_link_libraries(bitdial_mpi INTERFACE bitdial MPI::MPI_CXX)
 endif()

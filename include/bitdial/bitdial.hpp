@@ -10,6 +10,7 @@
 #include <bitdial/autodiff/tape.hpp>
 #include <bitdial/core/aligned_buffer.hpp>
 #include <bitdial/core/assert.hpp>
+#include <bitdial/core/batch_group.hpp>
 #include <bitdial/core/block_cache.hpp>
 #include <bitdial/core/config.hpp>
 #include <bitdial/core/error.hpp>
@@ -158,6 +159,7 @@
 #include <bitdial/train/json.hpp>
 #include <bitdial/train/metrics.hpp>
 #include <bitdial/train/optimizer.hpp>
+#include <bitdial/train/peers.hpp>
 #include <bitdial/train/progress.hpp>
 #include <bitdial/train/report.hpp>
 #include <bitdial/train/schedule.hpp>

@@ -74,16 +74,17 @@ BasicVar<T> linear(BasicVar<T> x, BasicVar<T> w) {
   return linear(x, w, x.tape().constant(Tensor<T>({w.shape()[0]})));
 }
 
-/// `ops::batch_norm_forward` with the statistics of the batch; moves the running statistics. The
-/// result is streamed: x is kept, y is computed where it is read.
+/// `ops::batch_norm_forward` with the statistics of the batch, of all parts of it where the tape
+/// has a group; moves the running statistics. The result is streamed: x is kept, y is computed
+/// where it is read.
 template <class T>
 BasicVar<T> batch_norm(BasicVar<T> x, BasicVar<T> gamma, BasicVar<T> beta, Tensor<T>& running_mean,
                        Tensor<T>& running_var, const ops::BatchNormOptions& options = {}) {
   Tensor<T> mean(gamma.shape());
   Tensor<T> inv_std(gamma.shape());
-  auto map =
-      ops::batch_norm_map(mean.view(), inv_std.view(), running_mean.view(), running_var.view(),
-                          x.value().view(), gamma.value().view(), beta.value().view(), options);
+  auto map = ops::batch_norm_map(mean.view(), inv_std.view(), running_mean.view(),
+                                 running_var.view(), x.value().view(), gamma.value().view(),
+                                 beta.value().view(), options, x.tape().group());
   const Reader<T> read = x.tape().reader(x);
   const auto result = x.tape().record(
       "batch_norm", x.shape(),
@@ -98,7 +99,8 @@ BasicVar<T> batch_norm(BasicVar<T> x, BasicVar<T> gamma, BasicVar<T> beta, Tenso
             detail::grad_of(gamma), detail::grad_of(beta),
             TensorView<const T>(dy.ungated(), dy.shape()), values.view(), gamma.value().view(),
             mean.view(), inv_std.view(),
-            [&dy](std::int64_t begin, std::int64_t end) { dy.gate_piece(begin, end); });
+            [&dy](std::int64_t begin, std::int64_t end) { dy.gate_piece(begin, end); },
+            x.tape().group());
         dy.all_gated();
         if (!x.needs_grad()) return;
         slope.apply(dy.values().data(), dy, values.view().data(), mean.data());

@@ -16,6 +16,7 @@
 #include <bitdial/autodiff/gradient.hpp>
 #include <bitdial/autodiff/stream.hpp>
 #include <bitdial/core/assert.hpp>
+#include <bitdial/core/batch_group.hpp>
 #include <bitdial/core/error.hpp>
 #include <bitdial/core/tensor.hpp>
 #include <bitdial/core/text.hpp>
@@ -87,6 +88,17 @@ class BasicTape {
   BasicTape() = default;
   BasicTape(const BasicTape&) = delete;
   BasicTape& operator=(const BasicTape&) = delete;
+
+  /// The processes that record the other parts of the same batch and share its statistics, or
+  /// null; `group` must outlive the recording.
+  void set_group(BatchGroup* group) noexcept { group_ = group; }
+  [[nodiscard]] BatchGroup* group() const noexcept { return group_; }
+
+  /// `backward` calls `done` with the gradient of each parameter once everything that adds to it
+  /// has run, so that it can be sent on while the rest is computed. Forgotten by `clear`.
+  void on_complete_gradient(std::function<void(Tensor<T>& gradient)> done) {
+    on_complete_gradient_ = std::move(done);
+  }
 
   /// An input without gradient.
   Var constant(Tensor<T> value) {
@@ -227,6 +239,7 @@ class BasicTape {
     static_cast<void>(value(loss));
     consumed_ = true;
     accumulate(loss).data()[0] += T{1};
+    if (on_complete_gradient_) mark_first_uses();
     for (std::int32_t i = static_cast<std::int32_t>(nodes_.size()) - 1; i >= 0; --i) {
       run_derivative(*nodes_[static_cast<std::size_t>(i)]);
     }
@@ -240,6 +253,7 @@ class BasicTape {
   void clear() noexcept {
     nodes_.clear();
     consumed_ = false;
+    on_complete_gradient_ = nullptr;
   }
 
   [[nodiscard]] std::size_t size() const noexcept { return nodes_.size(); }
@@ -300,6 +314,7 @@ class BasicTape {
     mutable BasicGradient<T> grad{};
     const Tensor<T>* outside_value = nullptr;
     Tensor<T>* outside_grad = nullptr;
+    bool is_first_use = false;  // of its parameter: nothing before it adds to the gradient
     Backward backward{};
 
     void drop_stream() const noexcept {
@@ -332,8 +347,19 @@ class BasicTape {
     return {this, static_cast<std::int32_t>(nodes_.size()) - 1};
   }
 
+  void mark_first_uses() {
+    std::vector<const Tensor<T>*> known;
+    for (const auto& n : nodes_) {
+      if (n->outside_grad == nullptr) continue;
+      n->is_first_use = true;
+      for (const Tensor<T>* grad : known) n->is_first_use &= grad != n->outside_grad;
+      if (n->is_first_use) known.push_back(n->outside_grad);
+    }
+  }
+
   // Later nodes have run, so this gradient is complete and nobody else will read this value.
   void run_derivative(Node& n) {
+    if (n.is_first_use) on_complete_gradient_(*n.outside_grad);
     if (n.is_leaf) return;
     // A stream may write masks on its way; nobody asked for these values, but for their gradient.
     if (n.has_grad && n.stream && !n.was_read) {
@@ -358,6 +384,8 @@ class BasicTape {
   std::vector<std::unique_ptr<Node>> nodes_;  // references to nodes stay valid while it grows
   bool consumed_ = false;
   ops::Products gradient_products_ = ops::Products::f32;
+  BatchGroup* group_ = nullptr;
+  std::function<void(Tensor<T>&)> on_complete_gradient_{};
 };
 
 /// The tape of training; `BasicTape<double>` serves gradient checks.

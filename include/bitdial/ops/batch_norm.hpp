@@ -12,6 +12,7 @@
 #include <type_traits>
 #include <vector>
 
+#include <bitdial/core/batch_group.hpp>
 #include <bitdial/core/tensor.hpp>
 #include <bitdial/ops/detail/check.hpp>
 #include <bitdial/ops/detail/elementwise.hpp>
@@ -48,10 +49,11 @@ inline void require_options(std::string_view op, const BatchNormOptions& options
 /// Mean and biased variance of each channel: mean[c] = avg_r x(r, c), var[c] = avg_r (x - mean)^2.
 ///
 /// Shapes: x [..., C], mean and var [C]. The sums are taken around the first row's value, in blocks
-/// that end in double, so a large common offset costs no accuracy.
+/// that end in double, so a large common offset costs no accuracy. With a group, over the rows of
+/// all its processes. Returns the number of rows.
 template <class T>
-void batch_statistics(TensorView<T> mean, TensorView<T> var,
-                      TensorView<const std::type_identity_t<T>> x) {
+double batch_statistics(TensorView<T> mean, TensorView<T> var,
+                        TensorView<const std::type_identity_t<T>> x, BatchGroup* group = nullptr) {
   const auto [rows, channels] = detail::channels_last("batch_norm", "x", x);
   detail::require_shape("batch_norm", "mean", mean, {channels});
   detail::require_shape("batch_norm", "var", var, {channels});
@@ -68,12 +70,34 @@ void batch_statistics(TensorView<T> mean, TensorView<T> var,
       },
       sum, squares);
   const auto count = static_cast<double>(rows);
+  const auto store = [&](std::int64_t c, double average, double variance) {
+    mean.data()[c] = static_cast<T>(average);
+    var.data()[c] = static_cast<T>(std::max(0.0, variance));
+  };
+  // Sums of x and x^2 of all rows, then their number, where several processes add up.
+  std::vector<double> shared(group == nullptr ? 0 : 2 * sum.size() + 1);
   for (std::int64_t c = 0; c < channels; ++c) {
-    const double shift = sum[static_cast<std::size_t>(c)] / count;
-    const double square = squares[static_cast<std::size_t>(c)] / count;
-    mean.data()[c] = static_cast<T>(static_cast<double>(data[c]) + shift);
-    var.data()[c] = static_cast<T>(std::max(0.0, square - shift * shift));
+    const auto i = static_cast<std::size_t>(c);
+    const double shift = sum[i] / count;
+    const double average = static_cast<double>(data[c]) + shift;
+    const double variance = squares[i] / count - shift * shift;
+    if (group == nullptr) {
+      store(c, average, variance);
+    } else {
+      shared[i] = count * average;
+      shared[sum.size() + i] = count * (variance + average * average);
+    }
   }
+  if (group == nullptr) return count;
+  shared.back() = count;
+  group->sum(shared);
+  const double total = shared.back();
+  for (std::int64_t c = 0; c < channels; ++c) {
+    const auto i = static_cast<std::size_t>(c);
+    const double average = shared[i] / total;
+    store(c, average, shared[sum.size() + i] / total - average * average);
+  }
+  return total;
 }
 
 /// y = x factor + shift per channel: normalisation with known statistics.
@@ -105,17 +129,18 @@ template <class T>
                                            TensorView<const std::type_identity_t<T>> x,
                                            TensorView<const std::type_identity_t<T>> gamma,
                                            TensorView<const std::type_identity_t<T>> beta,
-                                           const BatchNormOptions& options = {}) {
+                                           const BatchNormOptions& options = {},
+                                           BatchGroup* group = nullptr) {
   detail::require_options("batch_norm", options);
   const auto [rows, channels] = detail::channels_last("batch_norm", "x", x);
   detail::require_shape("batch_norm", "gamma", gamma, {channels});
   detail::require_shape("batch_norm", "beta", beta, {channels});
-  batch_statistics(mean, inv_std, x);  // inv_std holds the variance for a moment
+  // inv_std holds the variance for a moment.
+  const double count = batch_statistics(mean, inv_std, x, group);
   if (running_mean.data() != nullptr) {
     detail::require_shape("batch_norm", "running_mean", running_mean, {channels});
     detail::require_shape("batch_norm", "running_var", running_var, {channels});
-    const double unbiased =
-        rows > 1 ? static_cast<double>(rows) / static_cast<double>(rows - 1) : 1.0;
+    const double unbiased = count > 1.0 ? count / (count - 1.0) : 1.0;
     const auto move = [&](T& running, double batch) {
       const auto old = static_cast<double>(running);
       running = static_cast<T>(old + options.momentum * (batch - old));
@@ -165,15 +190,18 @@ struct BatchNormSlope {
   std::vector<T> b;
   std::vector<T> k;
 
-  /// Empty dgamma or dbeta are skipped. Shapes as in `batch_norm_forward`. `prepare(begin, end)` is
-  /// called before the elements begin .. end - 1 of dy are read, as in `channel_sums`.
+  /// Empty dgamma or dbeta are skipped; with a group they get the part of this process, while a, b
+  /// and k use the averages over all rows of all processes. Shapes as in `batch_norm_forward`.
+  /// `prepare(begin, end)` is called before the elements begin .. end - 1 of dy are read, as in
+  /// `channel_sums`.
   template <class Prepare>
   BatchNormSlope(TensorView<T> dgamma, TensorView<T> dbeta,
                  TensorView<const std::type_identity_t<T>> dy,
                  TensorView<const std::type_identity_t<T>> x,
                  TensorView<const std::type_identity_t<T>> gamma,
                  TensorView<const std::type_identity_t<T>> mean,
-                 TensorView<const std::type_identity_t<T>> inv_std, Prepare prepare) {
+                 TensorView<const std::type_identity_t<T>> inv_std, Prepare prepare,
+                 BatchGroup* group = nullptr) {
     const auto [rows, channels] = detail::channels_last("batch_norm_backward", "x", x);
     detail::require_shape("batch_norm_backward", "dy", dy, x.shape());
     detail::require_shape("batch_norm_backward", "gamma", gamma, {channels});
@@ -195,16 +223,29 @@ struct BatchNormSlope {
           return {d, d * (v[r * width + c] - m[c])};
         },
         sum, projection, prepare);
-    const auto count = static_cast<double>(rows);
+    for (std::int64_t c = 0; c < channels; ++c) {
+      const auto i = static_cast<std::size_t>(c);
+      projection[i] *= static_cast<double>(inv_std.data()[c]);  // sum dy n
+      if (dgamma.data() != nullptr) dgamma.data()[c] += static_cast<T>(projection[i]);
+      if (dbeta.data() != nullptr) dbeta.data()[c] += static_cast<T>(sum[i]);
+    }
+    auto count = static_cast<double>(rows);
+    if (group != nullptr) {
+      std::vector<double> shared(sum);
+      shared.insert(shared.end(), projection.begin(), projection.end());
+      shared.push_back(count);
+      group->sum(shared);
+      count = shared.back();
+      std::copy_n(shared.begin(), sum.size(), sum.begin());
+      std::copy_n(shared.begin() + channels, sum.size(), projection.begin());
+    }
     a.resize(sum.size());
     b.resize(sum.size());
     k.resize(sum.size());
     for (std::int64_t c = 0; c < channels; ++c) {
       const auto i = static_cast<std::size_t>(c);
       const auto inverse = static_cast<double>(inv_std.data()[c]);
-      const double along = projection[i] * inverse;  // sum dy n
-      if (dgamma.data() != nullptr) dgamma.data()[c] += static_cast<T>(along);
-      if (dbeta.data() != nullptr) dbeta.data()[c] += static_cast<T>(sum[i]);
+      const double along = projection[i];
       const double outer = static_cast<double>(gamma.data()[c]) * inverse;
       a[i] = static_cast<T>(outer);
       b[i] = static_cast<T>(-outer * inverse * along / count);

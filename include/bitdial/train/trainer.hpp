@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,6 +16,7 @@
 #include <bitdial/switchable/switchable_layer.hpp>
 #include <bitdial/train/metrics.hpp>
 #include <bitdial/train/optimizer.hpp>
+#include <bitdial/train/peers.hpp>
 #include <bitdial/train/schedule.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::train {
@@ -32,7 +34,8 @@ struct TrainerOptions {
   data::AugmentOptions augment{};
   std::uint64_t seed = 1;            ///< of shuffling and augmentation
   data::PrefetchOptions prefetch{};  ///< threads that prepare batches ahead of the steps
-  bool skip_damaged = false;         ///< leaves out images that cannot be decoded, and counts them
+  Peers* peers = nullptr;     ///< where several processes train; `batch_size` is the share of each
+  bool skip_damaged = false;  ///< leaves out images that cannot be decoded, and counts them
 };
 
 /// What one step did: one entry per plan.
@@ -65,11 +68,14 @@ class Trainer {
       : network_{&network},
         optimizer_{&optimizer},
         options_{std::move(options)},
-        loader_{data::BatchLoader(images, {.batch_size = options_.batch_size,
-                                           .images = options_.images,
-                                           .augment = options_.augment,
-                                           .seed = options_.seed,
-                                           .skip_damaged = options_.skip_damaged}),
+        loader_{data::BatchLoader(
+                    images, {.batch_size = options_.batch_size,
+                             .images = options_.images,
+                             .augment = options_.augment,
+                             .seed = options_.seed,
+                             .skip_damaged = options_.skip_damaged,
+                             .part = options_.peers == nullptr ? 0 : options_.peers->rank(),
+                             .parts = options_.peers == nullptr ? 1 : options_.peers->count()}),
                 options_.prefetch} {
     if (options_.plans.empty()) throw ConfigError("trainer: expected at least one plan, got none");
     if (options_.epochs < 0) {
@@ -80,6 +86,17 @@ class Trainer {
                                options_.distillation.weight));
     }
     require_same_parameters();
+    share_state();
+  }
+
+  /// Gives every process the state and the position of process 0; nothing to do for one process.
+  /// The constructor does it; call it again after a checkpoint was loaded.
+  void share_state() {
+    if (options_.peers == nullptr) return;
+    for (const auto& [name, tensor] : state()) {
+      options_.peers->broadcast(std::as_writable_bytes(tensor->span()));
+    }
+    options_.peers->broadcast(std::as_writable_bytes(std::span{&position_, 1}));
   }
 
   [[nodiscard]] std::int64_t steps_per_epoch() const noexcept {
@@ -117,6 +134,7 @@ class Trainer {
     } else {
       step_with_highest(report);
     }
+    if (options_.peers != nullptr) finish_together(report);
     optimizer_->step(report.learning_rate);
     if (const std::string name = diverged_parameter(); !name.empty()) {
       throw Error(concat("trainer: step ", report.step, ": ", name,
@@ -143,6 +161,9 @@ class Trainer {
 
   [[nodiscard]] Var forward(Tape& tape, const PrecisionPlan& plan) {
     tape.set_gradient_products(options_.gradient_products);
+    if (options_.peers != nullptr && options_.peers->shares_statistics()) {
+      tape.set_group(options_.peers);
+    }
     return network_->forward(tape.borrow(batch_->images),
                              {.plan = plan, .mode = nn::Mode::training});
   }
@@ -186,9 +207,28 @@ class Trainer {
     const Var loss = switch_loss(logits, batch_->labels, teacher, options_.distillation);
     const float value = loss.value()[0];
     if (!std::isfinite(value)) throw Error(divergence(plan, value, report.step));
+    const bool is_last = report.losses.size() + 1 == options_.plans.size();
+    if (options_.peers != nullptr && is_last) {
+      tape.on_complete_gradient(
+          [this](Tensor<float>& gradient) { options_.peers->send_gradient(gradient); });
+    }
     tape.backward(loss);
     report.losses.push_back(value);
     report.accuracies.push_back(static_cast<float>(correct) / static_cast<float>(report.images));
+  }
+
+  /// The mean gradients, losses and accuracies of all processes.
+  void finish_together(StepReport& report) {
+    options_.peers->finish_gradients(nn::parameters(*network_));
+    std::vector<double> shared(report.losses.begin(), report.losses.end());
+    shared.insert(shared.end(), report.accuracies.begin(), report.accuracies.end());
+    options_.peers->sum(shared);
+    const auto count = static_cast<double>(options_.peers->count());
+    const std::size_t plans = report.losses.size();
+    for (std::size_t i = 0; i < plans; ++i) {
+      report.losses[i] = static_cast<float>(shared[i] / count);
+      report.accuracies[i] = static_cast<float>(shared[plans + i] / count);
+    }
   }
 
   /// The name of the first parameter with a value that is not finite, or "".

@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Several processes train as one does, and survive what happens to one of them.
+
+usage: check_run.py MPIRUN PROGRAM CASE
+CASE: equal            2 processes end with the weights of 1 process with twice the share, almost
+      own_statistics   without common statistics they do not, and every run gives the same bytes
+      killed           after kill -9 of one process the run ends, says so, and can be resumed
+Exit code 77: mpirun cannot start processes here.
+"""
+import os
+import pathlib
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+MPIRUN, PROGRAM, CASE = sys.argv[1:4]
+
+
+def command(processes, *options):
+    launch = [MPIRUN, "-n", str(processes), "--oversubscribe"]
+    if os.geteuid() == 0:
+        launch.append("--allow-run-as-root")
+    return launch + [PROGRAM, *map(str, options)]
+
+
+def environment():
+    # Processes share cores: waiting threads give way, and each process computes with one.
+    return {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive",
+            "OMPI_MCA_mpi_yield_when_idle": "1", "OMPI_MCA_btl_vader_single_copy_mechanism": "none",
+            "TMPDIR": "/tmp"}
+
+
+def train(processes, out, *options):
+    done = subprocess.run(command(processes, "--out", out, *options), env=environment(), text=True,
+                          capture_output=True, timeout=200, check=False)
+    if done.returncode != 0:
+        sys.exit(f"{processes} processes end with {done.returncode}:\n{done.stdout}{done.stderr}")
+    return (pathlib.Path(out) / "final.f32").read_bytes()
+
+
+def largest_difference(a, b):
+    """The largest and the median distance of two runs' numbers."""
+    first, second = (struct.unpack(f"<{len(x) // 4}f", x) for x in (a, b))
+    assert len(first) == len(second) > 5000, f"{len(first)} and {len(second)} numbers"
+    distances = sorted(abs(x - y) for x, y in zip(first, second))
+    return distances[-1], distances[len(distances) // 2]
+
+
+def equal(folder):
+    one = train(1, folder + "/one", "--steps", 5, "--batch", 32)
+    two = train(2, folder + "/two", "--steps", 5, "--batch", 32)
+    again = train(2, folder + "/again", "--steps", 5, "--batch", 32)
+    assert two == again, "two runs of 2 processes differ"
+    worst, median = largest_difference(one, two)
+    print(f"1 and 2 processes: largest difference {worst:.2g}, median {median:.2g}")
+    assert worst < 2e-2 and median < 1e-5
+
+
+def own_statistics(folder):
+    options = ("--steps", 5, "--batch", 32, "--own-statistics")
+    one = train(1, folder + "/one", *options)
+    two = train(2, folder + "/two", *options)
+    again = train(2, folder + "/again", *options)
+    assert two == again, "two runs of 2 processes differ"
+    worst, median = largest_difference(one, two)
+    print(f"1 and 2 processes: largest difference {worst:.2g}, median {median:.2g}")
+    assert median > 1e-5, "statistics seem to be shared"
+
+
+def killed(folder):
+    whole = train(2, folder + "/whole", "--steps", 60, "--checkpoint-every", 5)
+    out = pathlib.Path(folder) / "killed"
+    run = subprocess.Popen(command(2, "--out", out, "--steps", 1000000, "--checkpoint-every", 5),
+                           env=environment(), text=True, stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT)
+    try:
+        end = time.monotonic() + 120
+        while not (out / "checkpoint.bin").exists():
+            assert run.poll() is None and time.monotonic() < end, "no checkpoint came"
+            time.sleep(0.05)
+        os.kill(int((out / "process-1").read_text()), signal.SIGKILL)
+        said, _ = run.communicate(timeout=60)
+    finally:
+        run.kill()
+    print(said)
+    assert run.returncode != 0, "the run must fail"
+    assert "signal 9" in said, "mpirun must name the signal"
+    at = int(said.count("step "))
+    assert at >= 1
+    saved = (out / "checkpoint.bin").read_bytes()
+    resumed = train(2, str(out), "--steps", 60, "--checkpoint-every", 5, "--resume")
+    assert resumed == whole, "the resumed run ends with other weights"
+    print(f"resumed from a checkpoint of {len(saved)} bytes to the weights of an unbroken run")
+
+
+def main():
+    probe = subprocess.run(command(2)[:-1] + ["true"], env=environment(), text=True,
+                           capture_output=True, timeout=60, check=False)
+    if probe.returncode != 0:
+        print(f"skipped: mpirun cannot start processes here:\n{probe.stdout}{probe.stderr}")
+        sys.exit(77)
+    with tempfile.TemporaryDirectory() as folder:
+        {"equal": equal, "own_statistics": own_statistics, "killed": killed}[CASE](folder)
+
+
+if __name__ == "__main__":
+    main()

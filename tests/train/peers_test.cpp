@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+// Several trainers in threads of one program stand in for several processes.
+#include <algorithm>
+#include <barrier>
+#include <cmath>
+#include <cstddef>
+#include <cstring>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include <doctest/doctest.h>
+#include <bitdial/train/peers.hpp>
+#include <bitdial/train/sgd.hpp>
+#include <bitdial/train/trainer.hpp>
+
+#include "support/tensors.hpp"
+#include "support/training_run.hpp"
+
+using namespace bitdial;
+
+namespace {
+
+/// What the threads of one group share.
+struct Meeting {
+  explicit Meeting(int size) : count{size}, barrier{size}, spans(static_cast<std::size_t>(size)) {}
+  int count;
+  std::barrier<> barrier;
+  std::vector<std::span<double>> spans;
+  std::span<std::byte> source;
+};
+
+class ThreadPeers final : public train::Peers {
+ public:
+  ThreadPeers(Meeting& meeting, int rank, bool shares)
+      : meeting_{&meeting}, rank_{rank}, shares_{shares} {}
+  [[nodiscard]] int rank() const noexcept override { return rank_; }
+  [[nodiscard]] int count() const noexcept override { return meeting_->count; }
+  [[nodiscard]] bool shares_statistics() const noexcept override { return shares_; }
+
+  void sum(std::span<double> values) override {
+    meeting_->spans[static_cast<std::size_t>(rank_)] = values;
+    meeting_->barrier.arrive_and_wait();
+    std::vector<double> total(values.size());
+    for (const auto& part : meeting_->spans) {
+      REQUIRE(part.size() == values.size());
+      for (std::size_t i = 0; i < total.size(); ++i) total[i] += part[i];
+    }
+    meeting_->barrier.arrive_and_wait();
+    std::ranges::copy(total, values.begin());
+  }
+  void broadcast(std::span<std::byte> bytes) override {
+    if (rank_ == 0) meeting_->source = bytes;
+    meeting_->barrier.arrive_and_wait();
+    REQUIRE(meeting_->source.size() == bytes.size());
+    if (rank_ != 0) std::ranges::copy(meeting_->source, bytes.begin());
+    meeting_->barrier.arrive_and_wait();
+  }
+  void send_gradient(Tensor<float>& gradient) override { sent.push_back(&gradient); }
+  void finish_gradients(const nn::Named<nn::Parameter>& parameters) override {
+    for (const auto& [name, parameter] : parameters) {
+      std::vector<double> values(parameter->grad.span().begin(), parameter->grad.span().end());
+      sum(values);
+      for (std::size_t i = 0; i < values.size(); ++i) {
+        parameter->grad.data()[i] = static_cast<float>(values[i] / meeting_->count);
+      }
+    }
+  }
+
+  std::vector<const Tensor<float>*> sent;
+
+ private:
+  Meeting* meeting_;
+  int rank_;
+  bool shares_;
+};
+
+/// The state after three steps of batch size 24 in all, by `count` trainers; of the last one.
+std::vector<Tensor<float>> trained_by(int count, bool shares) {
+  Meeting meeting(count);
+  std::vector<Tensor<float>> result;
+  std::vector<std::thread> threads;
+  for (int rank = 0; rank < count; ++rank) {
+    threads.emplace_back([&, rank] {
+      ThreadPeers peers(meeting, rank, shares);
+      // Weights of process 0 count: the others start elsewhere.
+      nn::Sequential network = test::training_network(static_cast<std::uint64_t>(rank) + 1);
+      train::Sgd optimizer(nn::parameters(network));
+      train::Trainer trainer(network, test::training_data(), optimizer,
+                             {.plans = test::training_plans(),
+                              .epochs = 2,
+                              .batch_size = 24 / count,
+                              .learning_rate = train::ConstantSchedule{.rate = 0.01F},
+                              .peers = &peers});
+      for (int step = 0; step < 3; ++step) trainer.step();
+      if (rank == count - 1) result = test::snapshot(network);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  return result;
+}
+
+/// The largest difference of two states.
+float distance(const std::vector<Tensor<float>>& a, const std::vector<Tensor<float>>& b) {
+  REQUIRE(a.size() == b.size());
+  float largest = 0.0F;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    for (std::int64_t j = 0; j < a[i].size(); ++j) {
+      largest = std::max(largest, std::abs(a[i][j] - b[i][j]));
+    }
+  }
+  return largest;
+}
+
+}  // namespace
+
+TEST_CASE("two or three processes end with the weights of one with the whole batch") {
+  const auto one = trained_by(1, true);
+  CHECK(distance(one, trained_by(2, true)) < 2e-3F);
+  CHECK(distance(one, trained_by(3, true)) < 2e-3F);
+  // Without common statistics they are another optimisation, yet the same in every run.
+  const auto own = trained_by(2, false);
+  CHECK(distance(one, own) > 1e-3F);
+  CHECK(distance(own, trained_by(2, false)) == 0.0F);
+}
+
+TEST_CASE("each gradient is sent once, complete, in the last plan's backward pass") {
+  Meeting meeting(1);
+  ThreadPeers peers(meeting, 0, false);
+  nn::Sequential network = test::training_network();
+  train::Sgd optimizer(nn::parameters(network));
+  train::Trainer trainer(network, test::training_data(), optimizer,
+                         {.plans = test::training_plans(), .batch_size = 8, .peers = &peers});
+  trainer.step();
+  std::vector<const Tensor<float>*> sorted = peers.sent;
+  std::ranges::sort(sorted);
+  CHECK(std::ranges::adjacent_find(sorted) == sorted.end());
+  // Shared weights and the private state of the last plan; the head comes first.
+  std::size_t expected = 0;
+  for (const auto& [name, parameter] : nn::parameters(network)) {
+    const bool is_of_others = test::contains(name, "bn.w8a8") || test::contains(name, "bn.w4a4");
+    CAPTURE(name);
+    CHECK(std::ranges::binary_search(sorted, &parameter->grad) != is_of_others);
+    expected += is_of_others ? 0 : 1;
+    if (name == "stem.weight") CHECK(peers.sent.back() == &parameter->grad);
+  }
+  CHECK(peers.sent.size() == expected);
+}
