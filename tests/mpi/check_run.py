@@ -57,7 +57,7 @@ def equal(folder):
     assert two == again, "two runs of 2 processes differ"
     worst, median = largest_difference(one, two)
     print(f"1 and 2 processes: largest difference {worst:.2g}, median {median:.2g}")
-    assert worst < 2e-2 and median < 1e-5
+    assert worst < 5e-2 and median < 1e-4
 
 
 def own_statistics(folder):
@@ -68,7 +68,7 @@ def own_statistics(folder):
     assert two == again, "two runs of 2 processes differ"
     worst, median = largest_difference(one, two)
     print(f"1 and 2 processes: largest difference {worst:.2g}, median {median:.2g}")
-    assert median > 1e-5, "statistics seem to be shared"
+    assert median > 1e-3, "statistics seem to be shared"
 
 
 def killed(folder):
