@@ -32,6 +32,8 @@ struct Case {
   double work = 0.0;
   PeakLoop peak = nullptr;
   double peak_work = 1.0;  ///< operations of the peak loop per multiply-accumulate: pairs of planes
+  /// GB of weights a multiply-accumulate needs over the GB/s of the cache; 0: no memory bound.
+  double bandwidth_share = 0.0;
   std::function<void()> run;
   /// The same product in the u8 x s8 kernel, when a ratio to it is wanted.
   std::function<void()> reference = {};
@@ -95,6 +97,10 @@ inline void add(const Case& c) {
         state.counters["GMAC/s"] = rate;
         state.counters["peak"] = peak;
         state.counters["share"] = peak > 0.0 ? rate * c.peak_work / peak : 0.0;
+        if (c.bandwidth_share > 0.0) {
+          state.counters["peak"] = 1.0 / c.bandwidth_share;
+          state.counters["share"] = rate * c.bandwidth_share;
+        }
         if (reference > 0.0) state.counters["times_u8s8"] = rate * 1e9 / reference;
         state.SetLabel(c.isa);
       })

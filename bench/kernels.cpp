@@ -323,7 +323,10 @@ int main(int argc, char** argv) {
     if (std::string_view{t->name} == "scalar_odd") continue;
     add_tiles(*t, peaks);
     if (has_own(*t, &KernelTable::gemm_planes)) add_elementwise(*t);
-    if (std::string_view{t->name} != "scalar") add_products(*t, peaks);
+    if (std::string_view{t->name} != "scalar") {
+      add_products(*t, peaks);
+      add_row_products(*t);
+    }
   }
   TableReporter reporter;
   benchmark::RunSpecifiedBenchmarks(&reporter);

@@ -6,6 +6,7 @@
 #include <bitdial/ops/gemm_bf16.hpp>
 #include <bitdial/ops/qgemm.hpp>
 #include <bitdial/ops/qgemm_lookup.hpp>
+#include <bitdial/ops/qgemv.hpp>
 #include <cstring>
 #include <functional>
 #include <utility>
@@ -144,6 +145,63 @@ inline void add_lookup_products(const KernelTable& t, const PeakLoops& peaks, st
          .peak_work = double{1} * w_bits,
          .run = lookup_product(t, m, n, k, {.a = a_bits, .b = w_bits}),
          .reference = u8s8_product(t, m, n, k)});
+  }
+}
+
+// ---- one row: the time is that of reading the weights
+
+/// GB/s of reading 4 MiB again and again: the third-level cache, as weights of a layer would come.
+inline double cache_bandwidth() {
+  static const double rate = [] {
+    constexpr std::int64_t words = (std::int64_t{4} << 20) / 8;
+    const auto memory = filled_bits(words);
+    std::uint64_t lanes[32] = {};
+    const double time = shortest_time([&] {
+      for (std::int64_t i = 0; i < words; i += 32) {
+        for (std::int64_t j = 0; j < 32; ++j) lanes[j] ^= memory.data()[i + j];
+      }
+      benchmark::DoNotOptimize(lanes);
+    });
+    return 8.0 * words / time * 1e-9;
+  }();
+  return rate;
+}
+
+inline std::function<void()> packed_row_product(const KernelTable& t, std::int64_t n,
+                                                std::int64_t k, int bits) {
+  using bitdial::ops::PackedCodes;
+  const PackedCodes shape{.n = n, .k = k, .bits = bits};
+  const auto codes = filled<std::uint8_t>(n * k, 0, 1 << bits);
+  AlignedBuffer<std::byte> memory(PackedCodes::bytes(t, shape));
+  static_cast<void>(PackedCodes::pack(t, shape, MatrixView<const std::uint8_t>(codes.data(), n, k),
+                                      memory.span()));
+  return [&t, shape, memory,
+          scratch = AlignedBuffer<std::byte>(bitdial::ops::qgemv_scratch_bytes(t, shape)),
+          x = ProductOperands{n, k, filled<std::uint8_t>(k, 0, 256),
+                              filled<std::int32_t>(n, 0, 1)}]() mutable {
+    PackedCodes weights = shape;
+    weights.data = reinterpret_cast<const std::uint8_t*>(memory.data());
+    bitdial::ops::qgemv(t, 1, x.pack(), weights, x.store(), scratch.span());
+  };
+}
+
+/// The share is that of the bandwidth: GMAC/s times bits of a weight over bits read a second.
+inline void add_row_products(const KernelTable& t) {
+  if (!has_own(t, &KernelTable::gemm_codes)) return;
+  constexpr std::int64_t n = 4096, k = 4096;
+  const auto each = [&](const char* kernel, int w_bits, int a_bits, std::function<void()> run) {
+    add({.kernel = kernel,
+         .isa = t.name,
+         .bits = bitdial::concat(w_bits, "x", a_bits),
+         .shape = shape_text(1, n, k),
+         .work = static_cast<double>(n * k),
+         .bandwidth_share = w_bits / 8.0 / cache_bandwidth(),
+         .run = std::move(run)});
+  };
+  each("gemv_u8s8", 8, 8, u8s8_product(t, 1, n, k));
+  for (const int bits : {4, 2, 1}) each("gemv_codes", bits, 8, packed_row_product(t, n, k, bits));
+  for (const int bits : {2, 1}) {
+    each("gemv_lookup", bits, 4, lookup_product(t, 1, n, k, {.a = 4, .b = bits}));
   }
 }
 

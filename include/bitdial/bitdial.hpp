@@ -120,6 +120,7 @@
 #include <bitdial/ops/qconv2d.hpp>
 #include <bitdial/ops/qgemm.hpp>
 #include <bitdial/ops/qgemm_lookup.hpp>
+#include <bitdial/ops/qgemv.hpp>
 #include <bitdial/ops/window.hpp>
 #include <bitdial/quant/bit_layout.hpp>
 #include <bitdial/quant/grid.hpp>

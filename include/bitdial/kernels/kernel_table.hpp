@@ -92,6 +92,25 @@ struct GemmPlanesTile {
   std::int64_t c_stride = 0;
 };
 
+/// Operands of the packed-code tile: C[r][j] = sum_k u[r][k] * q[k][j] for codes u of a byte (A)
+/// and q of 1, 2 or 4 bits (B), exact in int32 as long as the sum is. Weights stay packed in memory
+/// and are unpacked in registers: for products of few rows, whose time is that of reading B.
+///
+/// K is taken in blocks of 4 f codes, f = 8 / bits. Reads cover exactly 4 f * blocks bytes of each
+/// row of A. Byte b[(s * table cols + j) * 4 + i] holds q[4 (f s + t) + i][j] in the bits from
+/// t * bits, t = 0 .. f - 1; the caller pads K and the columns with zeros.
+struct GemmCodesTile {
+  std::int64_t rows = 0;
+  std::int64_t cols = 0;
+  int bits = 4;             ///< 1, 2 or 4
+  std::int64_t blocks = 0;  ///< ceil(K / (4 f))
+  const std::uint8_t* a = nullptr;
+  std::int64_t a_stride = 0;  ///< bytes between rows of A
+  const std::uint8_t* b = nullptr;
+  std::int32_t* c = nullptr;  ///< rows x table cols; columns from `cols` on may be overwritten
+  std::int64_t c_stride = 0;
+};
+
 /// Operands of subset_sums: tables[16 g + e] = sum of codes[4 g + i] over the bits i that are set
 /// in e, for every group g of four codes; codes past `count` are zero.
 ///
@@ -185,6 +204,7 @@ struct KernelTable {
   TileKernel<GemmBf16Tile> gemm_bf16;
   TileKernel<GemmU8S8Tile> gemm_u8s8;
   TileKernel<GemmPlanesTile> gemm_planes;
+  TileKernel<GemmCodesTile> gemm_codes;
   TileKernel<GemmLookupTile> gemm_lookup;  ///< cols is a multiple of 16
 
   void (*subset_sums)(const SubsetSums&) noexcept = nullptr;

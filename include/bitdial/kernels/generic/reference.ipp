@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The meaning of every kernel, in portable C++. The including namespace defines the tile shapes:
 //   f32_rows, f32_cols, bf16_rows, bf16_cols, u8s8_rows, u8s8_cols, planes_rows, planes_cols,
-//   lookup_rows, lookup_cols.
+//   codes_rows, codes_cols, lookup_rows, lookup_cols.
 
 inline void gemm_f32(const GemmTile<float>& t) noexcept {
   for (std::int64_t r = 0; r < t.rows; ++r) {
@@ -73,6 +73,24 @@ inline void gemm_planes(const GemmPlanesTile& t) noexcept {
       }
       t.c[r * t.c_stride + j] = static_cast<std::int32_t>(sum);
     }
+  }
+}
+
+inline void gemm_codes(const GemmCodesTile& t) noexcept {
+  const int places = 8 / t.bits;
+  const int mask = (1 << t.bits) - 1;
+  for (std::int64_t r = 0; r < t.rows; ++r) {
+    std::int32_t sums[codes_cols] = {};
+    for (std::int64_t s = 0; s < t.blocks; ++s) {
+      for (int place = 0; place < places; ++place) {
+        const std::uint8_t* const a = t.a + r * t.a_stride + (s * places + place) * 4;
+        for (std::int64_t j = 0; j < codes_cols; ++j) {
+          const std::uint8_t* const b = t.b + (s * codes_cols + j) * 4;
+          for (int i = 0; i < 4; ++i) sums[j] += a[i] * (b[i] >> (place * t.bits) & mask);
+        }
+      }
+    }
+    std::copy_n(sums, codes_cols, t.c + r * t.c_stride);
   }
 }
 

@@ -16,6 +16,7 @@ inline constexpr std::int64_t f32_rows = 4, f32_cols = 8;
 inline constexpr std::int64_t bf16_rows = 4, bf16_cols = 8;
 inline constexpr std::int64_t u8s8_rows = 4, u8s8_cols = 8;
 inline constexpr std::int64_t planes_rows = 4, planes_cols = 4;
+inline constexpr std::int64_t codes_rows = 2, codes_cols = 8;
 inline constexpr std::int64_t lookup_rows = 2, lookup_cols = 16;
 
 #include <bitdial/kernels/generic/reference.ipp>
@@ -146,6 +147,7 @@ inline constexpr KernelTable table = {
     .gemm_bf16 = {bf16_rows, bf16_cols, gemm_bf16},
     .gemm_u8s8 = {u8s8_rows, u8s8_cols, gemm_u8s8},
     .gemm_planes = {planes_rows, planes_cols, gemm_planes},
+    .gemm_codes = {codes_rows, codes_cols, gemm_codes},
     .gemm_lookup = {lookup_rows, lookup_cols, gemm_lookup},
     .subset_sums = subset_sums,
     .depthwise_taps = depthwise_taps<float>,

@@ -11,6 +11,7 @@ inline constexpr std::int64_t f32_rows = 3, f32_cols = 5;
 inline constexpr std::int64_t bf16_rows = 3, bf16_cols = 7;
 inline constexpr std::int64_t u8s8_rows = 5, u8s8_cols = 3;
 inline constexpr std::int64_t planes_rows = 3, planes_cols = 7;
+inline constexpr std::int64_t codes_rows = 3, codes_cols = 5;
 inline constexpr std::int64_t lookup_rows = 3, lookup_cols = 48;
 
 #include <bitdial/kernels/generic/reference.ipp>
@@ -22,6 +23,7 @@ inline constexpr KernelTable table = [] {
   t.gemm_bf16 = {bf16_rows, bf16_cols, gemm_bf16};
   t.gemm_u8s8 = {u8s8_rows, u8s8_cols, gemm_u8s8};
   t.gemm_planes = {planes_rows, planes_cols, gemm_planes};
+  t.gemm_codes = {codes_rows, codes_cols, gemm_codes};
   t.gemm_lookup = {lookup_rows, lookup_cols, gemm_lookup};
   t.depthwise_u8s8 = {1, 48, scalar::depthwise_u8s8<48>};
   return t;

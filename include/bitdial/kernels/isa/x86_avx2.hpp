@@ -258,6 +258,15 @@ inline Bytes high_bytes(Bytes v) noexcept {
 inline Bytes low_bytes_sum(Bytes both, Bytes high) noexcept {
   return _mm256_sub_epi16(both, _mm256_slli_epi16(high, 8));
 }
+inline constexpr int codes_rows = 2, codes_vectors = 2;
+/// Codes that start at bit `place * bits` of every byte, widened like levels.
+template <int bits, int place>
+inline U8S8Levels unpack_levels(Bytes v) noexcept {
+  const __m256i mask = _mm256_set1_epi16((1 << bits) - 1);
+  return {_mm256_and_si256(_mm256_srli_epi16(v, place * bits), mask),
+          _mm256_and_si256(_mm256_srli_epi16(v, place * bits + 8), mask)};
+}
+
 struct LookupSums {
   __m256i low, high;
 };
@@ -333,6 +342,7 @@ namespace narrower = scalar;
 #  include <bitdial/kernels/generic/depthwise_u8s8.ipp>
 #  include <bitdial/kernels/generic/elementwise.ipp>
 #  include <bitdial/kernels/generic/gemm_bf16.ipp>
+#  include <bitdial/kernels/generic/gemm_codes.ipp>
 #  include <bitdial/kernels/generic/gemm_f32.ipp>
 #  include <bitdial/kernels/generic/gemm_lookup.ipp>
 #  include <bitdial/kernels/generic/gemm_u8s8.ipp>
@@ -348,6 +358,7 @@ inline constexpr KernelTable table = [] {
   t.depthwise_taps = depthwise_taps;
   t.depthwise_weight_sums = depthwise_weight_sums;
   t.depthwise_u8s8 = {1, depthwise_cols, depthwise_u8s8};
+  t.gemm_codes = {codes_rows, codes_cols, gemm_codes};
   t.gemm_lookup = {lookup_rows, lookup_cols, gemm_lookup};
   t.subset_sums = subset_sums;
   t.dot_bits = dot_bits;

@@ -211,6 +211,15 @@ inline Bytes high_bytes(Bytes v) noexcept {
 inline Bytes low_bytes_sum(Bytes both, Bytes high) noexcept {
   return _mm512_sub_epi16(both, _mm512_slli_epi16(high, 8));
 }
+inline constexpr int codes_rows = 4, codes_vectors = 4;
+/// Codes that start at bit `place * bits` of every byte, widened like levels.
+template <int bits, int place>
+inline U8S8Levels unpack_levels(Bytes v) noexcept {
+  const __m512i mask = _mm512_set1_epi16((1 << bits) - 1);
+  return {_mm512_and_si512(_mm512_srli_epi16(v, place * bits), mask),
+          _mm512_and_si512(_mm512_srli_epi16(v, place * bits + 8), mask)};
+}
+
 using LookupSums = __m512i;
 inline LookupSums widen_lookup_sums(Bytes low, Bytes high) noexcept {
   const __m512i pairs = _mm512_add_epi16(_mm512_shuffle_i64x2(low, high, 0x44),
@@ -276,6 +285,7 @@ namespace narrower = avx2;
 #  include <bitdial/kernels/generic/depthwise_u8s8.ipp>
 #  include <bitdial/kernels/generic/elementwise.ipp>
 #  include <bitdial/kernels/generic/gemm_bf16.ipp>
+#  include <bitdial/kernels/generic/gemm_codes.ipp>
 #  include <bitdial/kernels/generic/gemm_f32.ipp>
 #  include <bitdial/kernels/generic/gemm_lookup.ipp>
 #  include <bitdial/kernels/generic/gemm_u8s8.ipp>
@@ -291,6 +301,7 @@ inline constexpr KernelTable table = [] {
   t.depthwise_taps = depthwise_taps;
   t.depthwise_weight_sums = depthwise_weight_sums;
   t.depthwise_u8s8 = {1, depthwise_cols, depthwise_u8s8};
+  t.gemm_codes = {codes_rows, codes_cols, gemm_codes};
   t.gemm_lookup = {lookup_rows, lookup_cols, gemm_lookup};
   t.subset_sums = subset_sums;
   t.dot_bits = dot_bits;

@@ -40,6 +40,16 @@ inline void store_sums(std::int32_t* p, U8S8Sums c) noexcept {
   _mm512_storeu_si512(p, c);
 }
 
+using Bytes = __m512i;
+using avx512::load_bytes;
+inline constexpr int codes_rows = 4, codes_vectors = 4;
+/// Codes that start at bit `place * bits` of every byte.
+template <int bits, int place>
+inline U8S8Levels unpack_levels(Bytes v) noexcept {
+  const __m512i moved = place == 0 ? v : _mm512_srli_epi16(v, place * bits);
+  return _mm512_and_si512(moved, _mm512_set1_epi8((1 << bits) - 1));
+}
+
 using Bits = __m512i;
 inline constexpr std::int64_t bits_lanes = 8, max_counts = std::int64_t{1} << 40;
 inline constexpr bool counts_are_lanes = true;
@@ -67,6 +77,7 @@ inline U8S8Codes codes_of(Bytes v) noexcept {
 
 #  include <bitdial/kernels/generic/bit_planes.ipp>
 #  include <bitdial/kernels/generic/depthwise_u8s8.ipp>
+#  include <bitdial/kernels/generic/gemm_codes.ipp>
 #  include <bitdial/kernels/generic/gemm_u8s8.ipp>
 
 inline constexpr KernelTable table = [] {
@@ -74,6 +85,7 @@ inline constexpr KernelTable table = [] {
   t.name = "avx512vnni";
   t.supported = supported;
   t.gemm_u8s8 = {u8s8_rows, u8s8_cols, gemm_u8s8};
+  t.gemm_codes = {codes_rows, codes_cols, gemm_codes};
   t.gemm_planes = {planes_rows, planes_cols, gemm_planes};
   t.depthwise_u8s8 = {1, depthwise_cols, depthwise_u8s8};
   t.dot_bits = dot_bits;
