@@ -150,19 +150,16 @@ inline void add_lookup_products(const KernelTable& t, const PeakLoops& peaks, st
 
 // ---- one row: the time is that of reading the weights
 
-/// GB/s of reading 4 MiB again and again: the third-level cache, as weights of a layer would come.
+/// GB/s at which the strongest kernels add up the bytes of 4 MiB again and again: the third-level
+/// cache, where the weights of a layer would be.
 inline double cache_bandwidth() {
   static const double rate = [] {
-    constexpr std::int64_t words = (std::int64_t{4} << 20) / 8;
-    const auto memory = filled_bits(words);
-    std::uint64_t lanes[32] = {};
-    const double time = shortest_time([&] {
-      for (std::int64_t i = 0; i < words; i += 32) {
-        for (std::int64_t j = 0; j < 32; ++j) lanes[j] ^= memory.data()[i + j];
-      }
-      benchmark::DoNotOptimize(lanes);
-    });
-    return 8.0 * words / time * 1e-9;
+    constexpr std::int64_t size = std::int64_t{4} << 20;
+    const auto memory = filled<std::uint8_t>(size, 0, 256);
+    const KernelTable& t = *bitdial::kernels::supported_kernels().front();
+    const double time =
+        shortest_time([&] { benchmark::DoNotOptimize(t.sum_codes(memory.data(), size)); });
+    return static_cast<double>(size) / time * 1e-9;
   }();
   return rate;
 }
