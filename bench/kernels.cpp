@@ -106,8 +106,9 @@ void add_tiles(const KernelTable& t, const PeakLoops& peaks) {
                        .words = words,
                        .a_planes = a_bits,
                        .b_planes = w_bits,
-                       .a = a.data(),
-                       .a_stride = words * a_bits + 8,
+                       .a = reinterpret_cast<const std::uint8_t*>(a.data()),
+                       .a_stride = (words * a_bits + 8) * 8,
+                       .plane_stride = words * 8,
                        .b = b.data(),
                        .c = c.data(),
                        .c_stride = kernel.cols});

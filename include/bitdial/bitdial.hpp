@@ -60,6 +60,7 @@
 #include <bitdial/deploy/pack.hpp>
 #include <bitdial/deploy/packed_network.hpp>
 #include <bitdial/deploy/plan_compiler.hpp>
+#include <bitdial/deploy/plane_images.hpp>
 #include <bitdial/deploy/prepared_encoder.hpp>
 #include <bitdial/deploy/prepared_groups.hpp>
 #include <bitdial/deploy/prepared_weights.hpp>

@@ -34,14 +34,4 @@ TEST_CASE("popcounts of one bit win against portable multiplications") {
         KernelPath::planes);
 }
 
-TEST_CASE("corrected sums wrap like 32-bit integers") {
-  const std::int32_t sums[] = {0, 1, -1, 2'000'000'000};
-  std::int32_t out[4];
-  detail::correct_sums(sums, 4, 2, static_cast<std::uint32_t>(-7), out);
-  CHECK(out[0] == -7);
-  CHECK(out[1] == -5);
-  CHECK(out[2] == -9);
-  CHECK(out[3] == static_cast<std::int32_t>(4'000'000'000U - 7U));
-}
-
 }  // namespace

@@ -139,6 +139,61 @@ TEST_CASE("requantize: fma, residual, relu, bit for bit") {
   });
 }
 
+TEST_CASE("requantize: sums are corrected modulo 2^32 before they become floats") {
+  for_each_supported_isa([](const kernels::KernelTable& t) {
+    Numbers numbers(91);
+    for (std::int64_t count = 0; count <= 40; ++count) {
+      GuardedArray<std::int32_t> sums(count);
+      GuardedArray<std::uint32_t> offsets(count);
+      GuardedArray<float> scale(count);
+      GuardedArray<float> y(count);
+      sums.fill([&] { return static_cast<std::int32_t>(numbers.bits()); });
+      offsets.fill([&] { return static_cast<std::uint32_t>(numbers.bits()); });
+      scale.fill([&] { return numbers.real(-2, 2); });
+      for (const bool with_offsets : {false, true}) {
+        const auto factor = static_cast<std::uint32_t>(with_offsets ? -3 : 2);
+        const auto constant = static_cast<std::uint32_t>(numbers.bits());
+        t.requantize({.sums = sums.data(),
+                      .count = count,
+                      .scale = scale.data(),
+                      .bias = scale.data(),
+                      .y = y.data(),
+                      .factor = factor,
+                      .constant = constant,
+                      .offsets = with_offsets ? offsets.data() : nullptr});
+        int wrong = 0;
+        for (std::int64_t i = 0; i < count; ++i) {
+          const std::uint32_t sum = factor * static_cast<std::uint32_t>(sums[i]) + constant +
+                                    (with_offsets ? offsets[i] : 0);
+          const auto value = static_cast<float>(static_cast<std::int32_t>(sum));
+          wrong += y[i] != std::fma(value, scale[i], scale[i]);
+        }
+        CAPTURE(count);
+        CHECK(wrong == 0);
+      }
+    }
+  });
+}
+
+TEST_CASE("maximum: the larger value, y where they are equal") {
+  for_each_supported_isa([](const kernels::KernelTable& t) {
+    Numbers numbers(92);
+    for (std::int64_t count = 0; count <= 40; ++count) {
+      GuardedArray<float> x(count);
+      GuardedArray<float> y(count);
+      x.fill([&] { return numbers.real(-2, 2); });
+      y.fill([&] { return numbers.real(-2, 2); });
+      const std::vector<float> before(y.data(), y.data() + count);
+      t.maximum({.x = x.data(), .count = count, .y = y.data()});
+      int wrong = 0;
+      for (std::int64_t i = 0; i < count; ++i) {
+        wrong += y[i] != std::max(x[i], before[static_cast<std::size_t>(i)]);
+      }
+      CHECK(wrong == 0);
+    }
+  });
+}
+
 TEST_CASE("requantize: the residual may be the output; relu turns NaN and -0 into +0") {
   for_each_supported_isa([](const kernels::KernelTable& t) {
     constexpr std::int64_t count = 37;

@@ -18,6 +18,7 @@ TEST_CASE("every table is complete") {
     CHECK((t.dot_bits != nullptr));
     CHECK((t.quantize != nullptr));
     CHECK((t.requantize != nullptr));
+    CHECK((t.maximum != nullptr));
     CHECK((t.pack_codes != nullptr));
     CHECK((t.unpack_codes != nullptr));
     CHECK((t.pack_planes != nullptr));
@@ -122,10 +123,12 @@ TEST_CASE("u8 x s8 tile: exact sums, extreme codes, no access outside") {
         for (const Fill fill : {Fill::random, Fill::lowest, Fill::highest}) {
           const std::int64_t cols = 1 + (rows * 7 + groups) % width;
           Numbers numbers(static_cast<std::uint64_t>(rows * 100 + groups));
-          const std::int64_t a_stride = groups * 4 + 1;
+          const std::int64_t segments = groups < 4 ? 3 : 1, run = groups * 4;
+          const std::int64_t offsets[] = {2 * run + 2, 0, run + 1};
+          const std::int64_t a_stride = 3 * run + 3;
           const std::int64_t c_stride = width + 3;
-          GuardedArray<std::uint8_t> a((rows - 1) * a_stride + groups * 4);
-          GuardedArray<std::int8_t> b(groups * 4 * width);
+          GuardedArray<std::uint8_t> a((rows - 1) * a_stride + offsets[0] + run);
+          GuardedArray<std::int8_t> b(segments * run * width);
           GuardedArray<std::int32_t> c((rows - 1) * c_stride + width);
           a.fill([&] {
             return static_cast<std::uint8_t>(fill == Fill::random ? numbers.between(0, 255) : 255);
@@ -143,13 +146,16 @@ TEST_CASE("u8 x s8 tile: exact sums, extreme codes, no access outside") {
                            .a_stride = a_stride,
                            .b = b.data(),
                            .c = c.data(),
-                           .c_stride = c_stride});
+                           .c_stride = c_stride,
+                           .segments = segments,
+                           .offsets = offsets});
           int wrong = 0;
           for (std::int64_t r = 0; r < rows; ++r) {
             for (std::int64_t j = 0; j < cols; ++j) {
               std::int32_t expected = 0;
-              for (std::int64_t k = 0; k < groups * 4; ++k) {
-                expected += a[r * a_stride + k] * b[(k / 4 * width + j) * 4 + k % 4];
+              for (std::int64_t k = 0; k < segments * run; ++k) {
+                expected += a[r * a_stride + offsets[k / run] + k % run] *
+                            b[(k / 4 * width + j) * 4 + k % 4];
               }
               wrong += c[r * c_stride + j] != expected;
             }
@@ -176,12 +182,17 @@ TEST_CASE("plane tile: sums of code products for all pairs of widths") {
           const std::int64_t rows = 1 + (a_planes * 3 + b_planes) % t.gemm_planes.rows;
           const std::int64_t cols = 1 + (a_planes * 5 + b_planes + words) % width;
           Numbers numbers(static_cast<std::uint64_t>(words * 100 + a_planes * 10 + b_planes));
-          const std::int64_t a_stride = a_planes * words + 1;
-          GuardedArray<std::uint64_t> a((rows - 1) * a_stride + a_planes * words);
-          GuardedArray<std::uint64_t> b(b_planes * words * width);
+          // Three segments that overlap, planes behind each other, all at odd byte addresses.
+          const std::int64_t segments = words < 4 ? 3 : 1, run = words * 8;
+          const std::int64_t offsets[] = {2 * run + 2, 0, run + 1};
+          const std::int64_t plane_stride = segments == 1 ? offsets[0] + run + 1 : 3 * run + 3;
+          const std::int64_t a_stride = a_planes * plane_stride + 1;
+          GuardedArray<std::uint8_t> a((rows - 1) * a_stride + (a_planes - 1) * plane_stride +
+                                       offsets[0] + run);
+          GuardedArray<std::uint64_t> b(b_planes * segments * words * width);
           GuardedArray<std::int32_t> c((rows - 1) * width + width);
           const bool ones = a_planes == b_planes;
-          a.fill([&] { return ones ? ~std::uint64_t{0} : numbers.bits(); });
+          a.fill([&] { return static_cast<std::uint8_t>(ones ? 255 : numbers.between(0, 255)); });
           b.fill([&] { return ones ? ~std::uint64_t{0} : numbers.bits(); });
           t.gemm_planes.run({.rows = rows,
                              .cols = cols,
@@ -190,18 +201,24 @@ TEST_CASE("plane tile: sums of code products for all pairs of widths") {
                              .b_planes = b_planes,
                              .a = a.data(),
                              .a_stride = a_stride,
+                             .plane_stride = plane_stride,
                              .b = b.data(),
                              .c = c.data(),
-                             .c_stride = width});
+                             .c_stride = width,
+                             .segments = segments,
+                             .offsets = offsets});
           int wrong = 0;
           for (std::int64_t r = 0; r < rows; ++r) {
             for (std::int64_t j = 0; j < cols; ++j) {
               std::int64_t expected = 0;
               for (std::int64_t s = 0; s < a_planes; ++s) {
                 for (std::int64_t p = 0; p < b_planes; ++p) {
-                  for (std::int64_t w = 0; w < words; ++w) {
-                    const std::int64_t common = std::popcount(a[r * a_stride + s * words + w] &
-                                                              b[(p * words + w) * width + j]);
+                  for (std::int64_t i = 0; i < segments * words * 8; ++i) {
+                    const std::int64_t at = offsets[i / run] + i % run;
+                    const std::uint64_t word = b[(p * segments * words + i / 8) * width + j];
+                    const auto byte = static_cast<unsigned>(word >> (i % 8 * 8) & 255U);
+                    const std::int64_t common =
+                        std::popcount(a[r * a_stride + s * plane_stride + at] & byte);
                     expected += common * (std::int64_t{1} << (a_planes - 1 - s)) *
                                 (std::int64_t{1} << (b_planes - 1 - p));
                   }

@@ -59,6 +59,7 @@ struct ExecutorContext {
   const kernels::KernelTable& table;
   std::span<const PreparedEncoder> encoders;
   std::byte* arena = nullptr;      ///< `Program::arena_bytes`, 64-byte aligned
+  std::uint8_t* planes = nullptr;  ///< bit planes of one step's operand
   std::uint8_t* traced = nullptr;  ///< codes of one step without borders, for an observer
   std::byte* scratch = nullptr;    ///< `threads` times `scratch_bytes`, 64-byte aligned
   std::size_t scratch_bytes = 0;
@@ -150,6 +151,7 @@ class Executor {
 
   [[nodiscard]] MatrixOperands operands_of(const Step& step) const noexcept {
     return {.x = codes(step.x_codes),
+            .planes = context_.planes,
             .y = step.y >= 0 ? real(step.y) : nullptr,
             .residual = step.residual >= 0 ? real(step.residual) : nullptr,
             .arena = context_.arena,
@@ -172,6 +174,13 @@ class Executor {
     const MatrixOperands operands = operands_of(step);
     const MatrixStep matrix{context_.table, context_.encoders, plan_.program.buffers,
                             step,           prepared,          operands};
+    if (matrix.needs_planes()) {
+      const std::int64_t lines = batch_.count * step.x_shape.h;
+      const std::int64_t pack_team = std::min(team_for(batch_.count * step.x_shape.size()), lines);
+      parallel_for(static_cast<int>(pack_team), pack_team, 1, [&](std::int64_t rank, std::int64_t) {
+        matrix.pack_planes({lines * rank / pack_team, lines * (rank + 1) / pack_team});
+      });
+    }
     const std::int64_t channels = step.y_shape.c, unit = matrix.column_step();
     const std::int64_t tiles = matrix.tiles(), units = (channels + unit - 1) / unit;
     const std::int64_t team = std::min(team_for(matrix.work()), std::max(tiles, units));
@@ -260,6 +269,11 @@ class Executor {
       case ops::NodeKind::max_pool2d:
       case ops::NodeKind::average_pool2d: {
         const bool max = step.kind == ops::NodeKind::max_pool2d;
+        if (max && step.x_rectified) {
+          rectified_max_pool_line(context_.table, step.window, step.x_shape, image, r % shape.h,
+                                  {y, y + line});
+          break;
+        }
         const auto pool = max ? max_pool_pixel : average_pool_pixel;
         for (std::int64_t ox = 0; ox < shape.w; ++ox) {
           pool(step.window, step.x_shape, image, r % shape.h, ox, y + ox * shape.c);

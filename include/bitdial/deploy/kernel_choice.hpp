@@ -36,27 +36,15 @@ struct ProductSize {
 
 namespace detail {
 
-/// out[i] = factor * sums[i] + constant modulo 2^32: from code products to level products.
-inline void correct_sums(const std::int32_t* sums, std::int64_t count, std::uint32_t factor,
-                         std::uint32_t constant, std::int32_t* out) noexcept {
-  for (std::int64_t i = 0; i < count; ++i) {
-    out[i] = static_cast<std::int32_t>(factor * static_cast<std::uint32_t>(sums[i]) + constant);
-  }
-}
-
 /// Pairs of planes beyond which bytes win on every machine that was measured; not tried.
 inline constexpr int most_plane_pairs = 16;
 
-/// Times both products of one size, without what they share: the copy of the codes and the
-/// epilogue.
+/// Times both products of one size, without what is done once per image or shared: the packing of
+/// bit planes and the epilogue.
 class ProductTimer {
  public:
   ProductTimer(const kernels::KernelTable& table, const ProductSize& size)
-      : table_{table},
-        size_{size},
-        words_{(size.depth + 63) / 64},
-        codes_(static_cast<std::size_t>(size.depth)),
-        line_(static_cast<std::size_t>(size.channels)) {}
+      : table_{table}, size_{size}, words_{(size.depth + 63) / 64} {}
 
   /// Nanoseconds of `rows` rows.
   [[nodiscard]] double bytes() {
@@ -73,7 +61,7 @@ class ProductTimer {
     });
   }
 
-  /// The same on planes, with their packing, row sums, and the correction to levels.
+  /// The same on planes.
   [[nodiscard]] double planes() {
     AlignedBuffer<std::byte> weights(
         ops::PackedPlanes::bytes(table_, size_.channels, words_, size_.w));
@@ -81,29 +69,16 @@ class ProductTimer {
         ops::qgemm_planes_scratch_bytes(table_, size_.channels, words_, size_.a));
     const ops::PackedPlanes packed{reinterpret_cast<const std::uint64_t*>(weights.data()),
                                    size_.channels, words_, size_.w};
-    const auto pack = [&](std::int64_t, ops::MatrixView<std::uint64_t> panel) {
-      for (std::int64_t i = 0; i < panel.rows; ++i) {
-        table_.pack_planes({.codes = codes_.data(),
-                            .count = size_.depth,
-                            .bits = size_.a,
-                            .planes = panel.row(i),
-                            .plane_stride = words_});
-      }
-    };
-    const auto correct = [&](const ops::QgemmTile& tile) {
-      for (std::int64_t i = 0; i < tile.rows; ++i) {
-        correct_sums(tile.row(i), tile.cols, 2, static_cast<std::uint32_t>(tile.row_sums[i]),
-                     line_.data());
-      }
-    };
     return shortest([&] {
-      ops::qgemm_planes(table_, rows, {.a = size_.a, .b = size_.w}, pack, packed, correct,
-                        scratch.span(), {.row_sums = true});
+      ops::qgemm_planes(
+          table_, rows, {.a = size_.a, .b = size_.w},
+          [](std::int64_t, ops::MatrixView<std::uint64_t>) {}, packed, [](const ops::QgemmTile&) {},
+          scratch.span());
     });
   }
 
  private:
-  static constexpr std::int64_t rows = 24;
+  static constexpr std::int64_t rows = 48;
 
   template <class Run>
   [[nodiscard]] static double shortest(const Run& run) {
@@ -121,15 +96,13 @@ class ProductTimer {
   const kernels::KernelTable& table_;
   ProductSize size_;
   std::int64_t words_;
-  AlignedBuffer<std::uint8_t> codes_;
-  AlignedBuffer<std::int32_t> line_;
 };
 
 }  // namespace detail
 
 /// The path that takes less time on this machine for products of this size.
 ///
-/// Cost: ten products of 24 rows, tens of microseconds for a small layer.
+/// Cost: ten products of 48 rows, tens of microseconds for a small layer.
 [[nodiscard]] inline KernelPath choose_path(const kernels::KernelTable& table,
                                             const ProductSize& size) {
   if (!planes_fit(size) || size.w * size.a > detail::most_plane_pairs) return KernelPath::bytes;

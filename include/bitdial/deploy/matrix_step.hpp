@@ -8,12 +8,14 @@
 #include <cstdint>
 #include <numeric>
 #include <span>
+#include <vector>
 
 #include <bitdial/core/rounding.hpp>
 #include <bitdial/deploy/border_sums.hpp>
 #include <bitdial/deploy/kernel_choice.hpp>
 #include <bitdial/deploy/packed_network.hpp>
 #include <bitdial/deploy/plan_compiler.hpp>
+#include <bitdial/deploy/plane_images.hpp>
 #include <bitdial/deploy/prepared_encoder.hpp>
 #include <bitdial/deploy/prepared_weights.hpp>
 #include <bitdial/deploy/window_rows.hpp>
@@ -29,12 +31,11 @@ struct PreparedStep {
   std::uint32_t product_factor = 1;
   std::uint32_t row_sum_factor = 0;
   BorderSums border;
-  WindowRows rows;
-
-  /// True when the kernel's sums are I.
-  [[nodiscard]] bool is_plain() const noexcept {
-    return product_factor == 1 && row_sum_factor == 0 && border.empty();
-  }
+  WindowRows rows;  ///< of bytes
+  // Where the product runs on bit planes:
+  PlaneImages planes;
+  WindowRows plane_rows;               ///< of one plane
+  std::vector<std::int64_t> sum_taps;  ///< from a window's first pixel sum to each, in bytes
 };
 
 /// Half-open.
@@ -45,6 +46,7 @@ struct IndexRange {
 /// What a matrix step may touch, for images 0 .. `images` - 1 of the arena.
 struct MatrixOperands {
   const std::uint8_t* x = nullptr;
+  std::uint8_t* planes = nullptr;   ///< working memory: the codes as `PreparedStep::planes`
   float* y = nullptr;               ///< null where nobody reads values
   const float* residual = nullptr;  ///< null where nothing is added
   std::byte* arena = nullptr;       ///< of the codes of y
@@ -73,8 +75,7 @@ class MatrixStep {
         prepared_{prepared},
         operands_{operands},
         tiles_{prepared.rows, operands.images, tile_rows(table, *prepared.weights)},
-        parts_{table, *prepared.weights, prepared.state->executed.a, step.y_shape.c,
-               prepared.rows.depth()} {}
+        parts_{table, *prepared.weights, step.y_shape.c} {}
 
   [[nodiscard]] std::int64_t tiles() const noexcept { return tiles_.count(); }
   /// Parts of columns begin at multiples of this: whole panels, and whole bytes of bit planes.
@@ -86,10 +87,23 @@ class MatrixStep {
 
   /// Bytes of scratch of one `run`.
   [[nodiscard]] static std::size_t scratch_bytes(const kernels::KernelTable& table,
-                                                 const PreparedWeights& weights, int bits,
-                                                 std::int64_t channels,
-                                                 std::int64_t depth) noexcept {
-    return Scratch{table, weights, bits, channels, depth}.end;
+                                                 const PreparedWeights& weights,
+                                                 std::int64_t channels) noexcept {
+    return Scratch{table, weights, channels}.end;
+  }
+
+  [[nodiscard]] bool needs_planes() const noexcept {
+    return prepared_.weights->path == KernelPath::planes;
+  }
+  /// Packs lines `lines` of the operand, counted over all images, before any `run` reads them.
+  void pack_planes(IndexRange lines) const noexcept {
+    const PlaneImages& planes = prepared_.planes;
+    const std::int64_t h = planes.codes.h;
+    for (std::int64_t i = lines.begin; i < lines.end; ++i) {
+      std::uint8_t* const image = operands_.planes + i / h * planes.image();
+      if (i % h == 0) planes.clear_border(image);
+      planes.pack_line(table_, i % h, operands_.x + i / h * planes.codes.image(), image);
+    }
   }
 
   void run(IndexRange tiles, IndexRange columns, std::byte* scratch) const noexcept {
@@ -115,32 +129,28 @@ class MatrixStep {
   /// One tile of rows, ready for the kernel.
   struct Rows {
     RowTile tile;
-    const void* a = nullptr;
+    const std::uint8_t* a = nullptr;
     const std::int32_t* sums = nullptr;  ///< of the codes of each row, where the epilogue needs it
   };
 
   /// Offsets of the parts of a thread's scratch.
   struct Scratch {
-    std::size_t line = 0, values = 0, row_sums = 0, codes = 0, planes = 0, end = 0;
+    std::size_t values = 0, row_sums = 0, end = 0;
     std::int64_t cols = 0;         ///< that the epilogue sees at once
     std::int64_t column_step = 8;  ///< where parts of columns may begin
 
-    Scratch(const kernels::KernelTable& table, const PreparedWeights& weights, int bits,
-            std::int64_t channels, std::int64_t depth) noexcept {
+    Scratch(const kernels::KernelTable& table, const PreparedWeights& weights,
+            std::int64_t channels) noexcept {
       const auto aligned = [](std::int64_t bytes) {
         return static_cast<std::size_t>(round_up(bytes, 64));
       };
       const std::int64_t rows = tile_rows(table, weights), width = tile_cols(table, weights);
       column_step = std::lcm(width, std::int64_t{8});
-      const std::int64_t step = column_step;
-      cols = std::min(round_up(channels, width), std::max(step, epilogue_cols / step * step));
-      line = aligned(rows * cols * 4);
-      values = line + aligned(cols * 4);
+      cols = std::min(round_up(channels, width),
+                      std::max(column_step, epilogue_cols / column_step * column_step));
+      values = aligned(rows * cols * 4);
       row_sums = values + aligned(rows * cols * 4);
-      codes = row_sums + aligned(rows * 4);
-      planes = codes + aligned(depth);
-      const bool needs_planes = weights.path == KernelPath::planes;
-      end = planes + (needs_planes ? aligned(rows * bits * ((depth + 63) / 64) * 8) : 0);
+      end = row_sums + aligned(rows * 4);
     }
   };
 
@@ -160,13 +170,16 @@ class MatrixStep {
   }
 
   [[nodiscard]] Rows rows_of(const RowTile& tile, std::byte* scratch) const noexcept {
-    const WindowRows& rows = prepared_.rows;
-    const std::uint8_t* const a = operands_.x + tile.image * rows.x.image() + rows.origin +
-                                  tile.line * rows.line_step + tile.first * rows.row_step;
-    if (prepared_.weights->path == KernelPath::planes) return packed_planes(tile, a, scratch);
-    if (prepared_.row_sum_factor == 0) return {.tile = tile, .a = a};
     auto* const sums = reinterpret_cast<std::int32_t*>(scratch + parts_.row_sums);
-    for (std::int64_t r = 0; r < tile.rows; ++r) {
+    const bool needs_sums = prepared_.row_sum_factor != 0;
+    if (needs_planes()) {
+      if (needs_sums) add_pixel_sums(tile, sums);
+      const std::uint8_t* const image = operands_.planes + tile.image * prepared_.planes.image();
+      return {.tile = tile, .a = image + in_image(prepared_.plane_rows, tile), .sums = sums};
+    }
+    const WindowRows& rows = prepared_.rows;
+    const std::uint8_t* const a = operands_.x + tile.image * rows.x.image() + in_image(rows, tile);
+    for (std::int64_t r = 0; needs_sums && r < tile.rows; ++r) {
       std::uint64_t sum = 0;
       for (const std::int64_t offset : rows.offsets) {
         sum += table_.sum_codes(a + r * rows.row_step + offset, rows.run);
@@ -176,28 +189,28 @@ class MatrixStep {
     return {.tile = tile, .a = a, .sums = sums};
   }
 
-  [[nodiscard]] Rows packed_planes(const RowTile& tile, const std::uint8_t* a,
-                                   std::byte* scratch) const noexcept {
-    const WindowRows& rows = prepared_.rows;
-    const Scratch& part = parts_;
-    const int bits = prepared_.state->executed.a;
-    const std::int64_t words = prepared_.weights->planes.words;
-    auto* const codes = reinterpret_cast<std::uint8_t*>(scratch + part.codes);
-    auto* const planes = reinterpret_cast<std::uint64_t*>(scratch + part.planes);
-    auto* const sums = reinterpret_cast<std::int32_t*>(scratch + part.row_sums);
-    for (std::int64_t r = 0; r < tile.rows; ++r) {
-      std::uint8_t* out = codes;
-      for (const std::int64_t offset : rows.offsets) {
-        out = std::copy_n(a + r * rows.row_step + offset, rows.run, out);
+  [[nodiscard]] static std::int64_t in_image(const WindowRows& rows, const RowTile& tile) noexcept {
+    return rows.origin + tile.line * rows.line_step + tile.first * rows.row_step;
+  }
+
+  /// The sums of the codes of a tile's windows, from those of the pixels.
+  void add_pixel_sums(const RowTile& tile, std::int32_t* sums) const noexcept {
+    const PlaneImages& planes = prepared_.planes;
+    const WindowRows& rows = prepared_.plane_rows;
+    const bool image_rows = rows.images_are_rows;
+    // A pixel of sums has 4 bytes, one of a plane `plane.pixel`; borders are the same.
+    const std::int64_t row_step =
+        image_rows ? planes.image() : rows.row_step / planes.plane.pixel * 4;
+    const std::uint8_t* const first = operands_.planes + tile.image * planes.image() +
+                                      planes.sums_at() +
+                                      (image_rows ? planes.sums.at(0, 0) + tile.first * row_step
+                                                  : in_image(rows, tile) / planes.plane.pixel * 4);
+    std::fill_n(sums, tile.rows, 0);
+    for (const std::int64_t tap : prepared_.sum_taps) {
+      for (std::int64_t r = 0; r < tile.rows; ++r) {
+        sums[r] += *reinterpret_cast<const std::int32_t*>(first + tap + r * row_step);
       }
-      table_.pack_planes({.codes = codes,
-                          .count = rows.depth(),
-                          .bits = bits,
-                          .planes = planes + r * bits * words,
-                          .plane_stride = words});
-      sums[r] = static_cast<std::int32_t>(table_.sum_codes(codes, rows.depth()));
     }
-    return {.tile = tile, .a = planes, .sums = sums};
   }
 
   void multiply(const Rows& rows, IndexRange cols, std::byte* scratch) const noexcept {
@@ -208,23 +221,26 @@ class MatrixStep {
       const std::int64_t count = std::min(width, cols.end - col);
       std::int32_t* const c = sums + (col - cols.begin);
       if (weights.path == KernelPath::planes) {
-        table_.gemm_planes.run(
-            {.rows = rows.tile.rows,
-             .cols = count,
-             .words = weights.planes.words,
-             .a_planes = prepared_.state->executed.a,
-             .b_planes = weights.planes.planes,
-             .a = static_cast<const std::uint64_t*>(rows.a),
-             .a_stride = prepared_.state->executed.a * weights.planes.words,
-             .b = weights.planes.data + col * weights.planes.words * weights.planes.planes,
-             .c = c,
-             .c_stride = stride});
+        const std::int64_t column = weights.planes.words * weights.planes.planes;
+        table_.gemm_planes.run({.rows = rows.tile.rows,
+                                .cols = count,
+                                .words = weights.planes.words / prepared_.plane_rows.segments(),
+                                .a_planes = prepared_.planes.bits,
+                                .b_planes = weights.planes.planes,
+                                .a = rows.a,
+                                .a_stride = prepared_.plane_rows.row_step,
+                                .plane_stride = prepared_.planes.plane.image(),
+                                .b = weights.planes.data + col * column,
+                                .c = c,
+                                .c_stride = stride,
+                                .segments = prepared_.plane_rows.segments(),
+                                .offsets = prepared_.plane_rows.offsets.data()});
       } else {
         table_.gemm_u8s8.run(
             {.rows = rows.tile.rows,
              .cols = count,
              .groups = weights.bytes.groups(),
-             .a = static_cast<const std::uint8_t*>(rows.a),
+             .a = rows.a,
              .a_stride = prepared_.rows.row_step,
              .b = weights.bytes.data + col / width * weights.bytes.panel_bytes(table_),
              .c = c,
@@ -243,23 +259,22 @@ class MatrixStep {
     float* const y =
         operands_.y != nullptr ? operands_.y + at : reinterpret_cast<float*>(scratch + part.values);
     const std::int64_t y_step = operands_.y != nullptr ? channels : count;
-    auto* const line = reinterpret_cast<std::int32_t*>(scratch + part.line);
-    const auto* const all_sums = reinterpret_cast<const std::int32_t*>(scratch);
+    const auto* const sums = reinterpret_cast<const std::int32_t*>(scratch);
     for (std::int64_t r = 0; r < rows.tile.rows; ++r) {
-      const std::int32_t* sums = all_sums + r * part.cols;
-      if (!prepared_.is_plain()) {
-        correct_row(rows, r, sums, cols, line);
-        sums = line;
-      }
-      table_.requantize({.sums = sums,
-                         .count = count,
-                         .scale = prepared_.state->multiplier.data() + cols.begin,
-                         .bias = prepared_.state->bias.data() + cols.begin,
-                         .residual = operands_.residual == nullptr
-                                         ? nullptr
-                                         : operands_.residual + at + r * channels,
-                         .relu = step_.relu,
-                         .y = y + r * y_step});
+      table_.requantize(
+          {.sums = sums + r * part.cols,
+           .count = count,
+           .scale = prepared_.state->multiplier.data() + cols.begin,
+           .bias = prepared_.state->bias.data() + cols.begin,
+           .residual =
+               operands_.residual == nullptr ? nullptr : operands_.residual + at + r * channels,
+           .relu = step_.relu,
+           .y = y + r * y_step,
+           .factor = prepared_.product_factor,
+           .constant = prepared_.row_sum_factor == 0
+                           ? 0
+                           : prepared_.row_sum_factor * static_cast<std::uint32_t>(rows.sums[r]),
+           .offsets = border_of(rows.tile, r, cols.begin)});
     }
     for (const CodeOutput& output : step_.codes) encode(output, rows.tile, cols, y, y_step);
   }
@@ -286,24 +301,13 @@ class MatrixStep {
     }
   }
 
-  /// I of one row of a tile, from the kernel's sums, the sum of the codes, and the border.
-  void correct_row(const Rows& rows, std::int64_t r, const std::int32_t* sums, IndexRange cols,
-                   std::int32_t* line) const noexcept {
-    const std::int64_t count = cols.end - cols.begin;
-    const std::uint32_t constant =
-        prepared_.row_sum_factor == 0
-            ? 0
-            : prepared_.row_sum_factor * static_cast<std::uint32_t>(rows.sums[r]);
-    correct_sums(sums, count, prepared_.product_factor, constant, line);
-    if (prepared_.border.empty()) return;
+  /// What the border owes to row r of a tile, from channel `channel` on; null where it owes none.
+  [[nodiscard]] const std::uint32_t* border_of(const RowTile& tile, std::int64_t r,
+                                               std::int64_t channel) const noexcept {
+    if (prepared_.border.empty()) return nullptr;
     // Where lines are joined no window leaves the image, so that all pixels are alike.
     const bool joined = prepared_.rows.images_are_rows || prepared_.rows.lines != step_.y_shape.h;
-    const std::uint32_t* const border =
-        prepared_.border.at(joined ? 0 : rows.tile.line, joined ? 0 : rows.tile.first + r) +
-        cols.begin;
-    for (std::int64_t c = 0; c < count; ++c) {
-      line[c] = static_cast<std::int32_t>(static_cast<std::uint32_t>(line[c]) + border[c]);
-    }
+    return prepared_.border.at(joined ? 0 : tile.line, joined ? 0 : tile.first + r) + channel;
   }
 
   const kernels::KernelTable& table_;

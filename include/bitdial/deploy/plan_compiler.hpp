@@ -39,7 +39,8 @@ struct Step {
   BufferId x_codes = -1;   ///< operand of conv2d and linear
   BufferId residual = -1;  ///< second operand of add; what conv2d and linear add to their result
   bool relu = false;
-  BufferId y = -1;  ///< real-valued result, where somebody reads it
+  bool x_rectified = false;  ///< x went through a ReLU: no value is NaN, negative or -0
+  BufferId y = -1;           ///< real-valued result, where somebody reads it
   std::vector<CodeOutput> codes;
 };
 
@@ -171,6 +172,8 @@ class PlanCompiler {
         layout.border_w = std::max(layout.border_w, step.window.padding_w);
       } else if (step.kind != ops::NodeKind::input) {
         step.x = real_of(operands.x, reader);
+        const Step& maker = program_.steps[at(step_of_[at(operands.x)])];
+        step.x_rectified = maker.relu || maker.kind == ops::NodeKind::relu;
         if (step.y < 0) step.y = add_buffer(step.y_shape, sizeof(float), reader);
       }
       if (operands.residual >= 0) step.residual = real_of(operands.residual, reader);

@@ -71,14 +71,22 @@ namespace detail {
 
 }  // namespace detail
 
-/// Repacks a layer. `planes` are those of the pack that serves `width`; `segments` is the number of
-/// runs of codes that make up a row (`WindowRows`).
+/// How the codes of a row lie in memory.
+struct RowShape {
+  std::int64_t segments = 1;  ///< runs of neighbouring codes (`WindowRows`)
+  std::int64_t pixel = 1;     ///< codes of a pixel; bit planes pad them to whole bytes
+
+  friend bool operator==(const RowShape&, const RowShape&) = default;
+};
+
+/// Repacks a layer. `planes` are those of the pack that serves `width`.
 ///
 /// Cost: O(width * number of weights), once per session.
 [[nodiscard]] inline PreparedWeights prepare_weights(
     const kernels::KernelTable& table, const PackedLayer& layer,
     std::span<const std::span<const std::byte>> planes, int width, const IntegerLevels& levels,
-    KernelPath path, std::int64_t segments) {
+    KernelPath path, const RowShape& shape) {
+  const auto [segments, pixel] = shape;
   const std::int64_t depth = layer.depth();
   const std::vector<std::uint8_t> codes = detail::read_weight_codes(table, layer, planes, width);
 
@@ -98,11 +106,21 @@ namespace detail {
   if (path == KernelPath::planes) {
     prepared.product_factor = levels.multiplier;
     prepared.row_sum_factor = levels.offset;
-    const std::int64_t words = (depth + 63) / 64;
+    // Pixels fill whole bytes and segments whole words, as in `PlaneImages`.
+    const std::int64_t pixels = depth / pixel, pixel_bits = (pixel + 7) / 8 * 8;
+    const std::int64_t segment_pixels = pixels / segments;
+    const std::int64_t segment_bits = (segment_pixels * pixel_bits + 63) / 64 * 64;
+    const std::int64_t row_bits = segments * segment_bits, words = row_bits / 64;
+    std::vector<std::uint8_t> row(static_cast<std::size_t>(row_bits));
     std::vector<std::uint64_t> rows(static_cast<std::size_t>(layer.cout * words * width));
     for (std::int64_t channel = 0; channel < layer.cout; ++channel) {
-      table.pack_planes({.codes = codes.data() + channel * depth,
-                         .count = depth,
+      for (std::int64_t i = 0; i < pixels; ++i) {
+        std::copy_n(
+            codes.data() + channel * depth + i * pixel, pixel,
+            row.data() + i / segment_pixels * segment_bits + i % segment_pixels * pixel_bits);
+      }
+      table.pack_planes({.codes = row.data(),
+                         .count = row_bits,
                          .bits = width,
                          .planes = rows.data() + channel * words * width,
                          .plane_stride = words});

@@ -7,8 +7,10 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <span>
 
 #include <bitdial/deploy/network_check.hpp>
+#include <bitdial/kernels/kernel_table.hpp>
 #include <bitdial/ops/window.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::detail {
@@ -56,6 +58,19 @@ inline void max_pool_pixel(const ops::Window& window, const ImageShape& shape, c
     }
     first = false;
   });
+}
+
+/// Line `oy` of the same maximum over values that are neither NaN, negative nor -0. A window
+/// outside the image gives -infinity.
+inline void rectified_max_pool_line(const kernels::KernelTable& table, const ops::Window& window,
+                                    const ImageShape& shape, const float* image, std::int64_t oy,
+                                    std::span<float> y) noexcept {
+  std::fill(y.begin(), y.end(), -std::numeric_limits<float>::infinity());
+  float* out = y.data();
+  for (std::int64_t ox = 0; out < y.data() + y.size(); ++ox, out += shape.c) {
+    for_each_tap(window, shape, image, oy, ox,
+                 [&](const float* x) { table.maximum({.x = x, .count = shape.c, .y = out}); });
+  }
 }
 
 /// The sum of the taps inside the image, one by one, divided by the number of all taps.

@@ -185,7 +185,7 @@ class Session {
     std::int32_t layer = 0;
     int width = 0;
     KernelPath path = KernelPath::bytes;
-    std::int64_t segments = 1;
+    RowShape shape;
     std::int32_t multiplier = 1, offset = 0;
     PreparedWeights weights;
   };
@@ -214,6 +214,9 @@ class Session {
       if (auto done = prepare_plan(plan, options.path); !done) return done;
     }
     outputs_.resize(static_cast<std::size_t>(max_batch_ * model_.output_size()));
+    // The planes of a step stand behind the arena.
+    plane_offset_ = arena_bytes_;
+    arena_bytes_ += (plane_bytes_ + 63) / 64 * 64;
     traced_.resize(static_cast<std::size_t>(trace_bytes_));
     working_bytes_ = static_cast<std::size_t>(threads_) * (arena_bytes_ + scratch_bytes_);
     auto memory = detail::Arena::allocate(working_bytes_);
@@ -246,6 +249,9 @@ class Session {
       ready.rows = rows_of(prepared.program, step);
       if (auto done = prepare_step(step, plan.layers[layer], path, ready); !done) return done;
       prepared.work += step.y_shape.size() * ready.rows.depth();
+      if (!ready.sum_taps.empty()) {
+        plane_bytes_ = std::max(plane_bytes_, ready.planes.bytes(prepared.images));
+      }
     }
     arena_bytes_ = std::max(arena_bytes_, prepared.program.arena_bytes);
     plans_[index] = std::move(prepared);
@@ -283,7 +289,9 @@ class Session {
     const ProductSize size{layer.cout, layer.depth(), state.executed.w, state.executed.a};
     if (path == KernelPath::automatic) path = measured_path(size);
     if (!planes_fit(size)) path = KernelPath::bytes;
-    auto weights = weights_of(step.layer, state, path, ready.rows.segments());
+    if (path == KernelPath::planes) prepare_planes(step, state.executed.a, ready);
+    const RowShape shape{.segments = ready.rows.segments(), .pixel = ready.rows.x.pixel};
+    auto weights = weights_of(step.layer, state, path, shape);
     if (!weights) return weights.failure();
     ready.weights = *weights;
     ready.state = &state;
@@ -298,9 +306,28 @@ class Session {
                      step.y_shape, ready.weights->tap_sums, levels.offset};
     }
     scratch_bytes_ = std::max(
-        scratch_bytes_, detail::MatrixStep::scratch_bytes(*table_, *ready.weights, state.executed.a,
-                                                          layer.cout, layer.depth()));
+        scratch_bytes_, detail::MatrixStep::scratch_bytes(*table_, *ready.weights, layer.cout));
     return {};
+  }
+
+  void prepare_planes(const Step& step, int bits, PreparedStep& ready) {
+    ready.planes = PlaneImages{ready.rows.x, bits};
+    const CodeLayout& plane = ready.planes.plane;
+    const CodeLayout& sums = ready.planes.sums;
+    const bool flat = step.kind == ops::NodeKind::linear;
+    ready.plane_rows =
+        flat ? WindowRows::linear(plane)
+             : WindowRows::convolution(plane, step.window, step.y_shape,
+                                       {.may_join = ready.rows.lines != step.y_shape.h});
+    if (flat) ready.plane_rows.row_step = ready.planes.image();
+    const ops::Window taps =
+        flat ? ops::Window{.kernel_h = plane.h, .kernel_w = plane.w} : step.window;
+    for (std::int64_t ky = 0; ky < taps.kernel_h; ++ky) {
+      for (std::int64_t kx = 0; kx < taps.kernel_w; ++kx) {
+        ready.sum_taps.push_back(ky * taps.dilation_h * sums.line() +
+                                 kx * taps.dilation_w * sums.pixel);
+      }
+    }
   }
 
   /// Measures each size once.
@@ -314,13 +341,12 @@ class Session {
 
   [[nodiscard]] Result<const PreparedWeights*> weights_of(std::int32_t index,
                                                           const LayerState& state, KernelPath path,
-                                                          std::int64_t segments) {
-    if (path == KernelPath::planes) segments = 1;
+                                                          const RowShape& shape) {
     const IntegerLevels& levels = state.weight_levels;
     const int width = state.executed.w;
     for (const auto& cached : weights_) {
       if (cached->layer == index && cached->width == width && cached->path == path &&
-          cached->segments == segments && cached->multiplier == levels.multiplier &&
+          cached->shape == shape && cached->multiplier == levels.multiplier &&
           cached->offset == levels.offset) {
         return &cached->weights;
       }
@@ -331,8 +357,8 @@ class Session {
       if (auto checked = model_.check_planes(pack, width); !checked) return checked.failure();
     }
     weights_.push_back(std::make_unique<CachedWeights>(CachedWeights{
-        index, width, path, segments, levels.multiplier, levels.offset,
-        prepare_weights(*table_, layer, model_.planes(pack), width, levels, path, segments)}));
+        index, width, path, shape, levels.multiplier, levels.offset,
+        prepare_weights(*table_, layer, model_.planes(pack), width, levels, path, shape)}));
     return &weights_.back()->weights;
   }
 
@@ -390,6 +416,8 @@ class Session {
     return {.table = *table_,
             .encoders = encoders_,
             .arena = memory_.data() + index * arena_bytes_,
+            .planes = reinterpret_cast<std::uint8_t*>(memory_.data() + index * arena_bytes_ +
+                                                      plane_offset_),
             .traced = traced_.data(),
             .scratch = memory_.data() + arenas + index * scratch_bytes_,
             .scratch_bytes = scratch_bytes_,
@@ -418,7 +446,8 @@ class Session {
   std::vector<std::uint8_t> traced_;                ///< what an observer sees
   std::int64_t trace_bytes_ = 0;
   detail::Arena memory_;
-  std::size_t arena_bytes_ = 0, scratch_bytes_ = 0, working_bytes_ = 0;
+  std::size_t plane_bytes_ = 0, plane_offset_ = 0, arena_bytes_ = 0, scratch_bytes_ = 0,
+              working_bytes_ = 0;
 };
 
 }  // namespace bitdial::inline BITDIAL_ABI

@@ -76,20 +76,25 @@ struct GemmU8S8Tile {
 /// C[r][j] = sum_k u[r][k] * q[k][j] = sum_{s,t} 2^(s+t) sum_words popcount(A_s & B_t), exact in
 /// int32 as long as the sum is.
 ///
-/// Planes stand most significant first, 64 codes a word, code i in bit i % 64. Row r of A is
-/// `a_planes` runs of `words` words, one run after the other. B is [b_planes][words][table cols].
-/// Unused bits are zero.
+/// Planes stand most significant first, 64 codes a word, code i in bit i % 64. A is read in place,
+/// words from any byte: plane p of row r is `segments` runs of `words` words, segment s at
+/// a + r * a_stride + p * plane_stride + offsets[s]. B is [b_planes][segments][words][table cols].
+/// Bits of one operand that meet zeros of the other do not count, so a run may be read beyond its
+/// end.
 struct GemmPlanesTile {
   std::int64_t rows = 0;
   std::int64_t cols = 0;
-  std::int64_t words = 0;     ///< ceil(K / 64)
+  std::int64_t words = 0;     ///< of one segment: ceil(codes / 64)
   std::int64_t a_planes = 1;  ///< 1 .. 8
   std::int64_t b_planes = 1;  ///< 1 .. 8
-  const std::uint64_t* a = nullptr;
-  std::int64_t a_stride = 0;  ///< words between rows of A, at least a_planes * words
+  const std::uint8_t* a = nullptr;
+  std::int64_t a_stride = 0;      ///< bytes between rows of A
+  std::int64_t plane_stride = 0;  ///< bytes between planes of A
   const std::uint64_t* b = nullptr;
   std::int32_t* c = nullptr;  ///< rows x table cols; columns from `cols` on may be overwritten
   std::int64_t c_stride = 0;
+  std::int64_t segments = 1;
+  const std::int64_t* offsets = whole_row;  ///< of each segment, in bytes
 };
 
 /// Operands of the packed-code tile: C[r][j] = sum_k u[r][k] * q[k][j] for codes u of a byte (A)
@@ -160,8 +165,9 @@ struct Quantize {
   std::uint8_t* codes = nullptr;
 };
 
-/// Operands of requantize: y = fma(float(sum), scale[c], bias[c]), then + residual[c] when there
-/// is one, then y > 0 ? y : +0 when `relu` (so NaN becomes 0).
+/// Operands of requantize: with I[c] = factor * sums[c] + constant + offsets[c] modulo 2^32,
+/// y = fma(float(I[c]), scale[c], bias[c]), then + residual[c] when there is one, then
+/// y > 0 ? y : +0 when `relu` (so NaN becomes 0).
 struct Requantize {
   const std::int32_t* sums = nullptr;
   std::int64_t count = 0;
@@ -169,6 +175,16 @@ struct Requantize {
   const float* bias = nullptr;
   const float* residual = nullptr;  ///< may be null; may be the same array as y
   bool relu = false;
+  float* y = nullptr;
+  std::uint32_t factor = 1;
+  std::uint32_t constant = 0;
+  const std::uint32_t* offsets = nullptr;  ///< may be null
+};
+
+/// Operands of maximum: y[i] = x[i] > y[i] ? x[i] : y[i].
+struct Maximum {
+  const float* x = nullptr;
+  std::int64_t count = 0;
   float* y = nullptr;
 };
 
@@ -221,6 +237,7 @@ struct KernelTable {
 
   void (*quantize)(const Quantize&) noexcept = nullptr;
   void (*requantize)(const Requantize&) noexcept = nullptr;
+  void (*maximum)(const Maximum&) noexcept = nullptr;
 
   /// Codes of 1 .. 8 bits to a little-endian bit string: code i fills bits i * bits and up. Writes
   /// ceil(count * bits / 8) bytes, the last one padded with zeros; higher bits of a code are

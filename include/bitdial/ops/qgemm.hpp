@@ -288,8 +288,9 @@ void qgemm_planes(const kernels::KernelTable& table, std::int64_t m, PlaneCounts
                 .words = weights.words,
                 .a_planes = planes.a,
                 .b_planes = planes.b,
-                .a = a,
-                .a_stride = a_stride,
+                .a = reinterpret_cast<const std::uint8_t*>(a),
+                .a_stride = a_stride * 8,
+                .plane_stride = weights.words * 8,
                 .b = weights.data + col * weights.words * weights.planes,
                 .c = c,
                 .c_stride = c_stride});

@@ -9,19 +9,22 @@ inline constexpr std::int64_t planes_cols = planes_vectors * bits_lanes;
 
 /// Adds popcount(A_s & B_p) of one pair of planes to the totals.
 template <int rows, int vectors>
-[[gnu::always_inline]] inline void add_plane_pair(const GemmPlanesTile& t, const std::uint64_t* a,
-                                                  const std::uint64_t* b,
+[[gnu::always_inline]] inline void add_plane_pair(const GemmPlanesTile& t,
+                                                  const std::uint8_t* plane, const std::uint64_t* b,
                                                   Bits (&total)[rows][vectors]) noexcept {
   const std::int64_t a_stride = t.a_stride;
+  const std::uint8_t* a = plane;
   const auto count_words = [&](std::int64_t words, Bits(&counts)[rows][vectors])
       __attribute__((always_inline)) {
-    for (; words > 0; --words, ++a, b += planes_cols) {
+    for (; words > 0; --words, a += 8, b += planes_cols) {
       Bits bv[vectors];
       unroll<vectors>([&](auto v) __attribute__((always_inline)) {
         bv[v] = load_bits(b + v * bits_lanes);
       });
       unroll<rows>([&](auto r) __attribute__((always_inline)) {
-        const Bits av = broadcast_bits(a + r * a_stride);
+        std::uint64_t word = 0;
+        std::memcpy(&word, a + r * a_stride, sizeof word);
+        const Bits av = broadcast_bits(&word);
         unroll<vectors>([&](auto v) __attribute__((always_inline)) {
           counts[r][v] = count_bits(counts[r][v], and_bits(av, bv[v]));
         });
@@ -29,14 +32,28 @@ template <int rows, int vectors>
     }
   };
   if constexpr (counts_are_lanes) {
-    count_words(t.words, total);
+    for (std::int64_t s = 0; s < t.segments; ++s) {
+      a = plane + t.offsets[s];
+      count_words(t.words, total);
+    }
   } else {
-    for (std::int64_t left = t.words; left > 0; left -= max_counts) {
+    std::int64_t s = 0, left = 0;
+    while (s < t.segments || left > 0) {
       Bits counts[rows][vectors];
       unroll<rows * vectors>([&](auto i) __attribute__((always_inline)) {
         counts[i / vectors][i % vectors] = Bits{};
       });
-      count_words(std::min(left, max_counts), counts);
+      for (std::int64_t room = max_counts; room > 0 && (s < t.segments || left > 0);) {
+        if (left == 0) {
+          a = plane + t.offsets[s++];
+          left = t.words;
+        }
+        const std::int64_t words = std::min(left, room);
+        count_words(words, counts);
+        left -= words;
+        room -= words;
+        if (t.words == 0) break;
+      }
       unroll<rows * vectors>([&](auto i) __attribute__((always_inline)) {
         Bits& lanes = total[i / vectors][i % vectors];
         lanes = add_lanes(lanes, fold_counts(counts[i / vectors][i % vectors]));
@@ -63,7 +80,8 @@ inline void gemm_planes_rows(const GemmPlanesTile& t) noexcept {
     });
     const std::int64_t last = std::min(d, t.a_planes - 1);
     for (std::int64_t s = std::max(std::int64_t{0}, d - t.b_planes + 1); s <= last; ++s) {
-      add_plane_pair(t, t.a + s * t.words, t.b + (d - s) * t.words * planes_cols, total);
+      add_plane_pair(t, t.a + s * t.plane_stride,
+                     t.b + (d - s) * t.segments * t.words * planes_cols, total);
     }
   }
   unroll<rows>([&](auto r) __attribute__((always_inline)) {
@@ -74,9 +92,7 @@ inline void gemm_planes_rows(const GemmPlanesTile& t) noexcept {
 }
 
 inline void gemm_planes(const GemmPlanesTile& t) noexcept {
-  for_row_runs<planes_rows>(t, [](auto rows, const GemmPlanesTile& part) {
-    gemm_planes_rows<rows, planes_vectors>(part);
-  });
+  with_rows<planes_rows>(t.rows, [&](auto rows) { gemm_planes_rows<rows, planes_vectors>(t); });
 }
 
 inline std::uint64_t dot_bits(const std::uint64_t* a, const std::uint64_t* b,

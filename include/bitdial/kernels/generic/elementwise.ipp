@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The element-wise kernels. Tails go through the one-element functions of the portable table.
 // Vocabulary: F32, f32_lanes, load_f32, store_f32, broadcast_f32, fmadd_f32, max_f32 and min_f32
-// (the second operand when one is NaN), mul_f32, add_f32, load_sums (int32 to float), store_codes
+// (the second operand when one is NaN), mul_f32, add_f32, Ints, load_ints, broadcast_int,
+// mul_ints, add_ints (modulo 2^32), floats_of, store_codes
 // (rounds half to even), Codes64, load_codes64, plane_word, bits_lanes, add_code_sums, sum_lanes.
 
 /// No addition follows the product, so there is nothing that a compiler could contract.
@@ -21,14 +22,27 @@ inline void quantize(const Quantize& q) noexcept {
 
 inline void requantize(const Requantize& q) noexcept {
   const F32 zero{};
+  const Ints factor = broadcast_int(q.factor), constant = broadcast_int(q.constant);
   std::int64_t i = 0;
   for (; i + f32_lanes <= q.count; i += f32_lanes) {
-    F32 y = fmadd_f32(load_sums(q.sums + i), load_f32(q.scale + i), load_f32(q.bias + i));
+    Ints sums = load_ints(q.sums + i);
+    if (q.factor != 1) sums = mul_ints(sums, factor);
+    sums = add_ints(sums, constant);
+    if (q.offsets != nullptr) sums = add_ints(sums, load_ints(q.offsets + i));
+    F32 y = fmadd_f32(floats_of(sums), load_f32(q.scale + i), load_f32(q.bias + i));
     if (q.residual != nullptr) y = add_f32(y, load_f32(q.residual + i));
     if (q.relu) y = max_f32(y, zero);
     store_f32(q.y + i, y);
   }
   for (; i < q.count; ++i) q.y[i] = scalar::requantize_one(q, i);
+}
+
+inline void maximum(const Maximum& m) noexcept {
+  std::int64_t i = 0;
+  for (; i + f32_lanes <= m.count; i += f32_lanes) {
+    store_f32(m.y + i, max_f32(load_f32(m.x + i), load_f32(m.y + i)));
+  }
+  for (; i < m.count; ++i) m.y[i] = m.x[i] > m.y[i] ? m.x[i] : m.y[i];
 }
 
 inline void pack_planes(const PackPlanes& p) noexcept {

@@ -60,15 +60,19 @@ inline void gemm_planes(const GemmPlanesTile& t) noexcept {
   for (std::int64_t r = 0; r < t.rows; ++r) {
     for (std::int64_t j = 0; j < planes_cols; ++j) {
       std::int64_t sum = 0;
-      for (std::int64_t s = 0; s < t.a_planes; ++s) {
-        const std::uint64_t* const a = t.a + r * t.a_stride + s * t.words;
-        for (std::int64_t p = 0; p < t.b_planes; ++p) {
-          const std::uint64_t* const b = t.b + p * t.words * planes_cols + j;
+      for (std::int64_t p = 0; p < t.a_planes; ++p) {
+        for (std::int64_t q = 0; q < t.b_planes; ++q) {
+          const std::uint64_t* b = t.b + q * t.segments * t.words * planes_cols + j;
           std::int64_t ones = 0;
-          for (std::int64_t w = 0; w < t.words; ++w) {
-            ones += std::popcount(a[w] & b[w * planes_cols]);
+          for (std::int64_t s = 0; s < t.segments; ++s) {
+            const std::uint8_t* a = t.a + r * t.a_stride + p * t.plane_stride + t.offsets[s];
+            for (std::int64_t w = 0; w < t.words; ++w, a += 8, b += planes_cols) {
+              std::uint64_t word = 0;
+              std::memcpy(&word, a, sizeof word);
+              ones += std::popcount(word & *b);
+            }
           }
-          sum += ones << (t.a_planes - 1 - s + t.b_planes - 1 - p);
+          sum += ones << (t.a_planes - 1 - p + t.b_planes - 1 - q);
         }
       }
       t.c[r * t.c_stride + j] = static_cast<std::int32_t>(sum);

@@ -64,8 +64,21 @@ inline F32 min_f32(F32 a, F32 b) noexcept {
 inline F32 max_f32(F32 a, F32 b) noexcept {
   return vbslq_f32(vcgtq_f32(a, b), a, b);
 }
-inline F32 load_sums(const std::int32_t* p) noexcept {
-  return vcvtq_f32_s32(vld1q_s32(p));
+using Ints = int32x4_t;
+inline Ints load_ints(const void* p) noexcept {
+  return vld1q_s32(static_cast<const std::int32_t*>(p));
+}
+inline Ints broadcast_int(std::uint32_t x) noexcept {
+  return vdupq_n_s32(static_cast<std::int32_t>(x));
+}
+inline Ints mul_ints(Ints a, Ints b) noexcept {
+  return vmulq_s32(a, b);
+}
+inline Ints add_ints(Ints a, Ints b) noexcept {
+  return vaddq_s32(a, b);
+}
+inline F32 floats_of(Ints v) noexcept {
+  return vcvtq_f32_s32(v);
 }
 inline void store_codes(std::uint8_t* p, F32 v) noexcept {
   const uint16x4_t half = vmovn_u32(vcvtnq_u32_f32(v));
@@ -175,6 +188,7 @@ inline constexpr KernelTable table = [] {
   t.dot_bits = dot_bits;
   t.quantize = quantize;
   t.requantize = requantize;
+  t.maximum = maximum;
   t.pack_planes = pack_planes;
   t.sum_codes = sum_codes;
   return t;

@@ -53,7 +53,9 @@ inline void quantize(const Quantize& q) noexcept {
 }
 
 inline float requantize_one(const Requantize& q, std::int64_t i) noexcept {
-  float y = std::fma(static_cast<float>(q.sums[i]), q.scale[i], q.bias[i]);
+  std::uint32_t sum = q.factor * static_cast<std::uint32_t>(q.sums[i]) + q.constant;
+  if (q.offsets != nullptr) sum += q.offsets[i];
+  float y = std::fma(static_cast<float>(static_cast<std::int32_t>(sum)), q.scale[i], q.bias[i]);
   if (q.residual != nullptr) y += q.residual[i];
   if (q.relu) y = y > 0.0F ? y : 0.0F;
   return y;
@@ -64,6 +66,10 @@ inline void requantize(const Requantize& q) noexcept {
 }
 
 #include <bitdial/kernels/generic/depthwise_reference.ipp>
+
+inline void maximum(const Maximum& m) noexcept {
+  for (std::int64_t i = 0; i < m.count; ++i) m.y[i] = m.x[i] > m.y[i] ? m.x[i] : m.y[i];
+}
 
 /// Eight codes are `bits` whole bytes, so full blocks never share a byte.
 inline void pack_codes(const std::uint8_t* codes, std::int64_t count, int bits,
@@ -157,6 +163,7 @@ inline constexpr KernelTable table = {
     .round_bf16 = round_bf16,
     .quantize = quantize,
     .requantize = requantize,
+    .maximum = maximum,
     .pack_codes = pack_codes,
     .unpack_codes = unpack_codes,
     .pack_planes = pack_planes,

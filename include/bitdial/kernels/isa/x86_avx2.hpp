@@ -75,8 +75,21 @@ inline F32 max_f32(F32 a, F32 b) noexcept {
 inline __m256i load_256(const void* p) noexcept {
   return _mm256_loadu_si256(static_cast<const __m256i*>(p));
 }
-inline F32 load_sums(const std::int32_t* p) noexcept {
-  return _mm256_cvtepi32_ps(load_256(p));
+using Ints = __m256i;
+inline Ints load_ints(const void* p) noexcept {
+  return _mm256_loadu_si256(static_cast<const __m256i*>(p));
+}
+inline Ints broadcast_int(std::uint32_t x) noexcept {
+  return _mm256_set1_epi32(static_cast<int>(x));
+}
+inline Ints mul_ints(Ints a, Ints b) noexcept {
+  return _mm256_mullo_epi32(a, b);
+}
+inline Ints add_ints(Ints a, Ints b) noexcept {
+  return _mm256_add_epi32(a, b);
+}
+inline F32 floats_of(Ints v) noexcept {
+  return _mm256_cvtepi32_ps(v);
 }
 inline void store_codes(std::uint8_t* p, F32 v) noexcept {
   const __m256i wide = _mm256_cvtps_epi32(v);
@@ -365,6 +378,7 @@ inline constexpr KernelTable table = [] {
   t.round_bf16 = round_bf16;
   t.quantize = quantize;
   t.requantize = requantize;
+  t.maximum = maximum;
   t.pack_planes = pack_planes;
   t.sum_codes = sum_codes;
   return t;

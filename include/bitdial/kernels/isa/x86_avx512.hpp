@@ -57,8 +57,21 @@ inline F32 min_f32(F32 a, F32 b) noexcept {
 inline F32 max_f32(F32 a, F32 b) noexcept {
   return _mm512_max_ps(a, b);
 }
-inline F32 load_sums(const std::int32_t* p) noexcept {
-  return _mm512_cvtepi32_ps(_mm512_loadu_si512(p));
+using Ints = __m512i;
+inline Ints load_ints(const void* p) noexcept {
+  return _mm512_loadu_si512(p);
+}
+inline Ints broadcast_int(std::uint32_t x) noexcept {
+  return _mm512_set1_epi32(static_cast<int>(x));
+}
+inline Ints mul_ints(Ints a, Ints b) noexcept {
+  return _mm512_mullo_epi32(a, b);
+}
+inline Ints add_ints(Ints a, Ints b) noexcept {
+  return _mm512_add_epi32(a, b);
+}
+inline F32 floats_of(Ints v) noexcept {
+  return _mm512_cvtepi32_ps(v);
 }
 inline void store_codes(std::uint8_t* p, F32 v) noexcept {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(v)));
@@ -308,6 +321,7 @@ inline constexpr KernelTable table = [] {
   t.round_bf16 = round_bf16;
   t.quantize = quantize;
   t.requantize = requantize;
+  t.maximum = maximum;
   t.pack_planes = pack_planes;
   t.sum_codes = sum_codes;
   return t;
