@@ -5,9 +5,14 @@
 
 #include <doctest/doctest.h>
 #include <bitdial/deploy/pack.hpp>
+#include <bitdial/quant/policies/binary.hpp>
+#include <bitdial/quant/policies/double_rounding.hpp>
+#include <bitdial/quant/policies/hwgq.hpp>
 #include <bitdial/quant/policies/logarithmic.hpp>
 #include <bitdial/quant/policies/lsq.hpp>
 #include <bitdial/quant/policies/pact.hpp>
+#include <bitdial/quant/policies/power_of_two.hpp>
+#include <bitdial/quant/policies/ternary.hpp>
 #include <support/packed_comparison.hpp>
 
 using namespace bitdial;
@@ -47,6 +52,15 @@ TEST_CASE("logarithmic values are looked up") {
   using Bits = BitList<8, 4, 3, 2, 1>;
   check_policies<Bits, LogWeights, LogActivations>(plans);
   check_policies<Bits, LogWeights, LogActivations>(plans, {.activations = {.one_sided = false}});
+}
+
+TEST_CASE("one scale per filter, three values, powers of two") {
+  check_policies<BitList<1>, XnorWeights, BiRealActivations>({Precision{1, 1}});
+  check_policies<BitList<2>, TernaryWeights, HwgqActivations>({Precision{2, 2}});
+  check_policies<BitList<3, 2>, TrainedTernaryWeights, HwgqActivations>(
+      {Precision{2, 3}}, {.activations = {.rule = HwgqRule::positive_step}});
+  check_policies<BitList<4, 3>, PowerOfTwoWeights, PactActivations>({Precision{3, 4}});
+  check_policies<BitList<4, 2>, DoubleRoundingWeights, LsqActivations>({Precision{2, 4}});
 }
 
 TEST_CASE("two widths of one layer with the same width of look-up are refused") {

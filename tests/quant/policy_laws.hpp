@@ -11,18 +11,26 @@
 #include <set>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include <bitdial/core/random.hpp>
 #include <bitdial/core/text.hpp>
 #include <bitdial/quant/log_range.hpp>
 #include <bitdial/quant/policies/adabits.hpp>
+#include <bitdial/quant/policies/binary.hpp>
 #include <bitdial/quant/policies/dorefa.hpp>
+#include <bitdial/quant/policies/double_rounding.hpp>
+#include <bitdial/quant/policies/hwgq.hpp>
 #include <bitdial/quant/policies/logarithmic.hpp>
 #include <bitdial/quant/policies/lsq.hpp>
 #include <bitdial/quant/policies/pact.hpp>
+#include <bitdial/quant/policies/power_of_two.hpp>
+#include <bitdial/quant/policies/sawb.hpp>
+#include <bitdial/quant/policies/scaled_dorefa.hpp>
 #include <bitdial/quant/policies/sign.hpp>
 #include <bitdial/quant/policies/tanh.hpp>
+#include <bitdial/quant/policies/ternary.hpp>
 #include <bitdial/quant/policies/two_sided.hpp>
 #include <bitdial/quant/quantizer.hpp>
 
@@ -93,6 +101,10 @@ std::string monotone(const P& policy, int bits) {
   std::vector<float> x = sample(600);
   const auto state = quantizer.fit(x, bits);
   for (int i = -32768; i <= 32768; ++i) x.push_back(static_cast<float>(i) * 0x1p-13F);
+  for (int e = 13; e <= 100; ++e) {
+    x.push_back(std::ldexp(1.0F, -e));
+    x.push_back(-std::ldexp(1.0F, -e));
+  }
   std::ranges::sort(x);
   int previous = policy.encode(x.front(), state, bits);
   for (const float value : x) {
@@ -141,6 +153,20 @@ double error_in_steps(const P&) {
 }
 inline double error_in_steps(const bitdial::AdaBitsWeights& policy) {
   return policy.grid == bitdial::AdaBitsGrid::modified ? 1.0 : 0.5;
+}
+inline double error_in_steps(const bitdial::HwgqActivations& policy) {
+  return policy.rule == bitdial::HwgqRule::nearest ? 0.5 : 1.0;
+}
+inline double error_in_steps(const bitdial::TernaryWeights&) {
+  return 1.0;
+}
+/// Half a step from w - mean, and the term w / n.
+inline double error_in_steps(const bitdial::XnorWeights&) {
+  return 0.52;
+}
+/// Two roundings, the finer one of half a step of 8 bits.
+inline double error_in_steps(const bitdial::DoubleRoundingWeights&) {
+  return 0.75;
 }
 
 /// |surrogate(x) - fake_quantize(x)| is at most half a step (a step on the modified floor grid)
@@ -219,6 +245,11 @@ inline float preimage(const bitdial::AdaBitsWeights& policy, const bitdial::Tanh
       policy.grid == bitdial::AdaBitsGrid::modified ? std::ldexp(1.0, -bits) : 0.0;
   return tanh_preimage(state, static_cast<double>(value) + to_middle);
 }
+inline float preimage(const bitdial::ScaledDoReFaWeights&,
+                      const bitdial::ScaledDoReFaWeights::State& state, float value, int) {
+  return tanh_preimage(state.range,
+                       static_cast<double>(value) / static_cast<double>(state.mean_abs));
+}
 inline float preimage(const bitdial::LogWeights&, const bitdial::LogWeights::State& state,
                       float value, int) {
   return value * state.divisor;
@@ -247,6 +278,14 @@ std::string zero(const P& policy, int bits) {
   return concat("0 becomes ", value);
 }
 
+/// The state at which a derivative is taken: off kinks that `fit` puts an element on.
+template <class P>
+typename P::State state_off_kinks(const P& policy, const std::vector<float>& x, int bits) {
+  auto state = bitdial::fit_state(policy, x, bits);
+  if constexpr (std::is_same_v<P, bitdial::DoubleRoundingWeights>) state.step *= 0.9F;
+  return state;
+}
+
 /// `backward` is the derivative of the surrogate at x: central differences in double.
 template <class P>
 std::string differentiable_at(const P& policy, int bits, const std::vector<float>& x) {
@@ -256,7 +295,7 @@ std::string differentiable_at(const P& policy, int bits, const std::vector<float
   std::vector<float> dy(x.size());
   for (float& gradient : dy) gradient = random.normal();
   std::vector<float> dx(x.size(), 99.0F);
-  const auto state = quantizer.fit(x, bits);
+  const auto state = state_off_kinks(policy, x, bits);
   quantizer.backward(x, dy, state, bits, dx);
 
   std::vector<double> point(x.begin(), x.end());

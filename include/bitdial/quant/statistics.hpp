@@ -47,8 +47,40 @@ struct AbsStatistics {
   return detail::reduce_chunks(x.size(), AbsStatistics{}, reduce, combine);
 }
 
-/// The same for weights: throws `Error` if one of them is NaN or infinite, because every code of
-/// such a tensor would be meaningless.
+/// Mean and square deviations of a tensor.
+struct Moments {
+  double mean = 0.0;
+  double squares = 0.0;  ///< sum of (x - mean)^2
+  std::size_t size = 0;
+
+  /// The unbiased standard deviation; 0 for less than two elements.
+  [[nodiscard]] double deviation() const noexcept {
+    return size < 2 ? 0.0 : std::sqrt(squares / static_cast<double>(size - 1));
+  }
+};
+
+/// Two passes over x in double.
+[[nodiscard]] inline Moments moments(std::span<const float> x) {
+  const auto sum_of = [x](auto f) {
+    return detail::reduce_chunks(
+        x.size(), 0.0,
+        [x, f](std::int64_t begin, std::int64_t end) {
+          double sum = 0.0;
+          for (std::int64_t i = begin; i < end; ++i) {
+            sum += f(static_cast<double>(x[static_cast<std::size_t>(i)]));
+          }
+          return sum;
+        },
+        [](double total, double chunk) { return total + chunk; });
+  };
+  if (x.empty()) return {};
+  const double mean = sum_of([](double value) { return value; }) / static_cast<double>(x.size());
+  const double squares = sum_of([mean](double value) { return (value - mean) * (value - mean); });
+  return {mean, squares, x.size()};
+}
+
+/// `abs_statistics` of weights: throws `Error` if one of them is NaN or infinite, because every
+/// code of such a tensor would be meaningless.
 [[nodiscard]] inline AbsStatistics weight_statistics(std::string_view policy,
                                                      std::span<const float> w) {
   const AbsStatistics statistics = abs_statistics(w);

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+// Binary networks after BNN: XNOR-Net weights and Bi-Real activations.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include <bitdial/core/config.hpp>
+#include <bitdial/quant/grid.hpp>
+#include <bitdial/quant/learned_parameter.hpp>
+#include <bitdial/quant/policy.hpp>
+#include <bitdial/quant/span_loops.hpp>
+#include <bitdial/quant/statistics.hpp>
+#include <bitdial/quant/straight_through.hpp>
+
+namespace bitdial::inline BITDIAL_ABI {
+
+/// Which gradient XNOR-Net weights get.
+enum class XnorGradient {
+  paper,      ///< dw = dy (1 / n + alpha 1[|w'| < 1])
+  repository  ///< the same times (1 - 1 / c_in) n, as the public training code does for SGD
+};
+
+/// Weights -alpha and alpha, one alpha per output filter.
+///
+/// w' = clamp(w - mean(w), -1, 1), alpha = mean|w'|, w_q = alpha sign(w') with sign(0) = +1, over
+/// one filter of n weights. alpha and the mean are constants for the gradient. The public code
+/// subtracts the mean over the input channels of each tap; over the whole filter is the same for
+/// 1 x 1 kernels and inferred for larger ones. 32 bits: identity. Non-finite weights throw `Error`.
+/// Rastegari et al., "XNOR-Net", arXiv 1603.05279.
+struct XnorWeights {
+  static constexpr std::string_view name = "XnorWeights";
+  static constexpr std::string_view paper = "arXiv 1603.05279";
+  static constexpr TensorRole role = TensorRole::weights;
+  static constexpr int max_bits = 1;
+  static constexpr bool filterwise = true;
+
+  struct State {
+    float mean = 0.0F;
+    float alpha = 0.0F;
+    std::int64_t size = 0;  ///< n
+    friend bool operator==(const State&, const State&) = default;
+  };
+
+  bool is_centred = true;
+  XnorGradient gradient = XnorGradient::paper;
+  std::int64_t input_channels = 0;  ///< c_in of the repository's gradient; 0: n (1 x 1 kernels)
+
+  [[nodiscard]] State fit(std::span<const float> w) const {
+    static_cast<void>(weight_statistics(name, w));
+    if (w.empty()) return {};
+    const auto mean = is_centred ? static_cast<float>(moments(w).mean) : 0.0F;
+    const auto sum = sum_gradients<1>(w, w, [mean](float value, double) {
+      return std::array{std::fabs(static_cast<double>(clamp_nan_low(value - mean, -1.0F, 1.0F)))};
+    });
+    return {mean, static_cast<float>(sum[0] / static_cast<double>(w.size())),
+            static_cast<std::int64_t>(w.size())};
+  }
+  [[nodiscard]] std::int32_t encode(float w, const State& state, int) const noexcept {
+    return SignGrid::encode_zero_up(w - state.mean);
+  }
+  [[nodiscard]] IntegerLevels levels(const State& state, int) const noexcept {
+    return {.scale = state.alpha, .multiplier = 2, .offset = -1};
+  }
+  [[nodiscard]] float real_valued(float w, const State&) const noexcept { return w; }
+
+  template <class Real>
+  void surrogate(std::span<const Real> w, const State& state, int bits, std::span<Real> y) const {
+    if (bits == real_valued_bits) return IdentitySurrogate::forward(w, y);
+    const auto share = static_cast<Real>(factor(state)) / static_cast<Real>(state.size);
+    const auto slope = static_cast<Real>(factor(state)) * static_cast<Real>(state.alpha);
+    std::ranges::transform(w, y.begin(), [&](Real value) {
+      const Real centred = value - static_cast<Real>(state.mean);
+      return share * value + slope * std::clamp(centred, Real{-1}, Real{1});
+    });
+  }
+  void backward(std::span<const float> w, std::span<const float> dy, const State& state, int bits,
+                std::span<float> dw) const {
+    if (bits == real_valued_bits) return IdentitySurrogate::backward(dy, dw);
+    const float share = factor(state) / static_cast<float>(std::max<std::int64_t>(1, state.size));
+    const float slope = factor(state) * state.alpha;
+    detail::transform_spans(
+        dw,
+        [mean = state.mean, share, slope](float value, float upstream) {
+          const bool inside = std::fabs(value - mean) < 1.0F;
+          return upstream * (inside ? share + slope : share);
+        },
+        w, dy);
+  }
+
+ private:
+  [[nodiscard]] float factor(const State& state) const noexcept {
+    if (gradient == XnorGradient::paper) return 1.0F;
+    const auto size = static_cast<float>(state.size);
+    return (1.0F - 1.0F / (input_channels > 0 ? static_cast<float>(input_channels) : size)) * size;
+  }
+};
+
+/// Activations -1 and 1, sign(0) = -1, with the derivative of a piecewise parabola.
+///
+/// Gradient 2 + 2 x for -1 <= x < 0, 2 - 2 x for 0 <= x < 1, else 0. Only 1 bit, and 32 bits =
+/// identity. NaN gets -1 and no gradient. Liu et al., "Bi-Real Net", arXiv 1808.00278.
+struct BiRealActivations {
+  static constexpr std::string_view name = "BiRealActivations";
+  static constexpr std::string_view paper = "arXiv 1808.00278";
+  static constexpr TensorRole role = TensorRole::activations;
+  static constexpr int max_bits = 1;
+
+  struct State {
+    friend bool operator==(const State&, const State&) = default;
+  };
+
+  [[nodiscard]] State fit(std::span<const float>) const noexcept { return {}; }
+  [[nodiscard]] std::int32_t encode(float x, const State&, int) const noexcept {
+    return SignGrid::encode_zero_down(x);
+  }
+  [[nodiscard]] IntegerLevels levels(const State&, int) const noexcept {
+    return SignGrid::levels();
+  }
+  [[nodiscard]] float real_valued(float x, const State&) const noexcept { return x; }
+
+  /// 2 x + x^2 on [-1, 0), 2 x - x^2 on [0, 1), -1 and 1 beyond
+  template <class Real>
+  void surrogate(std::span<const Real> x, int bits, std::span<Real> y) const {
+    if (bits == real_valued_bits) return IdentitySurrogate::forward(x, y);
+    std::ranges::transform(x, y.begin(), [](Real value) {
+      const Real inside = std::clamp(value, Real{-1}, Real{1});
+      return inside * (Real{2} - std::abs(inside));
+    });
+  }
+  void backward(std::span<const float> x, std::span<const float> dy, const State&, int bits,
+                std::span<float> dx) const {
+    if (bits == real_valued_bits) return IdentitySurrogate::backward(dy, dx);
+    detail::transform_spans(
+        dx,
+        [](float value, float gradient) {
+          const float magnitude = std::fabs(value);
+          return magnitude < 1.0F ? gradient * (2.0F - 2.0F * magnitude) : 0.0F;
+        },
+        x, dy);
+  }
+};
+
+}  // namespace bitdial::inline BITDIAL_ABI

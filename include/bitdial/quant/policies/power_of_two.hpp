@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// Weights that are powers of two.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstdlib>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include <bitdial/core/config.hpp>
+#include <bitdial/quant/policy.hpp>
+#include <bitdial/quant/statistics.hpp>
+#include <bitdial/quant/straight_through.hpp>
+
+namespace bitdial::inline BITDIAL_ABI {
+
+/// Weights 0 and +-2^e, e an integer from `full_scale` - 2^k to `full_scale`; zero only for zero.
+///
+/// w_q = sign(w) 2^clip(round(log2|w|), full_scale - 2^k, full_scale): the middle of two exponents
+/// is their geometric mean. k is the width of the exponent as published, so there are
+/// 2 (2^k + 1) + 1 codes (k <= 6). The clip follows an unofficial implementation (inferred; the
+/// paper's own has the lowest exponent stand for zero). Gradient: identity. 32 bits: identity.
+/// Non-finite weights throw `Error`. Exact on every machine: no logarithm is computed.
+/// Miyashita et al., "Convolutional neural networks using logarithmic data representation", arXiv
+/// 1603.01025.
+struct PowerOfTwoWeights {
+  static constexpr std::string_view name = "PowerOfTwoWeights";
+  static constexpr std::string_view paper = "arXiv 1603.01025";
+  static constexpr TensorRole role = TensorRole::weights;
+  static constexpr int max_bits = 6;
+
+  struct State {
+    friend bool operator==(const State&, const State&) = default;
+  };
+
+  int full_scale = 0;  ///< FSR: the largest exponent
+
+  [[nodiscard]] static constexpr std::int32_t code_count(int bits) noexcept {
+    return 2 * exponents(bits) + 1;
+  }
+  [[nodiscard]] static constexpr bool represents_zero() noexcept { return true; }
+
+  [[nodiscard]] State fit(std::span<const float> w) const {
+    static_cast<void>(weight_statistics(name, w));
+    return {};
+  }
+  /// The negative powers, largest magnitude first; zero; the positive powers.
+  [[nodiscard]] std::int32_t encode(float w, const State&, int bits) const noexcept {
+    const std::int32_t zero = exponents(bits);
+    if (w == 0.0F || std::isnan(w)) return zero;
+    int exponent = 0;
+    const double mantissa = std::frexp(std::fabs(static_cast<double>(w)), &exponent);
+    constexpr double root_half = 0.70710678118654752440;  // mantissas from 1/2 to 1
+    const int rounded = mantissa < root_half ? exponent - 1 : exponent;
+    const int lowest = full_scale - (1 << bits);
+    const int e = std::clamp(rounded, lowest, full_scale) - lowest;
+    return w > 0.0F ? zero + 1 + e : zero - 1 - e;
+  }
+  [[nodiscard]] float decode(std::int32_t code, const State&, int bits) const noexcept {
+    const std::int32_t from_zero = code - exponents(bits);
+    if (from_zero == 0) return 0.0F;
+    const int e = std::abs(from_zero) - 1 + full_scale - (1 << bits);
+    return std::copysign(std::ldexp(1.0F, e), static_cast<float>(from_zero));
+  }
+  [[nodiscard]] float real_valued(float w, const State&) const noexcept { return w; }
+
+  template <class Real>
+  void surrogate(std::span<const Real> w, int, std::span<Real> y) const {
+    IdentitySurrogate::forward(w, y);
+  }
+  void backward(std::span<const float>, std::span<const float> dy, const State&, int,
+                std::span<float> dw) const {
+    IdentitySurrogate::backward(dy, dw);
+  }
+  [[nodiscard]] std::optional<ClampSurrogate> gate(int) const noexcept {
+    return ClampSurrogate::identity();
+  }
+
+ private:
+  [[nodiscard]] static constexpr std::int32_t exponents(int bits) noexcept {
+    return (1 << bits) + 1;
+  }
+};
+
+}  // namespace bitdial::inline BITDIAL_ABI
