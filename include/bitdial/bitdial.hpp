@@ -6,6 +6,7 @@
 #include <bitdial/autodiff/functions.hpp>
 #include <bitdial/autodiff/grad_check.hpp>
 #include <bitdial/autodiff/gradient.hpp>
+#include <bitdial/autodiff/learned_quantization.hpp>
 #include <bitdial/autodiff/stream.hpp>
 #include <bitdial/autodiff/tape.hpp>
 #include <bitdial/core/aligned_buffer.hpp>

@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include <bitdial/autodiff/functions.hpp>
+#include <bitdial/autodiff/learned_quantization.hpp>
 #include <bitdial/core/error.hpp>
 #include <bitdial/core/text.hpp>
 #include <bitdial/nn/module.hpp>
