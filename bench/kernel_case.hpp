@@ -21,7 +21,12 @@ using bitdial::AlignedBuffer;
 using bitdial::kernels::KernelTable;
 using bitdial::ops::MatrixView;
 
-inline constexpr int repetitions = 7;
+/// Samples per benchmark and the least time of each.
+struct Sampling {
+  int repetitions = 7;
+  double seconds = 0.02;
+};
+inline Sampling sampling;
 
 /// What one benchmark needs: `work` multiply-accumulates (or elements) per call of `run`.
 struct Case {
@@ -104,9 +109,9 @@ inline void add(const Case& c) {
         if (reference > 0.0) state.counters["times_u8s8"] = rate * 1e9 / reference;
         state.SetLabel(c.isa);
       })
-      ->Repetitions(repetitions)
+      ->Repetitions(sampling.repetitions)
       ->ReportAggregatesOnly(false)
-      ->MinTime(0.02)
+      ->MinTime(sampling.seconds)
       ->Unit(benchmark::kMicrosecond);
 }
 

@@ -2,7 +2,8 @@
 // Throughput of the kernels and of whole matrix products, per instruction set, against the peak
 // that the same machine reaches at the same moment.
 //
-//   bench_kernels [--json FILE] [--benchmark_filter=REGEX] [other Google Benchmark options]
+//   bench_kernels [--quick] [--json FILE] [--benchmark_filter=REGEX]
+//                 [other Google Benchmark options]
 #include <benchmark/benchmark.h>
 
 #include <bitdial/core/aligned_buffer.hpp>
@@ -11,6 +12,7 @@
 #include <bitdial/ops/qgemm.hpp>
 #include <cstdio>
 #include <cstring>
+#include <exception>
 #include <fstream>
 #include <string>
 #include <string_view>
@@ -19,6 +21,8 @@
 #include "kernel_case.hpp"
 #include "peaks.hpp"
 #include "product_cases.hpp"
+#include "record.hpp"
+#include "sampling.hpp"
 
 namespace {
 
@@ -236,39 +240,54 @@ void add_products(const KernelTable& t, const PeakLoops& peaks) {
   }
 }
 
-/// One line per benchmark: the medians over the repetitions.
-class TableReporter : public benchmark::BenchmarkReporter {
+/// "8x8" as "w8a8", "32x32" as "f32"; other words as they are.
+std::string precision_text(const std::string& bits) {
+  const std::size_t cross = bits.find('x');
+  if (cross == std::string::npos) return bits;
+  if (bits == "32x32") return "f32";
+  return bitdial::concat("w", bits.substr(0, cross), "a", bits.substr(cross + 1));
+}
+
+/// One record per benchmark: the median over its repetitions.
+class RecordReporter : public benchmark::BenchmarkReporter {
  public:
+  explicit RecordReporter(RecordWriter& writer) : writer_{&writer} {}
+
   bool ReportContext(const Context&) override {
-    std::printf("%-14s %-11s %-6s %-16s %10s %10s %7s %7s\n", "kernel", "isa", "bits", "shape",
-                "GMAC/s", "peak", "share", "x u8s8");
+    writer_->header();
     return true;
   }
   void ReportRuns(const std::vector<Run>& runs) override {
+    Samples rates, shares, ratios;
     for (const Run& run : runs) {
-      if (run.run_type != Run::RT_Aggregate || run.aggregate_name != "median") continue;
-      const std::string& name = run.run_name.function_name;
-      std::vector<std::string> parts;
-      for (std::size_t at = 0; at <= name.size();) {
-        const std::size_t end = std::min(name.find('/', at), name.size());
-        parts.push_back(name.substr(at, end - at));
-        at = end + 1;
-      }
-      parts.resize(4);
-      const double peak = run.counters.at("peak").value;
-      std::printf("%-14s %-11s %-6s %-16s %10.2f ", parts[0].c_str(), parts[1].c_str(),
-                  parts[2].c_str(), parts[3].c_str(), run.counters.at("GMAC/s").value);
-      if (peak > 0.0) {
-        std::printf("%10.1f %6.1f%%", peak, 100.0 * run.counters.at("share").value);
-      } else {
-        std::printf("%10s %7s", "-", "-");
-      }
+      if (run.run_type != Run::RT_Iteration) continue;
+      rates.add(run.counters.at("GMAC/s").value);
+      shares.add(run.counters.at("share").value);
       const auto ratio = run.counters.find("times_u8s8");
-      if (ratio != run.counters.end()) std::printf(" %7.2f", ratio->second.value);
-      std::printf("\n");
-      std::fflush(stdout);
+      if (ratio != run.counters.end()) ratios.add(ratio->second.value);
     }
+    if (rates.count() == 0) return;
+    // The name is kernel/isa/bits/shape.
+    const std::string& name = runs.front().run_name.function_name;
+    const std::size_t isa = name.find('/') + 1;
+    const std::size_t bits = name.find('/', isa) + 1;
+    const std::size_t shape = name.find('/', bits) + 1;
+    const std::string widths = name.substr(bits, shape - 1 - bits);
+    const bool counts_macs = widths.find('x') != std::string::npos;
+    const bool has_peak = shares.median() > 0.0;
+    writer_->write({.kind = "kernel",
+                    .name = name.substr(0, bits) + name.substr(shape),
+                    .precision = precision_text(widths),
+                    .value = rates.median(),
+                    .unit = counts_macs ? "GMAC/s" : "G/s",
+                    .spread = rates.spread(),
+                    .peak_share = has_peak ? shares.median() : -1.0,
+                    .gmacs = counts_macs ? rates.median() : -1.0,
+                    .times_u8s8 = ratios.count() > 0 ? ratios.median() : -1.0});
   }
+
+ private:
+  RecordWriter* writer_;
 };
 
 std::string cpu_name() {
@@ -289,10 +308,12 @@ int main(int argc, char** argv) {
     return 2;
   }
   std::vector<std::string> arguments;
+  std::string json;
   for (int i = 0; i < argc; ++i) {
     if (std::string_view{argv[i]} == "--json" && i + 1 < argc) {
-      arguments.push_back(bitdial::concat("--benchmark_out=", argv[++i]));
-      arguments.emplace_back("--benchmark_out_format=json");
+      json = argv[++i];
+    } else if (std::string_view{argv[i]} == "--quick") {
+      sampling = {.repetitions = 3, .seconds = 0.004};
     } else {
       arguments.emplace_back(argv[i]);
     }
@@ -314,10 +335,7 @@ int main(int argc, char** argv) {
   std::printf(
       "\none thread, medians of %d repetitions; peak: the same instructions without memory,"
       " measured before each repetition\n\n",
-      repetitions);
-  benchmark::AddCustomContext("cpu", cpu_name());
-  benchmark::AddCustomContext("compiler", compiler);
-  benchmark::AddCustomContext("isa", (*selected)->name);
+      sampling.repetitions);
 
   for (const KernelTable* t : bitdial::kernels::supported_kernels()) {
     const PeakLoops peaks = peaks_of(t->name);
@@ -329,8 +347,14 @@ int main(int argc, char** argv) {
       add_row_products(*t);
     }
   }
-  TableReporter reporter;
-  benchmark::RunSpecifiedBenchmarks(&reporter);
+  try {
+    RecordWriter writer{json};
+    RecordReporter reporter{writer};
+    benchmark::RunSpecifiedBenchmarks(&reporter);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "bench_kernels: %s\n", error.what());
+    return 1;
+  }
   benchmark::Shutdown();
   return 0;
 }

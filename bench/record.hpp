@@ -26,6 +26,7 @@ struct Record {
   double spread = 0.0;       ///< distance between the quartiles, as a share of the median
   double peak_share = -1.0;  ///< of the fastest multiply-accumulate loop; below 0: not known
   double gmacs = -1.0;       ///< GMAC/s; below 0: not known
+  double times_u8s8 = -1.0;  ///< of the rate of the byte kernel; below 0: not compared
 };
 
 /// The same members for a table and for JSON; text is plain words without quotes or backslashes.
@@ -39,12 +40,12 @@ class RecordWriter {
   }
 
   void header() const {
-    std::printf("%-34s %-9s %7s %5s %12s %-10s %7s %9s %7s\n", "name", "precision", "threads",
+    std::printf("%-42s %-9s %7s %5s %12s %-10s %7s %9s %7s\n", "name", "precision", "threads",
                 "batch", "value", "unit", "spread", "GMAC/s", "peak");
   }
 
   void write(const Record& r) {
-    std::printf("%-34s %-9s %7d %5lld %12.4f %-10s %6.1f%%", r.name.c_str(), r.precision.c_str(),
+    std::printf("%-42s %-9s %7d %5lld %12.4f %-10s %6.1f%%", r.name.c_str(), r.precision.c_str(),
                 r.threads, static_cast<long long>(r.batch), r.value, r.unit.c_str(),
                 100.0 * r.spread);
     if (r.gmacs >= 0.0) std::printf(" %9.1f", r.gmacs);

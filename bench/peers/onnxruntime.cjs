@@ -83,9 +83,12 @@ if (measured.length === 0) {
   console.error(`onnxruntime: no model to run in ${options.models}`);
   process.exit(1);
 }
-// The cases take turns, so that a slow second of the machine hits all of them alike.
+// The cases take turns, so that a slow second of the machine hits all of them alike. Every session
+// has threads of its own, which spin for a while after their last run: let them fall asleep.
+const bell = new Int32Array(new SharedArrayBuffer(4));
 for (let round = 0; round < rounds; ++round) {
   for (const c of measured) {
+    Atomics.wait(bell, 0, 0, 20);
     c.run();
     if (round === 0) {
       c.run();

@@ -1,0 +1,147 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Installs what is missing, builds the benchmarks, measures bitdial and other libraries on the same
+# networks, and writes bench.json, bench.md and bench.html.
+#
+# usage: bench/run.sh [--quick] [--out DIR]
+#   --quick     few samples, small batches: under 6 minutes in total
+#   --out DIR   where the three files go (default: bench-out)
+#
+# Other libraries are optional: what is not installed, and cannot be, is a line that says so.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+
+quick=no out=bench-out
+while [ $# -gt 0 ]; do
+  case $1 in
+    --quick) quick=yes ;;
+    --out) out=${2:?--out needs a folder}; shift ;;
+    *) sed -n '3,10s/^# \{0,1\}//p' "$0"; exit 2 ;;
+  esac
+  shift
+done
+
+build=build/bench
+records=$(mktemp -d)
+trap 'rm -rf "$records"' EXIT
+if [ $quick = yes ]; then ends=340; else ends=7200; fi # seconds from the start
+
+# part NAME SECONDS COMMAND...: the command's output in a log; a part that takes too long is cut
+# off, and keeps the records that it has written.
+part() {
+  local name=$1 most=$2 left=$((ends - SECONDS)) status=0
+  shift 2
+  if [ "$left" -lt 5 ]; then
+    echo "=== $name: no time left"
+    return 1
+  fi
+  if [ "$most" -gt "$left" ]; then most=$left; fi
+  echo "=== $name (at most $most s)"
+  timeout "$most" "$@" 2>&1 | tee -a "$records/$name.log" || status=$?
+  if [ $status -eq 124 ]; then echo "=== $name: cut off after $most s"; fi
+  return $status
+}
+
+# peer_part NAME SECONDS COMMAND...: the same for a program that prints its records.
+peer_part() {
+  local name=$1
+  part "$@" || true
+  grep '^{' "$records/$name.log" >"$records/$name.jsonl" 2>/dev/null
+}
+
+absent() { # absent NAME REASON: a line in the report instead of numbers
+  echo "=== $1: $2"
+  printf '{"kind": "peer", "name": "%s", "precision": "", "threads": 1, "batch": 1, "value": null, "unit": "", "spread": 0, "peak_share": null, "note": "%s"}\n' \
+    "$1" "$2" >"$records/absent-$1.jsonl"
+}
+
+echo "=== install and build"
+scripts/install-dependencies.sh build bench || exit 1
+scripts/install-dependencies.sh peers || echo "some of the other libraries cannot be installed"
+if command -v ccache >/dev/null; then export CMAKE_CXX_COMPILER_LAUNCHER=ccache; fi
+cmake -S . -B $build -G Ninja -DCMAKE_BUILD_TYPE=Release "-DCMAKE_CXX_FLAGS_RELEASE=-O2 -DNDEBUG" \
+  -DBITDIAL_BUILD_BENCH=ON -DBITDIAL_BUILD_TESTS=OFF -DBITDIAL_BUILD_EXAMPLES=OFF >/dev/null &&
+  cmake --build $build --parallel "$(nproc)" || exit 1
+
+python_with() { # the first Python that has the module
+  local python
+  for python in python3 /usr/bin/python3; do
+    if "$python" -c "import $1" 2>/dev/null; then
+      command -v "$python"
+      return 0
+    fi
+  done
+  return 1
+}
+
+onnx_python=$(python_with onnx) || absent onnxruntime "not installed: no Python with the onnx package"
+torch_python=$(python_with torch) || absent pytorch "not installed: no Python with the torch package"
+if [ ! -x $build/bench/bench_onednn ]; then absent onednn "not installed: oneDNN 2 not found"; fi
+if [ -n "$onnx_python" ]; then
+  if ! bench/peers/install-onnxruntime.sh $build/peers ||
+    ! "$onnx_python" -B bench/peers/onnx_models.py $build/peers/onnx; then
+    absent onnxruntime "not installed: onnxruntime-node cannot be fetched or run"
+    onnx_python=
+  fi
+fi
+
+several=(); while read -r n; do several+=("$n"); done < <(seq 1 "$(($(nproc) > 1 ? 2 : 1))")
+teams=() node_teams=()
+for n in "${several[@]}"; do teams+=(--threads "$n"); node_teams+=(--threads "$n"); done
+most_threads=${several[-1]}
+
+# networks PASS SECONDS BATCH [NETWORK]: ours and the others', close in time
+networks() {
+  local pass=$1 seconds=$2 batch=$3 only=()
+  if [ $# -gt 3 ]; then only=(--network "$4"); fi
+  local common=("${teams[@]}" --batch "$batch" --seconds "$seconds" "${only[@]}")
+  part "networks-$pass" 300 $build/bench/bench_models "${common[@]}" \
+    --json "$records/networks-$pass.jsonl"
+  if [ -n "$onnx_python" ]; then
+    peer_part "onnxruntime-$pass" 200 node bench/peers/onnxruntime.cjs --package $build/peers \
+      --models $build/peers/onnx "${common[@]}"
+  fi
+  if [ -x $build/bench/bench_onednn ]; then
+    part "onednn-$pass" 100 $build/bench/bench_onednn "${common[@]}" \
+      --json "$records/onednn-$pass.jsonl"
+  fi
+}
+
+# training NAME SECONDS OPTION...: ours and PyTorch's
+training() {
+  local name=$1 seconds=$2
+  shift 2
+  part "training-$name" 1200 $build/bench/bench_training --seconds "$seconds" "$@" \
+    --json "$records/training-$name.jsonl"
+  if [ -n "$torch_python" ]; then
+    peer_part "pytorch-$name" 3000 "$torch_python" -B bench/peers/pytorch_training.py \
+      --seconds "$seconds" "$@"
+  fi
+}
+
+if [ $quick = yes ]; then
+  part kernels 40 $build/bench/bench_kernels --quick --json "$records/kernels.jsonl"
+  networks batch1 0.15 1
+  networks batch32 0.3 32 resnet20@32
+  training resnet20 1 --network resnet20@32 --threads "$most_threads"
+  training large 0.1 --network resnet18@64 --step joint \
+    --threads "$most_threads" --batch 8
+else
+  part kernels 600 $build/bench/bench_kernels --json "$records/kernels.jsonl"
+  for pass in 1 2 3; do
+    networks "batch1-pass$pass" 0.5 1
+    networks "batch32-pass$pass" 0.7 32 resnet20@32
+  done
+  training resnet20 5 --network resnet20@32 "${teams[@]}"
+  training resnet20-double 5 --network resnet20@32 --threads "$most_threads" --batch 256
+  training large 5 --network resnet18@64 --threads "$most_threads"
+fi
+
+fact() { sed -n "s/^$1: //p" "$records/kernels.log" | head -n 1; }
+mapfile -t written < <(find "$records" -name '*.jsonl' -size +0 | sort)
+mkdir -p "$out"
+python3 -B bench/report.py --out "$out" --fact "machine=$(fact cpu), $(nproc) cores" \
+  --fact "instructions=$(fact isa)" --fact "compiler=$(fact compiler)" \
+  --fact "date=$(date -u +%Y-%m-%d)" --fact "mode=$([ $quick = yes ] && echo quick || echo full)" \
+  "${written[@]}" || exit 1
+echo "$out/bench.json, $out/bench.md, $out/bench.html after $SECONDS s"
