@@ -73,6 +73,10 @@ def bar_chart(bars, title, width=540, mark=None):
         x = left + tick * scale
         parts.append(line(x, top, x, bottom, "grid"))
         parts.append(text(x, bottom + 15, f"{tick:g}", "tick", "middle"))
+    if mark and mark[0] <= highest:
+        x = left + mark[0] * scale
+        parts.append(line(x, top - 4, x, bottom, "mark"))
+        parts.append(text(x, top - 8, mark[1], "label", "middle"))
     for y, bar, words in rows:
         if bar is None:
             parts.append(text(0, y + 15, words, "name"))
@@ -87,10 +91,6 @@ def bar_chart(bars, title, width=540, mark=None):
                          f'rx="1.5" width="{max(1, bar.second * scale):.1f}" height="6"/>')
         x = left + max(bar.value, bar.second or 0) * scale
         parts.append(text(x + 6, y + 15, words, "value"))
-    if mark and mark[0] <= highest:
-        x = left + mark[0] * scale
-        parts.append(line(x, top - 4, x, bottom, "mark"))
-        parts.append(text(x, top - 8, mark[1], "label", "middle"))
     return svg(width, bottom + 22, parts, title)
 
 

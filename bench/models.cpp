@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "bystanders.hpp"
 #include "networks.hpp"
 #include "peaks.hpp"
 #include "record.hpp"
@@ -66,8 +67,9 @@ struct Case {
   int threads = 1;
   std::int64_t batch = 1;
   std::shared_ptr<bitdial::Session> session;
-  std::int64_t calls = 1;
-  bench::Samples seconds{};  ///< per call
+  std::int64_t calls = 0;
+  double last = 0.0;  ///< seconds per call in this round
+  bench::Samples seconds{};
 };
 
 std::vector<std::uint8_t> random_images(std::int64_t bytes) {
@@ -143,16 +145,21 @@ void measure_network(const bench::NetworkCase& network, const Options& options,
   constexpr int rounds = 11;
   const bench::PeakLoops loops = bench::peaks_of(cases.front().session->kernels().name);
   bench::Samples bytes_peak, planes_peak;
-  for (int round = 0; round < rounds; ++round) {
-    bytes_peak.add(bench::measure_peak(loops.u8s8));
-    planes_peak.add(bench::measure_peak(loops.bits));
-    for (Case& c : cases) {
-      const auto run = [&] { call(c); };
-      run();
-      if (round == 0) c.calls = bench::calls_for(options.seconds / rounds, run);
-      c.seconds.add(bench::seconds_per_call(c.calls, run));
-    }
-  }
+  const bool busy = bench::collect_undisturbed(
+      rounds,
+      [&] {
+        bytes_peak.add(bench::measure_peak(loops.u8s8));
+        planes_peak.add(bench::measure_peak(loops.bits));
+        for (Case& c : cases) {
+          const auto run = [&] { call(c); };
+          run();
+          if (c.calls == 0) c.calls = bench::calls_for(options.seconds / rounds, run);
+          c.last = bench::seconds_per_call(c.calls, run);
+        }
+      },
+      [&] {
+        for (Case& c : cases) c.seconds.add(c.last);
+      });
 
   for (const Case& c : cases) {
     const double per_image = c.seconds.median() / static_cast<double>(c.batch);
@@ -168,7 +175,8 @@ void measure_network(const bench::NetworkCase& network, const Options& options,
                   .unit = "ms/image",
                   .spread = c.seconds.spread(),
                   .peak_share = peak > 0.0 ? gmacs / peak : -1.0,
-                  .gmacs = gmacs});
+                  .gmacs = gmacs,
+                  .note = busy ? bench::busy_note : ""});
   }
 }
 

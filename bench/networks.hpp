@@ -8,10 +8,13 @@
 #include <bitdial/nn/cost.hpp>
 #include <bitdial/runtime.hpp>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace bench {
@@ -76,13 +79,15 @@ inline const std::vector<NetworkCase>& training_networks() {
 /// saturates everywhere.
 inline void set_plausible_statistics(bitdial::PackedNetwork& packed, bitdial::nn::Module& network) {
   const auto layers = bitdial::nn::quantized_layers(network);
+  std::map<std::pair<std::size_t, int>, double> weights;  // by layer and bits
   for (bitdial::PackedPlan& plan : packed.plans) {
     for (std::size_t i = 0; i < layers.size(); ++i) {
       bitdial::LayerState& state = plan.layers[i];
-      const double weight = mean_square(layers[i].second->weight_codes(state.executed.w));
+      const auto [weight, is_new] = weights.try_emplace({i, state.executed.w});
+      if (is_new) weight->second = mean_square(layers[i].second->weight_codes(state.executed.w));
       const double largest = state.activation_levels.level((1 << state.executed.a) - 1);
       const double sum =
-          std::sqrt(static_cast<double>(packed.layers[i].depth()) * weight) * largest / 2;
+          std::sqrt(static_cast<double>(packed.layers[i].depth()) * weight->second) * largest / 2;
       bitdial::Random random{7, i};
       for (float& m : state.multiplier) m = static_cast<float>(0.5 / sum);
       for (float& b : state.bias) b = random.uniform(-0.2F, 0.4F);

@@ -27,6 +27,7 @@ struct Record {
   double peak_share = -1.0;  ///< of the fastest multiply-accumulate loop; below 0: not known
   double gmacs = -1.0;       ///< GMAC/s; below 0: not known
   double times_u8s8 = -1.0;  ///< of the rate of the byte kernel; below 0: not compared
+  std::string note{};        ///< what a reader must know
 };
 
 /// The same members for a table and for JSON; text is plain words without quotes or backslashes.
@@ -50,15 +51,19 @@ class RecordWriter {
                 100.0 * r.spread);
     if (r.gmacs >= 0.0) std::printf(" %9.1f", r.gmacs);
     if (r.peak_share >= 0.0) std::printf(" %6.1f%%", 100.0 * r.peak_share);
-    std::printf("\n");
+    if (r.times_u8s8 >= 0.0) std::printf("  x %.2f of u8s8", r.times_u8s8);
+    std::printf(r.note.empty() ? "\n" : "  (%s)\n", r.note.c_str());
     std::fflush(stdout);
     if (!to_file_) return;
-    file_ << bitdial::concat("{\"kind\": \"", r.kind, "\", \"name\": \"", r.name,
-                             "\", \"precision\": \"", r.precision, "\", \"threads\": ", r.threads,
-                             ", \"batch\": ", r.batch, ", \"value\": ", number(r.value, true),
-                             ", \"unit\": \"", r.unit, "\", \"spread\": ", number(r.spread, true),
-                             ", \"peak_share\": ", number(r.peak_share, r.peak_share >= 0.0),
-                             ", \"gmacs\": ", number(r.gmacs, r.gmacs >= 0.0), "}\n")
+    file_ << bitdial::concat(
+                 "{\"kind\": \"", r.kind, "\", \"name\": \"", r.name, "\", \"precision\": \"",
+                 r.precision, "\", \"threads\": ", r.threads, ", \"batch\": ", r.batch,
+                 ", \"value\": ", number(r.value, true), ", \"unit\": \"", r.unit,
+                 "\", \"spread\": ", number(r.spread, true),
+                 ", \"peak_share\": ", number(r.peak_share, r.peak_share >= 0.0),
+                 ", \"gmacs\": ", number(r.gmacs, r.gmacs >= 0.0),
+                 r.times_u8s8 < 0.0 ? "" : bitdial::concat(", \"times_u8s8\": ", r.times_u8s8),
+                 r.note.empty() ? "" : ", \"note\": \"" + r.note + '"', "}\n")
           << std::flush;
   }
 

@@ -45,6 +45,7 @@ margin:24px 0 8px}
 .tile span{color:var(--muted);font-size:13px}
 @media(max-width:860px){.grid2{grid-template-columns:minmax(0,1fr)}figure{overflow-x:auto}
 .wide svg.chart{min-width:780px}}
+.warning{color:var(--c1)}
 .key{display:flex;flex-wrap:wrap;gap:4px 18px;margin:8px 0 0;font-size:13px;color:var(--muted)}
 .key i{display:inline-block;width:12px;height:12px;border-radius:2px;margin-right:6px;
 vertical-align:-1px}
@@ -61,7 +62,8 @@ svg.chart{display:block;width:100%;height:auto;font-family:inherit}
 .chart text{font-size:12.5px;fill:var(--ink)}
 .chart .tick{fill:var(--muted);font-variant-numeric:tabular-nums}
 .chart .label{fill:var(--muted)}.chart .name{font-weight:600}
-.chart .value{font-variant-numeric:tabular-nums}
+.chart .value{font-variant-numeric:tabular-nums;paint-order:stroke;stroke:var(--panel);
+stroke-width:3px;stroke-linejoin:round}
 .chart .grid{stroke:var(--grid)}.chart .range{stroke:var(--line);stroke-width:2}
 .chart .median{stroke:var(--ink);stroke-width:2}
 .chart .mark{stroke:var(--c1);stroke-dasharray:3 4}
@@ -102,7 +104,11 @@ class Book:
 
     def absent(self):
         """Peers that were not measured, with the reason."""
-        return [(r["name"], r["note"]) for r in self.records if r.get("note")]
+        return [(r["name"], r["note"]) for r in self.records if r["value"] is None]
+
+    def disturbed(self):
+        """How many numbers were measured while other programs took a core."""
+        return sum(r["value"] is not None and bool(r.get("note")) for r in self.records)
 
 
 class Table:
@@ -207,13 +213,14 @@ def training_table(book):
 
 
 def kernels_table(book):
-    table = Table("kernel", "instructions", "precision", "shape", "G/s", "share of peak", "spread",
-                  left=4)
+    table = Table("kernel", "instructions", "precision", "shape", "G/s", "share of peak",
+                  "of u8s8", "spread", left=4)
     for record in book.records:
         if record["kind"] == "kernel":
             kernel, isa, shape = (record["name"].split("/", 2) + ["", ""])[:3]
             table.rows.append((kernel, isa, record["precision"], shape, show(record["value"]),
-                               percent(record["peak_share"]), percent(record["spread"])))
+                               percent(record["peak_share"]), ratio(record.get("times_u8s8"), 1),
+                               percent(record["spread"])))
     return table
 
 
@@ -330,11 +337,18 @@ def batches(book):
     return sorted(set(book.distinct("network", "batch")))
 
 
+def disturbance(book):
+    return (f"Other programs kept a part of the machine busy: {book.disturbed()} of "
+            f"{len(book.records)} numbers are not to be trusted.")
+
+
 def markdown(book, facts):
     out = ["# Benchmarks\n"]
     out += [f"* {name}: {value}" for name, value in facts]
     out.append("\nTimes are medians; `x 0.80` means 0.80 times the other's number in the same run."
                " How they are measured: docs/benchmarks.md.\n")
+    if book.disturbed():
+        out.append(disturbance(book) + "\n")
     for batch in batches(book):
         out.append(f"## Networks, batch {batch}\n\n{networks_table(book, batch).markdown()}")
     for title, table in (("Training", training_table(book)), ("Scaling", scaling_table(book)),
@@ -364,6 +378,8 @@ def page(book, facts):
            "style-src 'unsafe-inline'\"/>\n<title>bitdial benchmarks</title>\n"
            f"<style>{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>bitdial benchmarks</h1>\n"]
     out.append(f"<p>{html.escape(' · '.join(value for _, value in facts))}</p>\n")
+    if book.disturbed():
+        out.append(f'<p class="warning">{html.escape(disturbance(book))}</p>\n')
     tiles = highlights(book)
     if tiles:
         out.append('<div class="tiles">' + "".join(

@@ -9,7 +9,7 @@ KINDS = ("kernel", "network", "training", "peer")
 MEMBERS = {"kind": str, "name": str, "precision": str, "threads": int, "batch": int,
            "value": (int, float, type(None)), "unit": str, "spread": (int, float),
            "peak_share": (int, float, type(None))}
-OPTIONAL = {"gmacs": (int, float, type(None)), "note": str}
+OPTIONAL = {"gmacs": (int, float, type(None)), "times_u8s8": (int, float), "note": str}
 KEY = ("kind", "name", "precision", "threads", "batch")
 
 
@@ -109,7 +109,7 @@ def joined(records):
         middle = statistics.median(values)
         whole = dict(measured[0], value=middle, spread=max(
             (max(values) - min(values)) / middle, *(record["spread"] for record in measured)))
-        for member in ("peak_share", "gmacs"):
+        for member in ("peak_share", "gmacs", "times_u8s8"):
             known = [r[member] for r in measured if r.get(member) is not None]
             if known:
                 whole[member] = statistics.median(known)

@@ -29,16 +29,17 @@ if [ $quick = yes ]; then ends=340; else ends=7200; fi # seconds from the start
 # part NAME SECONDS COMMAND...: the command's output in a log; a part that takes too long is cut
 # off, and keeps the records that it has written.
 part() {
-  local name=$1 most=$2 left=$((ends - SECONDS)) status=0
+  local name=$1 most=$2 left=$((ends - SECONDS)) status=0 begin=$SECONDS
   shift 2
   if [ "$left" -lt 5 ]; then
     echo "=== $name: no time left"
     return 1
   fi
   if [ "$most" -gt "$left" ]; then most=$left; fi
-  echo "=== $name (at most $most s)"
+  echo "=== $name"
   timeout "$most" "$@" 2>&1 | tee -a "$records/$name.log" || status=$?
-  if [ $status -eq 124 ]; then echo "=== $name: cut off after $most s"; fi
+  if [ $status -eq 124 ]; then echo "=== $name: cut off"; fi
+  echo "=== $name: $((SECONDS - begin)) s"
   return $status
 }
 

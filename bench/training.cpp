@@ -21,6 +21,7 @@
 #include <utility>
 #include <vector>
 
+#include "bystanders.hpp"
 #include "networks.hpp"
 #include "record.hpp"
 #include "sampling.hpp"
@@ -103,6 +104,7 @@ struct Outcome {
   double images_per_second = 0.0;
   double spread = 0.0;
   double peak_mib = 0.0;
+  bool busy = false;
 };
 
 bitdial::data::Dataset random_images(const bench::NetworkCase& network, std::int64_t count) {
@@ -137,16 +139,18 @@ Outcome train(const Case& c) {
                                    .learning_rate = bitdial::train::ConstantSchedule{.rate = 0.01F},
                                    .distillation = {.teacher = bitdial::Teacher::highest}});
 
-  bench::Samples rates;
   const auto step = [&] { trainer.step(); };
   step();  // the first one fills caches of memory
-  const double start = bench::wall_seconds();
-  while (rates.count() < 3 || bench::wall_seconds() - start < c.seconds) {
-    rates.add(static_cast<double>(c.batch) / bench::seconds_per_call(1, step));
-  }
+  const double once = bench::seconds_per_call(1, step);
+  const int steps = std::max(3, static_cast<int>(c.seconds / once));
+  bench::Samples rates;
+  double rate = 0.0;
+  const bool busy = bench::collect_undisturbed(
+      steps, [&] { rate = static_cast<double>(c.batch) / bench::seconds_per_call(1, step); },
+      [&] { rates.add(rate); });
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-  return {rates.median(), rates.spread(), static_cast<double>(usage.ru_maxrss) / 1024.0};
+  return {rates.median(), rates.spread(), static_cast<double>(usage.ru_maxrss) / 1024.0, busy};
 }
 
 /// Peak memory belongs to a process: each case is trained in one of its own.
@@ -188,7 +192,8 @@ void measure(const Case& c, bench::RecordWriter& writer) {
                        .batch = c.batch,
                        .value = outcome.images_per_second,
                        .unit = "images/s",
-                       .spread = outcome.spread};
+                       .spread = outcome.spread,
+                       .note = outcome.busy ? bench::busy_note : ""};
   writer.write(record);
   record.name += "/peak-memory";
   record.value = outcome.peak_mib;

@@ -20,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include "../bystanders.hpp"
 #include "../networks.hpp"
 #include "../record.hpp"
 #include "../sampling.hpp"
@@ -186,7 +187,8 @@ struct Case {
   std::int64_t batch;
   int threads;
   Chain chain;
-  std::int64_t calls = 1;
+  std::int64_t calls = 0;
+  double last = 0.0;  ///< seconds per call in this round
   bench::Samples seconds{};
 };
 
@@ -204,15 +206,20 @@ void measure_network(const bench::NetworkCase& network, const Options& options,
     }
   }
   constexpr int rounds = 11;
-  for (int round = 0; round < rounds; ++round) {
-    for (Case& c : cases) {
-      omp_set_num_threads(c.threads);
-      const auto run = [&] { c.chain.run(); };
-      run();
-      if (round == 0) c.calls = bench::calls_for(options.seconds / rounds, run);
-      c.seconds.add(bench::seconds_per_call(c.calls, run));
-    }
-  }
+  const bool busy = bench::collect_undisturbed(
+      rounds,
+      [&] {
+        for (Case& c : cases) {
+          omp_set_num_threads(c.threads);
+          const auto run = [&] { c.chain.run(); };
+          run();
+          if (c.calls == 0) c.calls = bench::calls_for(options.seconds / rounds, run);
+          c.last = bench::seconds_per_call(c.calls, run);
+        }
+      },
+      [&] {
+        for (Case& c : cases) c.seconds.add(c.last);
+      });
   for (const Case& c : cases) {
     const double per_image = c.seconds.median() / static_cast<double>(c.batch);
     writer.write({.kind = "peer",
@@ -223,7 +230,8 @@ void measure_network(const bench::NetworkCase& network, const Options& options,
                   .value = per_image * 1e3,
                   .unit = "ms/image",
                   .spread = c.seconds.spread(),
-                  .gmacs = static_cast<double>(cost.multiply_accumulates()) / per_image * 1e-9});
+                  .gmacs = static_cast<double>(cost.multiply_accumulates()) / per_image * 1e-9,
+                  .note = busy ? bench::busy_note : ""});
   }
 }
 

@@ -64,7 +64,7 @@ function cases() {
       const shape = session.inputMetadata[0].shape.slice(1);
       for (const batch of options.batch.map(Number)) {
         const feeds = { x: image(form, batch, shape) };
-        all.push({ network, form, threads, batch, times: [], calls: 1,
+        all.push({ network, form, threads, batch, times: [], calls: 0, last: 0,
                    run: () => session.run(feeds, { y: null }, {}) });
       }
     }
@@ -78,6 +78,22 @@ function timed(calls, run) { // seconds per call
   return Number(process.hrtime.bigint() - start) * 1e-9 / calls;
 }
 
+// A function that tells the cores that other programs kept busy since now.
+function bystanders() {
+  const now = () => {
+    const busyTicks = fs.readFileSync("/proc/stat", "utf8").split(/\s+/, 8).slice(1)
+      .reduce((sum, ticks, i) => i === 3 || i === 4 ? sum : sum + Number(ticks), 0);
+    const own = process.cpuUsage();
+    return { others: busyTicks / 100 - (own.user + own.system) * 1e-6,
+             wall: Number(process.hrtime.bigint()) * 1e-9 };
+  };
+  const start = now();
+  return () => {
+    const end = now();
+    return (end.others - start.others) / (end.wall - start.wall);
+  };
+}
+
 const measured = cases();
 if (measured.length === 0) {
   console.error(`onnxruntime: no model to run in ${options.models}`);
@@ -86,16 +102,27 @@ if (measured.length === 0) {
 // The cases take turns, so that a slow second of the machine hits all of them alike. Every session
 // has threads of its own, which spin for a while after their last run: let them fall asleep.
 const bell = new Int32Array(new SharedArrayBuffer(4));
-for (let round = 0; round < rounds; ++round) {
+let dropped = 0, busy = false;
+for (let round = 0; round < rounds;) {
+  const others = bystanders();
   for (const c of measured) {
     Atomics.wait(bell, 0, 0, 20);
     c.run();
-    if (round === 0) {
+    if (!c.calls) {
       c.run();
       c.calls = Math.max(1, Math.round(Number(options.seconds) / rounds / timed(1, c.run)));
     }
-    c.times.push(timed(c.calls, c.run));
+    c.last = timed(c.calls, c.run);
   }
+  // As in bystanders.hpp: a round that other programs disturbed counts only if there are too many.
+  const disturbed = others() > 0.1;
+  if (disturbed && dropped < rounds) {
+    ++dropped;
+    continue;
+  }
+  busy ||= disturbed;
+  for (const c of measured) c.times.push(c.last);
+  ++round;
 }
 for (const c of measured) {
   c.times.sort((a, b) => a - b);
@@ -104,5 +131,6 @@ for (const c of measured) {
     kind: "peer", name: `${c.network}/onnxruntime-${c.form}`, precision: precisions[c.form],
     threads: c.threads, batch: c.batch, value: middle * 1e3 / c.batch, unit: "ms/image",
     spread: (median(c.times, 0.75) - median(c.times, 0.25)) / middle, peak_share: null,
+    ...(busy ? { note: "other programs were running" } : {}),
   }));
 }

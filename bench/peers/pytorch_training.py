@@ -128,8 +128,23 @@ def network_of(name, torch, bits):
     return Network(architectures.training_networks()[name])
 
 
+def other_cores():
+    """A function that tells the cores that other programs kept busy since now."""
+    def now():
+        with open("/proc/stat", encoding="ascii") as file:
+            ticks = [int(field) for field in file.readline().split()[1:8]]
+        busy = sum(ticks[:3] + ticks[5:]) / os.sysconf("SC_CLK_TCK")
+        return busy - time.process_time(), time.perf_counter()
+    start = now()
+
+    def cores():
+        end = now()
+        return (end[0] - start[0]) / (end[1] - start[1])
+    return cores
+
+
 def measure(name, step, precision, threads, batch, seconds):
-    """Samples of images per second."""
+    """Samples of images per second, and whether other programs disturbed them."""
     import torch
     functional = torch.nn.functional
     torch.manual_seed(1)
@@ -161,20 +176,32 @@ def measure(name, step, precision, threads, batch, seconds):
         optimizer.step()
 
     one_step()
-    rates, start = [], time.perf_counter()
-    while len(rates) < 3 or time.perf_counter() - start < seconds:
-        begin = time.perf_counter()
+    begin = time.perf_counter()
+    one_step()
+    steps = max(3, int(seconds / (time.perf_counter() - begin)))
+    rates, dropped, busy = [], 0, False
+    while len(rates) < steps:
+        others, begin = other_cores(), time.perf_counter()
         one_step()
-        rates.append(batch / (time.perf_counter() - begin))
-    return rates
+        rate = batch / (time.perf_counter() - begin)
+        # As in bystanders.hpp: a disturbed step counts only if there are too many of them.
+        disturbed = others() > 0.1
+        if disturbed and dropped < steps:
+            dropped += 1
+            continue
+        busy = busy or disturbed
+        rates.append(rate)
+    return rates, busy
 
 
-def print_records(name, step, precision, threads, batch, rates):
+def print_records(name, step, precision, threads, batch, rates, busy):
     record = {"kind": "peer", "name": f"{name}/{step}/pytorch", "precision": precision,
               "threads": threads, "batch": batch, "value": statistics.median(rates),
               "unit": "images/s", "peak_share": None}
     quartiles = statistics.quantiles(rates, n=4, method="inclusive")
     record["spread"] = (quartiles[2] - quartiles[0]) / record["value"]
+    if busy:
+        record["note"] = "other programs were running"
     print(json.dumps(record))
     mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({**record, "name": record["name"] + "/peak-memory", "value": mib,
@@ -199,7 +226,7 @@ def main():
                     for threads in given.threads or [1, 2]:
                         case = (name, step, precision, threads, batch)
                         if given.here:
-                            print_records(*case, measure(*case, given.seconds))
+                            print_records(*case, *measure(*case, given.seconds))
                             continue
                         subprocess.run(
                             [sys.executable, "-B", __file__, "--here", "--network", name, "--step",
