@@ -3,6 +3,8 @@
 #pragma once
 
 #include <bitdial/deploy/pack.hpp>
+#include <bitdial/models/mobilenet_v1.hpp>
+#include <bitdial/models/mobilenet_v2.hpp>
 #include <bitdial/models/resnet_cifar.hpp>
 #include <bitdial/models/resnet_imagenet.hpp>
 #include <bitdial/nn/cost.hpp>
@@ -46,6 +48,18 @@ inline const std::vector<NetworkCase>& inference_networks() {
        1000,
        [](bitdial::Precision edges) {
          return resnet_imagenet<Widths>({.depth = 18, .first_and_last = edges});
+       }},
+      {"mobilenet-v1@224",
+       {224, 224, 3},
+       1000,
+       [](bitdial::Precision edges) {
+         return bitdial::models::mobilenet_v1<Widths>({.first_and_last = edges});
+       }},
+      {"mobilenet-v2@224",
+       {224, 224, 3},
+       1000,
+       [](bitdial::Precision edges) {
+         return bitdial::models::mobilenet_v2<Widths>({.first_and_last = edges});
        }},
   };
   return all;

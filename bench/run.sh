@@ -125,8 +125,9 @@ if [ $quick = yes ]; then
   networks batch1 0.15 1
   networks batch32 0.3 32 resnet20@32
   training resnet20 1 --network resnet20@32 --threads "$most_threads"
-  training large 0.1 --network resnet18@64 --step joint \
+  training large 0.1 --network resnet18@64 --network mobilenet-v2@64 --step joint \
     --threads "$most_threads" --batch 8
+  part loader 20 $build/bench/bench_loader --seconds 0.3 --json "$records/loader.jsonl"
 else
   part kernels 600 $build/bench/bench_kernels --json "$records/kernels.jsonl"
   for pass in 1 2 3; do
@@ -135,7 +136,8 @@ else
   done
   training resnet20 5 --network resnet20@32 "${teams[@]}"
   training resnet20-double 5 --network resnet20@32 --threads "$most_threads" --batch 256
-  training large 5 --network resnet18@64 --threads "$most_threads"
+  training large 5 --network resnet18@64 --network mobilenet-v2@64 --threads "$most_threads"
+  part loader 60 $build/bench/bench_loader --json "$records/loader.jsonl"
 fi
 
 fact() { sed -n "s/^$1: //p" "$records/kernels.log" | head -n 1; }

@@ -83,9 +83,9 @@ def mobilenet_v1(image=224, classes=1000):
     return net
 
 
-def mobilenet_v2(image=224, classes=1000):
+def mobilenet_v2(image=224, classes=1000, stem_stride=2):
     net = Network(f"mobilenet-v2@{image}", (image, image, 3))
-    x, cin = net.conv(-1, 3, 32, 3, 2), 32
+    x, cin = net.conv(-1, 3, 32, 3, stem_stride), 32
     for expansion, cout, count, stride in ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2),
                                            (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2),
                                            (6, 320, 1, 1)):
@@ -103,7 +103,7 @@ def inference_networks():
 
 
 def training_networks():
-    built = (resnet20(), resnet18(64, small_stem=True, classes=200), mobilenet_v2(64, classes=200))
+    built = (resnet20(), resnet18(64, small_stem=True, classes=200), mobilenet_v2(64, 200, stem_stride=1))
     return {network.name: network for network in built}
 
 
