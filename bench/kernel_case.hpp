@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <bitdial/core/aligned_buffer.hpp>
 #include <bitdial/core/text.hpp>
+#include <bitdial/kernels/active.hpp>
 #include <bitdial/kernels/dispatch.hpp>
 #include <bitdial/ops/matrix_view.hpp>
 #include <cstdint>
@@ -19,6 +20,8 @@ namespace bench {
 
 using bitdial::AlignedBuffer;
 using bitdial::kernels::KernelTable;
+using bitdial::kernels::real_kernels_of;
+using bitdial::kernels::RealKernels;
 using bitdial::ops::MatrixView;
 
 /// Samples per benchmark and the least time of each.
@@ -121,6 +124,14 @@ bool has_own(const KernelTable& t, Kernel KernelTable::*kernel) {
   const auto tables = bitdial::kernels::supported_kernels();
   for (std::size_t i = 0; i + 1 < tables.size(); ++i) {
     if (tables[i] == &t) return (t.*kernel).run != (tables[i + 1]->*kernel).run;
+  }
+  return true;
+}
+template <class Kernel>
+bool has_own(const KernelTable& t, Kernel RealKernels::*kernel) {
+  const auto all = bitdial::kernels::supported_real_kernels();
+  for (std::size_t i = 0; i + 1 < all.size(); ++i) {
+    if (all[i] == &real_kernels_of(t)) return (all[i]->*kernel).run != (all[i + 1]->*kernel).run;
   }
   return true;
 }

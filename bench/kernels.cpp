@@ -43,8 +43,8 @@ constexpr const char* compiler = "GCC " __VERSION__;
 
 void add_tiles(const KernelTable& t, const PeakLoops& peaks) {
   constexpr std::int64_t depth = 512;
-  if (has_own(t, &KernelTable::gemm_f32)) {
-    const auto& kernel = t.gemm_f32;
+  if (has_own(t, &RealKernels::gemm_f32)) {
+    const auto& kernel = real_kernels_of(t).gemm_f32;
     const auto a = filled<float>(kernel.rows * (depth + 16), -2, 5);
     const auto b = filled<float>(depth * kernel.cols, -2, 5);
     auto c = filled<float>(kernel.rows * kernel.cols, 0, 1);
@@ -172,7 +172,7 @@ void add_products(const KernelTable& t, const PeakLoops& peaks) {
   for (const auto& [m, n, k] : product_shapes) {
     const double work = static_cast<double>(m * n * k);
     const std::string shape = shape_text(m, n, k);
-    if (has_own(t, &KernelTable::gemm_f32))
+    if (has_own(t, &RealKernels::gemm_f32))
       add({.kernel = "gemm_f32",
            .isa = t.name,
            .bits = "32x32",

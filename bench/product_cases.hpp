@@ -18,9 +18,9 @@ namespace bench {
 // ---- single tiles: operands in the first-level cache
 
 inline void add_bf16_tile(const KernelTable& t, const PeakLoops& peaks) {
-  if (!has_own(t, &KernelTable::gemm_bf16)) return;
+  if (!has_own(t, &RealKernels::gemm_bf16)) return;
   constexpr std::int64_t depth = 512;
-  const auto& kernel = t.gemm_bf16;
+  const auto& kernel = real_kernels_of(t).gemm_bf16;
   add({.kernel = "tile_bf16",
        .isa = t.name,
        .bits = "16x16",
@@ -204,7 +204,7 @@ inline void add_row_products(const KernelTable& t) {
 
 inline void add_bf16_product(const KernelTable& t, const PeakLoops& peaks, std::int64_t m,
                              std::int64_t n, std::int64_t k) {
-  if (!has_own(t, &KernelTable::gemm_bf16)) return;
+  if (!has_own(t, &RealKernels::gemm_bf16)) return;
   add({.kernel = "gemm_bf16",
        .isa = t.name,
        .bits = "16x16",

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 
+using bitdial::kernels::real_kernels_of;
 using bitdial_test::for_each_supported_isa;
 using bitdial_test::GuardedArray;
 using bitdial_test::Numbers;
@@ -75,8 +76,9 @@ TEST_CASE(
       };
       GuardedArray<std::uint16_t> y(count);
       GuardedArray<std::uint16_t> pairs(2 * count);
-      t.round_bf16({.x = x.data(), .count = count, .y = y.data()});
-      t.round_bf16({.x = x.data(), .second = second.data(), .count = count, .y = pairs.data()});
+      real_kernels_of(t).round_bf16({.x = x.data(), .count = count, .y = y.data()});
+      real_kernels_of(t).round_bf16(
+          {.x = x.data(), .second = second.data(), .count = count, .y = pairs.data()});
       int errors = 0;
       for (std::int64_t i = 0; i < count; ++i) {
         errors += wrong(x[i], y[i]) || pairs[2 * i] != y[i] || wrong(second[i], pairs[2 * i + 1]);
@@ -92,7 +94,7 @@ TEST_CASE("bfloat16 tile: one chain of steps, runs, strides, from zero or from C
     int low, high;  // of exponent fields
   };
   for_each_supported_isa([](const kernels::KernelTable& t) {
-    const auto& kernel = t.gemm_bf16;
+    const auto& kernel = real_kernels_of(t).gemm_bf16;
     for (std::int64_t rows = 1; rows <= kernel.rows; ++rows) {
       for (const std::int64_t pairs : {0, 1, 2, 9}) {
         // Ordinary numbers; products around the smallest normal number; all numbers.

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+using bitdial::kernels::real_kernels_of;
 using bitdial_test::for_each_supported_isa;
 using bitdial_test::GuardedArray;
 using bitdial_test::Numbers;
@@ -57,15 +58,15 @@ TEST_CASE("taps: one chain of fused multiply-adds, from zero or from y") {
               }
             }
           }
-          table.depthwise_taps({.pixels = pixels,
-                                .channels = channels,
-                                .taps = taps,
-                                .x = x.pointers.data(),
-                                .x_step = x_step,
-                                .w = w.pointers.data(),
-                                .y = y.data(),
-                                .y_step = y_step,
-                                .accumulate = accumulate});
+          real_kernels_of(table).depthwise_taps({.pixels = pixels,
+                                                 .channels = channels,
+                                                 .taps = taps,
+                                                 .x = x.pointers.data(),
+                                                 .x_step = x_step,
+                                                 .w = w.pointers.data(),
+                                                 .y = y.data(),
+                                                 .y_step = y_step,
+                                                 .accumulate = accumulate});
           CAPTURE(taps);
           CAPTURE(channels);
           CHECK(std::equal(expected.begin(), expected.end(), y.data()));
@@ -96,13 +97,13 @@ TEST_CASE("weight sums: one chain of fused multiply-adds over the pixels") {
             expected.push_back(sum);
           }
         }
-        table.depthwise_weight_sums({.pixels = pixels,
-                                     .channels = channels,
-                                     .taps = taps,
-                                     .x = x.pointers.data(),
-                                     .x_step = x_step,
-                                     .dy = dy.data(),
-                                     .dw = dw.pointers.data()});
+        real_kernels_of(table).depthwise_weight_sums({.pixels = pixels,
+                                                      .channels = channels,
+                                                      .taps = taps,
+                                                      .x = x.pointers.data(),
+                                                      .x_step = x_step,
+                                                      .dy = dy.data(),
+                                                      .dw = dw.pointers.data()});
         CAPTURE(taps);
         CAPTURE(channels);
         bool equal = true;

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <bitdial/kernels/active.hpp>
 #include <bitdial/kernels/dispatch.hpp>
 #include <cstddef>
 #include <cstdint>

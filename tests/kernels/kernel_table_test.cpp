@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 
+using bitdial::kernels::real_kernels_of;
 using bitdial_test::for_each_supported_isa;
 using bitdial_test::GuardedArray;
 using bitdial_test::Numbers;
@@ -12,7 +13,7 @@ namespace kernels = bitdial::kernels;
 
 TEST_CASE("every table is complete") {
   for_each_supported_isa([](const kernels::KernelTable& t) {
-    CHECK((t.gemm_f32.run != nullptr));
+    CHECK((real_kernels_of(t).gemm_f32.run != nullptr));
     CHECK((t.gemm_u8s8.run != nullptr));
     CHECK((t.gemm_planes.run != nullptr));
     CHECK((t.dot_bits != nullptr));
@@ -36,7 +37,7 @@ struct TileLayout {
 
 void check_f32_tile(const kernels::KernelTable& t, std::int64_t rows, std::int64_t cols,
                     std::int64_t depth, std::int64_t runs, bool accumulate) {
-  const std::int64_t width = t.gemm_f32.cols;
+  const std::int64_t width = real_kernels_of(t).gemm_f32.cols;
   // Vectors of B are read whole; nothing says how wide they are, so a whole panel is there.
   const TileLayout layouts[] = {
       {"packed", runs * depth + 3, 1, depth, width, depth * width},
@@ -61,20 +62,20 @@ void check_f32_tile(const kernels::KernelTable& t, std::int64_t rows, std::int64
     b.fill([&] { return numbers.real(-2, 2); });
     c.fill([&] { return numbers.real(-1, 1); });
     const std::vector<float> before(c.data(), c.data() + c.size());
-    t.gemm_f32.run({.rows = rows,
-                    .cols = cols,
-                    .depth = depth,
-                    .a = a.data(),
-                    .a_stride = l.a_stride,
-                    .a_step = l.a_step,
-                    .b = b.data(),
-                    .b_step = l.b_step,
-                    .c = c.data(),
-                    .c_stride = c_stride,
-                    .accumulate = accumulate,
-                    .runs = runs,
-                    .a_run = l.a_run,
-                    .b_run = l.b_run});
+    real_kernels_of(t).gemm_f32.run({.rows = rows,
+                                     .cols = cols,
+                                     .depth = depth,
+                                     .a = a.data(),
+                                     .a_stride = l.a_stride,
+                                     .a_step = l.a_step,
+                                     .b = b.data(),
+                                     .b_step = l.b_step,
+                                     .c = c.data(),
+                                     .c_stride = c_stride,
+                                     .accumulate = accumulate,
+                                     .runs = runs,
+                                     .a_run = l.a_run,
+                                     .b_run = l.b_run});
     int wrong = 0;
     for (std::int64_t i = 0; i < c.size(); ++i) {
       const std::int64_t r = i / c_stride;
@@ -99,8 +100,8 @@ void check_f32_tile(const kernels::KernelTable& t, std::int64_t rows, std::int64
 
 TEST_CASE("f32 tile: one chain of fused multiply-adds, from zero or from C, nothing else touched") {
   for_each_supported_isa([](const kernels::KernelTable& t) {
-    const std::int64_t width = t.gemm_f32.cols;
-    for (std::int64_t rows = 1; rows <= t.gemm_f32.rows; ++rows) {
+    const std::int64_t width = real_kernels_of(t).gemm_f32.cols;
+    for (std::int64_t rows = 1; rows <= real_kernels_of(t).gemm_f32.rows; ++rows) {
       for (const std::int64_t depth : {0, 1, 3, 17}) {
         for (const std::int64_t cols :
              {std::int64_t{1}, width / 2, width / 2 + 1, width - 1, width}) {

@@ -46,7 +46,7 @@ struct Extents {
 }  // namespace
 
 TEST_CASE("gemm_bf16: the stated chain for every layout of the operands, accumulating or not") {
-  for (const kernels::KernelTable* table : kernels::supported_kernels()) {
+  for (const kernels::RealKernels* table : kernels::supported_real_kernels()) {
     const std::string name = table->name;
     CAPTURE(name);
     for (const Extents e : {Extents{1, 1, 1}, Extents{5, 3, 0}, Extents{13, 33, 7},

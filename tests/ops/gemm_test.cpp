@@ -98,7 +98,7 @@ void check_strides(Extents e, const GemmOptions& options) {
 }  // namespace
 
 TEST_CASE("float: every small shape with every table") {
-  for (const kernels::KernelTable* table : kernels::supported_kernels()) {
+  for (const kernels::RealKernels* table : kernels::supported_real_kernels()) {
     const std::string name = table->name;
     CAPTURE(name);
     for (const std::int64_t m : {1, 2, 5, 13}) {
@@ -116,7 +116,7 @@ TEST_CASE("float: every small shape with every table") {
 }
 
 TEST_CASE("float: shapes beyond the blocks of depth and columns") {
-  for (const kernels::KernelTable* table : kernels::supported_kernels()) {
+  for (const kernels::RealKernels* table : kernels::supported_real_kernels()) {
     const std::string name = table->name;
     CAPTURE(name);
     for (const Extents e : {Extents{3, 300, 70}, Extents{14, 5, 1030}, Extents{2, 270, 520}}) {
@@ -185,7 +185,7 @@ TEST_CASE("extents that do not fit are a ShapeError with both sides") {
 }
 
 TEST_CASE("callbacks deliver the blocks; B may be packed once; same bits as gemm") {
-  for (const kernels::KernelTable* table : kernels::supported_kernels()) {
+  for (const kernels::RealKernels* table : kernels::supported_real_kernels()) {
     const std::string name = table->name;
     CAPTURE(name);
     for (const Extents e : {Extents{29, 37, 41}, Extents{5, 300, 600}}) {
@@ -297,13 +297,13 @@ TEST_CASE("a product runs on the kernels that B was packed for, whatever its opt
   std::vector<float> expected(static_cast<std::size_t>(e.m * e.n));
   gemm(a, b, MatrixView<float>(expected.data(), e.m, e.n));
   // `other` has tiles that no real table has.
-  kernels::KernelTable other = *kernels::supported_kernels().front();
+  kernels::RealKernels other = *kernels::supported_real_kernels().front();
   other.gemm_f32 = {3, 5, bitdial::ops::detail::gemm_tile<float>};
   CHECK(PackedB<float>().table() == nullptr);
-  for (const kernels::KernelTable* packed_for : kernels::supported_kernels()) {
+  for (const kernels::RealKernels* packed_for : kernels::supported_real_kernels()) {
     const PackedB<float> packed(b, packed_for);
     CHECK(packed.table() == packed_for);
-    for (const kernels::KernelTable* table : kernels::supported_kernels()) {
+    for (const kernels::RealKernels* table : kernels::supported_real_kernels()) {
       std::vector<float> c(expected.size());
       gemm_packed(pack_a, packed, MatrixView<float>(c.data(), e.m, e.n), {.table = table});
       CHECK(c == expected);

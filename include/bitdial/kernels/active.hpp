@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The kernel table of this process for the training side: an error is an exception.
+// The kernels of this process for the training side: an error is an exception.
 #pragma once
 
+#include <algorithm>
+#include <iterator>
+#include <vector>
+
+#include <bitdial/core/assert.hpp>
 #include <bitdial/core/error.hpp>
 #include <bitdial/kernels/dispatch.hpp>
 
@@ -16,6 +21,26 @@ namespace bitdial::inline BITDIAL_ABI::kernels {
     return **selected;
   }();
   return table;
+}
+
+/// The kernels on real numbers of the same instruction set as `table`, one of `isa_list`.
+[[nodiscard]] inline const RealKernels& real_kernels_of(const KernelTable& table) noexcept {
+  const auto found = std::find(std::begin(isa_list), std::end(isa_list), &table);
+  BITDIAL_ASSERT(found != std::end(isa_list));
+  return *real_kernels_list[found - std::begin(isa_list)];
+}
+
+/// Those of `active_kernels()`.
+[[nodiscard]] inline const RealKernels& active_real_kernels() {
+  static const RealKernels& kernels = real_kernels_of(active_kernels());
+  return kernels;
+}
+
+/// Those of every instruction set that this machine has, strongest first.
+[[nodiscard]] inline std::vector<const RealKernels*> supported_real_kernels() {
+  std::vector<const RealKernels*> all;
+  for (const KernelTable* table : supported_kernels()) all.push_back(&real_kernels_of(*table));
+  return all;
 }
 
 }  // namespace bitdial::inline BITDIAL_ABI::kernels

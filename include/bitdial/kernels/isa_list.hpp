@@ -3,6 +3,8 @@
 // one. A new one adds an include and an entry. See docs/writing-an-isa.md.
 #pragma once
 
+#include <iterator>
+
 #include <bitdial/kernels/isa/arm_neon.hpp>
 #include <bitdial/kernels/isa/arm_neon_dotprod.hpp>
 #include <bitdial/kernels/isa/scalar.hpp>
@@ -19,5 +21,13 @@ inline constexpr const KernelTable* isa_list[] = {
     &avx512bf16::table,   &avx512vnni::table, &avx512::table, &avx2::table,
     &neon_dotprod::table, &neon::table,       &scalar::table, &scalar_odd::table,
 };
+
+/// The same for real numbers, in the same order.
+inline constexpr const RealKernels* real_kernels_list[] = {
+    &avx512bf16::real_kernels, &avx512vnni::real_kernels,   &avx512::real_kernels,
+    &avx2::real_kernels,       &neon_dotprod::real_kernels, &neon::real_kernels,
+    &scalar::real_kernels,     &scalar_odd::real_kernels,
+};
+static_assert(std::size(isa_list) == std::size(real_kernels_list));
 
 }  // namespace bitdial::inline BITDIAL_ABI::kernels

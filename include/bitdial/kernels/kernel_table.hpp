@@ -210,14 +210,12 @@ struct TileKernel {
   void (*run)(const Operands&) noexcept = nullptr;
 };
 
-/// All kernels of one instruction set. A table starts as a copy of the next weaker one and
-/// overrides what it does better; no pointer is ever null.
+/// The kernels of one instruction set on codes: what running a packed network needs. A table starts
+/// as a copy of the next weaker one and overrides what it does better; no pointer is ever null.
 struct KernelTable {
   const char* name = nullptr;
   bool (*supported)() noexcept = nullptr;  ///< asks CPU and operating system
 
-  TileKernel<GemmTile<float>> gemm_f32;
-  TileKernel<GemmBf16Tile> gemm_bf16;
   TileKernel<GemmU8S8Tile> gemm_u8s8;
   TileKernel<GemmPlanesTile> gemm_planes;
   TileKernel<GemmCodesTile> gemm_codes;
@@ -225,15 +223,11 @@ struct KernelTable {
 
   void (*subset_sums)(const SubsetSums&) noexcept = nullptr;
 
-  void (*depthwise_taps)(const DepthwiseTaps<float>&) noexcept = nullptr;
-  void (*depthwise_weight_sums)(const DepthwiseWeightSums<float>&) noexcept = nullptr;
   TileKernel<DepthwiseU8S8> depthwise_u8s8;
 
   /// sum over `words` of popcount(a[i] & b[i])
   std::uint64_t (*dot_bits)(const std::uint64_t* a, const std::uint64_t* b,
                             std::int64_t words) noexcept = nullptr;
-
-  void (*round_bf16)(const RoundBf16&) noexcept = nullptr;
 
   void (*quantize)(const Quantize&) noexcept = nullptr;
   void (*requantize)(const Requantize&) noexcept = nullptr;
@@ -252,6 +246,19 @@ struct KernelTable {
 
   /// sum of `count` codes
   std::uint64_t (*sum_codes)(const std::uint8_t* codes, std::int64_t count) noexcept = nullptr;
+};
+
+/// The kernels of one instruction set on real numbers, which training needs besides. A table of its
+/// own, so that programs that only run packed networks do not compile them.
+struct RealKernels {
+  const char* name = nullptr;  ///< that of the `KernelTable`
+
+  TileKernel<GemmTile<float>> gemm_f32;
+  TileKernel<GemmBf16Tile> gemm_bf16;
+  void (*round_bf16)(const RoundBf16&) noexcept = nullptr;
+
+  void (*depthwise_taps)(const DepthwiseTaps<float>&) noexcept = nullptr;
+  void (*depthwise_weight_sums)(const DepthwiseWeightSums<float>&) noexcept = nullptr;
 };
 
 }  // namespace bitdial::inline BITDIAL_ABI::kernels

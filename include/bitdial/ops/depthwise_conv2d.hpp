@@ -112,7 +112,7 @@ class DepthwiseRows {
 template <class T>
 void depthwise_taps(const kernels::DepthwiseTaps<T>& operands) {
   if constexpr (std::is_same_v<T, float>) {
-    kernels::active_kernels().depthwise_taps(operands);
+    kernels::active_real_kernels().depthwise_taps(operands);
   } else {
     kernels::scalar::depthwise_taps(operands);
   }
@@ -121,7 +121,7 @@ void depthwise_taps(const kernels::DepthwiseTaps<T>& operands) {
 template <class T>
 void depthwise_weight_sums(const kernels::DepthwiseWeightSums<T>& operands) {
   if constexpr (std::is_same_v<T, float>) {
-    kernels::active_kernels().depthwise_weight_sums(operands);
+    kernels::active_real_kernels().depthwise_weight_sums(operands);
   } else {
     kernels::scalar::depthwise_weight_sums(operands);
   }

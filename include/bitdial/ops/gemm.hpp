@@ -21,9 +21,9 @@ namespace bitdial::inline BITDIAL_ABI::ops {
 /// How a product is stored.
 struct GemmOptions {
   bool accumulate = false;  ///< C += A B instead of C = A B
-  /// The kernels of float products; null: those of `kernels::active_kernels()`. A product with a
+  /// The kernels of float products; null: `kernels::active_real_kernels()`. A product with a
   /// `PackedB` uses the kernels that B was packed for.
-  const kernels::KernelTable* table = nullptr;
+  const kernels::RealKernels* table = nullptr;
 };
 
 /// Fills a block of A. `panel` views the block to fill: panel(i, k) = A(row0 + i, k0 + k), with
@@ -65,9 +65,9 @@ void gemm_tile(const kernels::GemmTile<T>& t) noexcept {
 
 template <class T>
 [[nodiscard]] kernels::TileKernel<kernels::GemmTile<T>> gemm_kernel(
-    const kernels::KernelTable* table) {
+    const kernels::RealKernels* table) {
   if constexpr (std::same_as<T, float>) {
-    return (table != nullptr ? *table : kernels::active_kernels()).gemm_f32;
+    return (table != nullptr ? *table : kernels::active_real_kernels()).gemm_f32;
   } else {
     return {4, 8, gemm_tile<T>};
   }
@@ -247,8 +247,8 @@ class PackedB {
   /// `GemmOptions`.
   template <PacksCols<T> PackB>
   PackedB(std::int64_t depth, std::int64_t cols, PackB&& pack_b,
-          const kernels::KernelTable* table = nullptr)
-      : table_{table != nullptr ? table : &kernels::active_kernels()},
+          const kernels::RealKernels* table = nullptr)
+      : table_{table != nullptr ? table : &kernels::active_real_kernels()},
         depth_{depth},
         cols_{cols},
         width_{detail::gemm_kernel<T>(table_).cols} {
@@ -264,7 +264,7 @@ class PackedB {
   }
 
   /// Packs a view.
-  explicit PackedB(MatrixView<const T> b, const kernels::KernelTable* table = nullptr)
+  explicit PackedB(MatrixView<const T> b, const kernels::RealKernels* table = nullptr)
       : PackedB(
             b.rows, b.cols,
             [b](std::int64_t k0, std::int64_t col0, MatrixView<T> panel) {
@@ -276,7 +276,7 @@ class PackedB {
   [[nodiscard]] std::int64_t cols() const noexcept { return cols_; }
 
   /// The kernels that B was packed for; null for a default-constructed B, which is empty.
-  [[nodiscard]] const kernels::KernelTable* table() const noexcept { return table_; }
+  [[nodiscard]] const kernels::RealKernels* table() const noexcept { return table_; }
 
   /// Columns of one panel: the tile width of the kernels that B was packed for.
   [[nodiscard]] std::int64_t panel_cols() const noexcept { return width_; }
@@ -292,7 +292,7 @@ class PackedB {
   }
 
   AlignedBuffer<T> panels_;
-  const kernels::KernelTable* table_ = nullptr;
+  const kernels::RealKernels* table_ = nullptr;
   std::int64_t depth_ = 0;
   std::int64_t cols_ = 0;
   std::int64_t width_ = 1;

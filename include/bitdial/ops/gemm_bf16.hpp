@@ -34,7 +34,7 @@ template <class T, Bf16Scratch slot>
 
 /// Rounds m [depth, width] to pairs that stand side by side: step = 2 * lines. Columns from the
 /// width up to `lines` are zero, and so is the second row of an incomplete pair.
-inline Bf16Block interleave_bf16(const kernels::KernelTable& table, MatrixView<const float> m,
+inline Bf16Block interleave_bf16(const kernels::RealKernels& table, MatrixView<const float> m,
                                  std::int64_t lines, std::uint16_t* out) {
   const std::int64_t pairs = (m.rows + 1) / 2;
   const Bf16Block block{out, 2 * lines, 2};
@@ -75,7 +75,7 @@ inline Bf16Block interleave_bf16(const kernels::KernelTable& table, MatrixView<c
 }
 
 /// Rounds the rows of A^T's columns, m [depth, width], as they stand: stride = padded depth.
-inline Bf16Block round_columns_bf16(const kernels::KernelTable& table, MatrixView<const float> m,
+inline Bf16Block round_columns_bf16(const kernels::RealKernels& table, MatrixView<const float> m,
                                     std::uint16_t* out) {
   // An odd number of cache lines: rows at powers of two would all fall into one cache set.
   const std::int64_t stride = ((m.rows + 31) / 32 | 1) * 32;
@@ -109,8 +109,8 @@ inline void gemm_bf16(MatrixView<const float> a, MatrixView<const float> b, Matr
     throw ShapeError(concat("gemm_bf16: a [", a.rows, ", ", a.cols, "] times b [", b.rows, ", ",
                             b.cols, "] does not give c [", c.rows, ", ", c.cols, "]"));
   }
-  const kernels::KernelTable& table =
-      options.table != nullptr ? *options.table : kernels::active_kernels();
+  const kernels::RealKernels& table =
+      options.table != nullptr ? *options.table : kernels::active_real_kernels();
   const auto& kernel = table.gemm_bf16;
   const std::int64_t max_depth =
       std::clamp(round_up(a.cols, 2), std::int64_t{2}, detail::gemm_depth_block);

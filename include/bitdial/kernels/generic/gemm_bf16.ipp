@@ -63,17 +63,15 @@ inline void gemm_bf16_rows(const GemmBf16Tile& t) noexcept {
   }
 }
 
-/// The function for exactly t.rows rows.
-template <int vectors, int rows = bf16_rows>
-inline void gemm_bf16_vectors(const GemmBf16Tile& t) noexcept {
-  if (t.rows == rows) return gemm_bf16_rows<rows, vectors>(t);
-  if constexpr (rows > 1) gemm_bf16_vectors<vectors, rows - 1>(t);
-}
-
 /// Few columns use one vector: half the work.
 inline void gemm_bf16(const GemmBf16Tile& t) noexcept {
-  if (t.cols <= f32_lanes) return gemm_bf16_vectors<1>(t);
-  gemm_bf16_vectors<bf16_vectors>(t);
+  with_rows<bf16_rows>(t, [](auto rows, const GemmBf16Tile& part) {
+    if (part.cols <= f32_lanes) {
+      gemm_bf16_rows<rows, 1>(part);
+    } else {
+      gemm_bf16_rows<rows, bf16_vectors>(part);
+    }
+  });
 }
 
 inline void round_bf16(const RoundBf16& q) noexcept {

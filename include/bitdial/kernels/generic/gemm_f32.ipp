@@ -73,15 +73,13 @@ inline void gemm_f32_rows(const GemmTile<float>& t) noexcept {
   }
 }
 
-/// The function for exactly t.rows rows.
-template <int vectors, int rows = f32_rows>
-inline void gemm_f32_vectors(const GemmTile<float>& t) noexcept {
-  if (t.rows == rows) return gemm_f32_rows<rows, vectors>(t);
-  if constexpr (rows > 1) gemm_f32_vectors<vectors, rows - 1>(t);
-}
-
 /// Few columns use one vector: half the work.
 inline void gemm_f32(const GemmTile<float>& t) noexcept {
-  if (t.cols <= f32_lanes) return gemm_f32_vectors<1>(t);
-  gemm_f32_vectors<f32_vectors>(t);
+  with_rows<f32_rows>(t, [](auto rows, const GemmTile<float>& part) {
+    if (part.cols <= f32_lanes) {
+      gemm_f32_rows<rows, 1>(part);
+    } else {
+      gemm_f32_rows<rows, f32_vectors>(part);
+    }
+  });
 }

@@ -37,14 +37,13 @@ inline void gemm_u8s8_rows(const GemmU8S8Tile& t) noexcept {
   });
 }
 
-/// Few columns use one vector: half the work. Every number of rows has code of its own, because
-/// lines of images are rarely multiples of the tile.
+/// Few columns use one vector: half the work.
 inline void gemm_u8s8(const GemmU8S8Tile& t) noexcept {
-  with_rows<u8s8_rows>(t.rows, [&](auto rows) {
-    if (t.cols <= u8s8_lanes) {
-      gemm_u8s8_rows<rows, 1>(t);
+  with_rows<u8s8_rows>(t, [](auto rows, const GemmU8S8Tile& part) {
+    if (part.cols <= u8s8_lanes) {
+      gemm_u8s8_rows<rows, 1>(part);
     } else {
-      gemm_u8s8_rows<rows, u8s8_vectors>(t);
+      gemm_u8s8_rows<rows, u8s8_vectors>(part);
     }
   });
 }

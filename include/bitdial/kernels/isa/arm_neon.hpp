@@ -182,7 +182,6 @@ inline constexpr KernelTable table = [] {
   KernelTable t = scalar::table;
   t.name = "neon";
   t.supported = supported;
-  t.gemm_f32 = {f32_rows, f32_cols, gemm_f32};
   t.gemm_u8s8 = {u8s8_rows, u8s8_cols, gemm_u8s8};
   t.gemm_planes = {planes_rows, planes_cols, gemm_planes};
   t.dot_bits = dot_bits;
@@ -194,12 +193,25 @@ inline constexpr KernelTable table = [] {
   return t;
 }();
 
+inline constexpr RealKernels real_kernels = [] {
+  RealKernels t = scalar::real_kernels;
+  t.name = "neon";
+  t.gemm_f32 = {f32_rows, f32_cols, gemm_f32};
+  return t;
+}();
+
 #else
 
 inline constexpr KernelTable table = [] {
   KernelTable t = scalar::table;
   t.name = "neon";
   t.supported = supported;
+  return t;
+}();
+
+inline constexpr RealKernels real_kernels = [] {
+  RealKernels t = scalar::real_kernels;
+  t.name = "neon";
   return t;
 }();
 

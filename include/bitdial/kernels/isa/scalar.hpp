@@ -149,18 +149,13 @@ inline bool supported() noexcept {
 inline constexpr KernelTable table = {
     .name = "scalar",
     .supported = supported,
-    .gemm_f32 = {f32_rows, f32_cols, gemm_f32},
-    .gemm_bf16 = {bf16_rows, bf16_cols, gemm_bf16},
     .gemm_u8s8 = {u8s8_rows, u8s8_cols, gemm_u8s8},
     .gemm_planes = {planes_rows, planes_cols, gemm_planes},
     .gemm_codes = {codes_rows, codes_cols, gemm_codes},
     .gemm_lookup = {lookup_rows, lookup_cols, gemm_lookup},
     .subset_sums = subset_sums,
-    .depthwise_taps = depthwise_taps<float>,
-    .depthwise_weight_sums = depthwise_weight_sums<float>,
     .depthwise_u8s8 = {1, 16, depthwise_u8s8<16>},
     .dot_bits = dot_bits,
-    .round_bf16 = round_bf16,
     .quantize = quantize,
     .requantize = requantize,
     .maximum = maximum,
@@ -168,6 +163,15 @@ inline constexpr KernelTable table = {
     .unpack_codes = unpack_codes,
     .pack_planes = pack_planes,
     .sum_codes = sum_codes,
+};
+
+inline constexpr RealKernels real_kernels = {
+    .name = "scalar",
+    .gemm_f32 = {f32_rows, f32_cols, gemm_f32},
+    .gemm_bf16 = {bf16_rows, bf16_cols, gemm_bf16},
+    .round_bf16 = round_bf16,
+    .depthwise_taps = depthwise_taps<float>,
+    .depthwise_weight_sums = depthwise_weight_sums<float>,
 };
 
 }  // namespace bitdial::inline BITDIAL_ABI::kernels::scalar

@@ -19,13 +19,19 @@ inline constexpr std::int64_t lookup_rows = 3, lookup_cols = 48;
 inline constexpr KernelTable table = [] {
   KernelTable t = scalar::table;
   t.name = "scalar_odd";
-  t.gemm_f32 = {f32_rows, f32_cols, gemm_f32};
-  t.gemm_bf16 = {bf16_rows, bf16_cols, gemm_bf16};
   t.gemm_u8s8 = {u8s8_rows, u8s8_cols, gemm_u8s8};
   t.gemm_planes = {planes_rows, planes_cols, gemm_planes};
   t.gemm_codes = {codes_rows, codes_cols, gemm_codes};
   t.gemm_lookup = {lookup_rows, lookup_cols, gemm_lookup};
   t.depthwise_u8s8 = {1, 48, scalar::depthwise_u8s8<48>};
+  return t;
+}();
+
+inline constexpr RealKernels real_kernels = [] {
+  RealKernels t = scalar::real_kernels;
+  t.name = "scalar_odd";
+  t.gemm_f32 = {f32_rows, f32_cols, gemm_f32};
+  t.gemm_bf16 = {bf16_rows, bf16_cols, gemm_bf16};
   return t;
 }();
 

@@ -307,23 +307,29 @@ inline constexpr KernelTable table = [] {
   KernelTable t = avx2::table;
   t.name = "avx512";
   t.supported = supported;
-  t.gemm_f32 = {f32_rows, f32_cols, gemm_f32};
-  t.gemm_bf16 = {bf16_rows, bf16_cols, gemm_bf16};
   t.gemm_u8s8 = {u8s8_rows, u8s8_cols, gemm_u8s8};
   t.gemm_planes = {planes_rows, planes_cols, gemm_planes};
-  t.depthwise_taps = depthwise_taps;
-  t.depthwise_weight_sums = depthwise_weight_sums;
   t.depthwise_u8s8 = {1, depthwise_cols, depthwise_u8s8};
   t.gemm_codes = {codes_rows, codes_cols, gemm_codes};
   t.gemm_lookup = {lookup_rows, lookup_cols, gemm_lookup};
   t.subset_sums = subset_sums;
   t.dot_bits = dot_bits;
-  t.round_bf16 = round_bf16;
   t.quantize = quantize;
   t.requantize = requantize;
   t.maximum = maximum;
   t.pack_planes = pack_planes;
   t.sum_codes = sum_codes;
+  return t;
+}();
+
+inline constexpr RealKernels real_kernels = [] {
+  RealKernels t = avx2::real_kernels;
+  t.name = "avx512";
+  t.gemm_f32 = {f32_rows, f32_cols, gemm_f32};
+  t.gemm_bf16 = {bf16_rows, bf16_cols, gemm_bf16};
+  t.depthwise_taps = depthwise_taps;
+  t.depthwise_weight_sums = depthwise_weight_sums;
+  t.round_bf16 = round_bf16;
   return t;
 }();
 
@@ -338,6 +344,12 @@ inline constexpr KernelTable table = [] {
   KernelTable t = avx2::table;
   t.name = "avx512";
   t.supported = supported;
+  return t;
+}();
+
+inline constexpr RealKernels real_kernels = [] {
+  RealKernels t = avx2::real_kernels;
+  t.name = "avx512";
   return t;
 }();
 

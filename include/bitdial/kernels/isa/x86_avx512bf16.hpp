@@ -57,6 +57,12 @@ inline constexpr KernelTable table = [] {
   KernelTable t = avx512vnni::table;
   t.name = "avx512bf16";
   t.supported = supported;
+  return t;
+}();
+
+inline constexpr RealKernels real_kernels = [] {
+  RealKernels t = avx512vnni::real_kernels;
+  t.name = "avx512bf16";
   t.gemm_bf16 = {bf16_rows, bf16_cols, gemm_bf16};
   t.round_bf16 = round_bf16;
   return t;
@@ -73,6 +79,12 @@ inline constexpr KernelTable table = [] {
   KernelTable t = avx512vnni::table;
   t.name = "avx512bf16";
   t.supported = supported;
+  return t;
+}();
+
+inline constexpr RealKernels real_kernels = [] {
+  RealKernels t = avx512vnni::real_kernels;
+  t.name = "avx512bf16";
   return t;
 }();
 
