@@ -92,7 +92,9 @@ inline void gemm_planes_rows(const GemmPlanesTile& t) noexcept {
 }
 
 inline void gemm_planes(const GemmPlanesTile& t) noexcept {
-  with_rows<planes_rows>(t.rows, [&](auto rows) { gemm_planes_rows<rows, planes_vectors>(t); });
+  with_rows<planes_rows>(t, [](auto rows, const GemmPlanesTile& part) {
+    gemm_planes_rows<rows, planes_vectors>(part);
+  });
 }
 
 inline std::uint64_t dot_bits(const std::uint64_t* a, const std::uint64_t* b,

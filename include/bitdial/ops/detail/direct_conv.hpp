@@ -20,7 +20,7 @@ namespace bitdial::inline BITDIAL_ABI::ops::detail {
 template <class E>
 [[nodiscard]] auto window_kernel() {
   if constexpr (std::is_same_v<E, std::uint16_t>) {
-    return kernels::active_kernels().gemm_bf16;
+    return kernels::active_real_kernels().gemm_bf16;
   } else {
     return gemm_kernel<E>(nullptr);
   }
@@ -52,7 +52,7 @@ class WholePanels {
       if constexpr (std::is_same_v<E, std::uint16_t>) {
         float* const values = gemm_scratch<float, 2>(depth_ * width_);
         pack_panels(pack_b, {0, depth_, begin, end - begin}, width_, values);
-        static_cast<void>(interleave_bf16(kernels::active_kernels(),
+        static_cast<void>(interleave_bf16(kernels::active_real_kernels(),
                                           MatrixView<const float>(values, depth_, width_), width_,
                                           panel));
       } else {
@@ -222,7 +222,7 @@ template <class Images>
 void direct_weight_sums_bf16(float* sums, const float* dy, const Images& images,
                              const PatchGrid& grid, std::int64_t out, std::int64_t first_image,
                              std::int64_t last_image) {
-  const kernels::KernelTable& table = kernels::active_kernels();
+  const kernels::RealKernels& table = kernels::active_real_kernels();
   const auto& kernel = table.gemm_bf16;
   const PatchAxis& h = grid.h;
   const PatchAxis& w = grid.w;

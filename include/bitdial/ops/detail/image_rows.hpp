@@ -77,7 +77,7 @@ struct RoundedImages {
 
   [[nodiscard]] const std::uint16_t* in_place(std::int64_t) const noexcept { return nullptr; }
   void copy(std::int64_t begin, std::int64_t count, std::uint16_t* to) const noexcept {
-    kernels::active_kernels().round_bf16({.x = data + begin, .count = count, .y = to});
+    kernels::active_real_kernels().round_bf16({.x = data + begin, .count = count, .y = to});
   }
 };
 
