@@ -6,8 +6,8 @@
 #   --quick   the release build only
 #
 # Four builds: release (GCC, every test), asan (GCC, the layers that handle memory and files), clang
-# (every layer, assertions on), and aarch64 (the runtime on 64-bit Arm, under QEMU). The last line is `N passed, N failed` with `, N skipped` if
-# any were; the exit code is 0 only if nothing failed.
+# (every layer, assertions on), and aarch64 (the runtime on 64-bit Arm, under QEMU). The last line is
+# `N passed, N failed` with `, N skipped` if any were; the exit code is 0 only if nothing failed.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
