@@ -181,9 +181,9 @@ void add_products(const KernelTable& t, const PeakLoops& peaks) {
            .peak = peaks.f32,
            .run = [&t, m = m, n = n, k = k, a = filled<float>(m * k, -2, 5),
                    b = filled<float>(k * n, -2, 5), c = filled<float>(m * n, 0, 1)]() mutable {
-             bitdial::ops::gemm<float>(MatrixView<const float>(a.data(), m, k),
-                                       MatrixView<const float>(b.data(), k, n),
-                                       MatrixView<float>(c.data(), m, n), {.table = &t});
+             bitdial::ops::gemm<float>(
+                 MatrixView<const float>(a.data(), m, k), MatrixView<const float>(b.data(), k, n),
+                 MatrixView<float>(c.data(), m, n), {.table = &real_kernels_of(t)});
            }});
 
     if (has_own(t, &KernelTable::gemm_u8s8)) {

@@ -214,7 +214,7 @@ inline void add_bf16_product(const KernelTable& t, const PeakLoops& peaks, std::
        .run = [&t, m, n, k, a = filled<float>(m * k, -2, 5), b = filled<float>(k * n, -2, 5),
                c = filled<float>(m * n, 0, 1)]() mutable {
          bitdial::ops::gemm_bf16({a.data(), m, k}, {b.data(), k, n}, {c.data(), m, n},
-                                 {.table = &t});
+                                 {.table = &real_kernels_of(t)});
        }});
 }
 

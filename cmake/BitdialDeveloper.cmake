@@ -15,3 +15,13 @@ function(bitdial_add_program name source)
     endif()
   endforeach()
 endfunction()
+
+# The kernels, compiled once for all programs that ask for them.
+add_library(bitdial_emitted_kernels OBJECT EXCLUDE_FROM_ALL
+            "${PROJECT_SOURCE_DIR}/tests/support/kernels.cpp")
+target_link_libraries(bitdial_emitted_kernels PRIVATE bitdial::bitdial bitdial_warnings)
+
+function(bitdial_share_kernels name)
+  target_compile_definitions(${name} PRIVATE BITDIAL_EXTERN_KERNELS)
+  target_sources(${name} PRIVATE $<TARGET_OBJECTS:bitdial_emitted_kernels>)
+endfunction()

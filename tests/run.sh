@@ -31,7 +31,10 @@ jobs=$(nproc)
 started=$SECONDS
 passed=0 failed=0 skipped=0
 rows=()
-if command -v ccache >/dev/null; then export CMAKE_CXX_COMPILER_LAUNCHER=ccache; fi
+if command -v ccache >/dev/null; then
+  # Clones in other folders share what was compiled.
+  export CMAKE_CXX_COMPILER_LAUNCHER=ccache CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
+fi
 
 count() { # count ATTRIBUTE FILE: of the first line of a JUnit report
   grep -o -m 1 "$1=\"[0-9]*\"" "$2" | head -n 1 | grep -o '[0-9]*'

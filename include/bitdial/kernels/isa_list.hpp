@@ -1,18 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 // The instruction sets of this library, strongest first: the only file outside `isa/` that names
 // one. A new one adds an include and an entry. See docs/writing-an-isa.md.
+//
+// A unit that defines BITDIAL_EXTERN_KERNELS compiles none of them: it takes the lists from the
+// unit that includes kernels/emit_kernels.hpp. Same names, same types, same kernels.
 #pragma once
 
 #include <iterator>
 
-#include <bitdial/kernels/isa/arm_neon.hpp>
-#include <bitdial/kernels/isa/arm_neon_dotprod.hpp>
-#include <bitdial/kernels/isa/scalar.hpp>
-#include <bitdial/kernels/isa/scalar_odd.hpp>
-#include <bitdial/kernels/isa/x86_avx2.hpp>
-#include <bitdial/kernels/isa/x86_avx512.hpp>
-#include <bitdial/kernels/isa/x86_avx512bf16.hpp>
-#include <bitdial/kernels/isa/x86_avx512vnni.hpp>
+#if defined(BITDIAL_EXTERN_KERNELS)
+
+#  include <bitdial/kernels/isa/scalar.hpp>
+
+namespace bitdial::inline BITDIAL_ABI::kernels {
+
+extern const KernelTable* const isa_list[8];
+extern const RealKernels* const real_kernels_list[8];
+
+}  // namespace bitdial::inline BITDIAL_ABI::kernels
+
+#else
+
+#  include <bitdial/kernels/isa/arm_neon.hpp>
+#  include <bitdial/kernels/isa/arm_neon_dotprod.hpp>
+#  include <bitdial/kernels/isa/scalar.hpp>
+#  include <bitdial/kernels/isa/scalar_odd.hpp>
+#  include <bitdial/kernels/isa/x86_avx2.hpp>
+#  include <bitdial/kernels/isa/x86_avx512.hpp>
+#  include <bitdial/kernels/isa/x86_avx512bf16.hpp>
+#  include <bitdial/kernels/isa/x86_avx512vnni.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::kernels {
 
@@ -31,3 +47,5 @@ inline constexpr const RealKernels* real_kernels_list[] = {
 static_assert(std::size(isa_list) == std::size(real_kernels_list));
 
 }  // namespace bitdial::inline BITDIAL_ABI::kernels
+
+#endif
