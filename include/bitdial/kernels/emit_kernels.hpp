@@ -4,7 +4,7 @@
 #pragma once
 
 #if defined(BITDIAL_EXTERN_KERNELS)
-#  error \
+#  error "bitdial: emit_kernels.hpp: this unit must not define BITDIAL_EXTERN_KERNELS"
       "bitdial: emit_kernels.hpp: this unit must not define BITDIAL_EXTERN_KERNELS, it compiles the kernels"
 #endif
 
