@@ -4,8 +4,7 @@
 #pragma once
 
 #if defined(BITDIAL_EXTERN_KERNELS)
-#  error "bitdial: emit_kernels.hpp: this unit must not define BITDIAL_EXTERN_KERNELS"
-      "bitdial: emit_kernels.hpp: this unit must not define BITDIAL_EXTERN_KERNELS, it compiles the kernels"
+#  error "bitdial: emit_kernels.hpp: its unit must not define BITDIAL_EXTERN_KERNELS"
 #endif
 
 #include <bitdial/kernels/isa_list.hpp>
