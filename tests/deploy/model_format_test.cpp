@@ -125,15 +125,16 @@ struct Raw {
 };
 
 TEST_CASE("the same network gives the committed bytes") {
-  const struct {
+  struct Case {
     const char* version;
     PackedNetwork network;
-  } cases[] = {{"1.0", hand_made()}, {"1.1", hand_made_groups()}};
-  for (const auto& [version, network] : cases) {
-    CAPTURE(version);
-    const auto bytes = model_bytes(network);
+  };
+  const Case cases[] = {{"1.0", hand_made()}, {"1.1", hand_made_groups()}};
+  for (const Case& c : cases) {
+    CAPTURE(c.version);
+    const auto bytes = model_bytes(c.network);
     REQUIRE_MESSAGE(bytes.ok(), bytes.error());
-    const auto golden = io::MappedFile::open(golden_path(version));
+    const auto golden = io::MappedFile::open(golden_path(c.version));
     REQUIRE_MESSAGE(golden.ok(), golden.error());
     CHECK(std::ranges::equal(*bytes, golden->bytes()));
   }

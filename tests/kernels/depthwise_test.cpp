@@ -193,8 +193,9 @@ TEST_CASE("integer taps: exact sums modulo 2^32, and the codes that the epilogue
         x.fill([&] {
           return static_cast<std::uint8_t>(fill == Fill::random ? numbers.between(0, 255) : 255);
         });
-        for (const auto& [product_factor, code_factor] :
+        for (const auto& factors :
              {std::pair{1, 0}, std::pair{2, 1}, std::pair{-3, 7}, std::pair{1 << 20, -(1 << 24)}}) {
+          const std::int32_t product_factor = factors.first, code_factor = factors.second;
           std::vector<std::int32_t> expected;
           std::vector<std::uint8_t> expected_codes;
           for (std::int64_t p = 0; p < c.pixels; ++p) {

@@ -28,12 +28,12 @@ TEST_CASE("published sizes at 224 x 224") {
     std::int64_t parameters, multiply_accumulates;  ///< the second in millions, as in the paper
   } cases[] = {
       {1.0, 4'231'976, 569}, {0.75, 2'585'560, 325}, {0.5, 1'331'592, 149}, {0.25, 470'072, 41}};
-  for (const auto& [width, parameters, millions] : cases) {
-    CAPTURE(width);
-    const auto net = mobilenet({.width = width});
+  for (const auto& c : cases) {
+    CAPTURE(c.width);
+    const auto net = mobilenet({.width = c.width});
     const nn::NetworkCost cost = nn::cost(*net, {224, 224, 3});
-    CHECK(cost.parameters() == parameters);
-    CHECK((cost.multiply_accumulates() + 500'000) / 1'000'000 == millions);
+    CHECK(cost.parameters() == c.parameters);
+    CHECK((cost.multiply_accumulates() + 500'000) / 1'000'000 == c.multiply_accumulates);
   }
 }
 

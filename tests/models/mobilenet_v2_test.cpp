@@ -27,12 +27,12 @@ TEST_CASE("published sizes at 224 x 224") {
     double width;
     std::int64_t parameters, millions;  ///< of multiply-accumulates
   } cases[] = {{1.0, 3'504'872, 301}, {1.4, 6'108'776, 582}, {0.5, 1'968'680, 97}};
-  for (const auto& [width, parameters, millions] : cases) {
-    CAPTURE(width);
-    const auto net = mobilenet({.width = width});
+  for (const auto& c : cases) {
+    CAPTURE(c.width);
+    const auto net = mobilenet({.width = c.width});
     const nn::NetworkCost cost = nn::cost(*net, {224, 224, 3});
-    CHECK(cost.parameters() == parameters);
-    CHECK((cost.multiply_accumulates() + 500'000) / 1'000'000 == millions);
+    CHECK(cost.parameters() == c.parameters);
+    CHECK((cost.multiply_accumulates() + 500'000) / 1'000'000 == c.millions);
   }
 }
 
@@ -42,10 +42,11 @@ TEST_CASE("layers that read a bottleneck see negative values, the others do not"
   add_plans(*net, plans);
   const auto layers = nn::quantized_layers(*net);
   REQUIRE(layers.size() == 1 + 2 + 16 * 3 + 1 + 1);
-  for (const auto& [name, layer] : layers) {
+  for (const auto& named : layers) {
+    const std::string& name = named.first;
     CAPTURE(name);
     const bool reads_bottleneck = name.ends_with("expand") || name == "last";
-    CHECK((layer->activation_levels(plans[0]).level(0) < 0) == reads_bottleneck);
+    CHECK((named.second->activation_levels(plans[0]).level(0) < 0) == reads_bottleneck);
   }
 }
 

@@ -32,12 +32,12 @@ TEST_CASE("published sizes at 224 x 224") {
                {50, 25'557'032, 4'089'184'256},
                {101, 44'549'160, 7'801'405'440},
                {152, 60'192'808, 11'513'626'624}};
-  for (const auto& [depth, parameters, multiply_accumulates] : cases) {
-    CAPTURE(depth);
-    const auto net = resnet({.depth = depth});
+  for (const auto& c : cases) {
+    CAPTURE(c.depth);
+    const auto net = resnet({.depth = c.depth});
     const nn::NetworkCost cost = nn::cost(*net, {224, 224, 3});
-    CHECK(cost.parameters() == parameters);
-    CHECK(cost.multiply_accumulates() == multiply_accumulates);
+    CHECK(cost.parameters() == c.parameters);
+    CHECK(cost.multiply_accumulates() == c.multiply_accumulates);
   }
 }
 
@@ -71,13 +71,14 @@ TEST_CASE("a step of training, then packed as evaluated") {
        {18, 17, 1}},
       {{.depth = 50, .stem = ResNetStem::conv3, .width = 4, .classes = 3}, {16, 16, 3}},
   };
-  for (const auto& [options, image] : cases) {
-    CAPTURE(options.depth);
-    const auto net = resnet(options);
+  for (const auto& c : cases) {
+    CAPTURE(c.options.depth);
+    const auto net = resnet(c.options);
     nn::initialize(*net, 7);
     add_plans(*net, plans);
-    for (const float loss : test::train_step(*net, image, plans, 4, 8)) CHECK(std::isfinite(loss));
-    test::check_packed_outputs(*net, image, plans, 2, 9);
+    for (const float loss : test::train_step(*net, c.image, plans, 4, 8))
+      CHECK(std::isfinite(loss));
+    test::check_packed_outputs(*net, c.image, plans, 2, 9);
   }
 }
 

@@ -137,7 +137,9 @@ TEST_CASE("each gradient is sent once, complete, in the last plan's backward pas
   CHECK(std::ranges::adjacent_find(sorted) == sorted.end());
   // Shared weights and the private state of the last plan; the head comes first.
   std::size_t expected = 0;
-  for (const auto& [name, parameter] : nn::parameters(network)) {
+  for (const auto& named : nn::parameters(network)) {
+    const std::string& name = named.first;
+    const nn::Parameter* const parameter = named.second;
     const bool is_of_others = test::contains(name, "bn.w8a8") || test::contains(name, "bn.w4a4");
     CAPTURE(name);
     CHECK(std::ranges::binary_search(sorted, &parameter->grad) != is_of_others);
