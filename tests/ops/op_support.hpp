@@ -37,7 +37,8 @@ bitdial::Tensor<T> integer_tensor(const bitdial::Shape& shape, std::uint64_t see
 
 template <class T>
 bool same_bits(const bitdial::Tensor<T>& a, const bitdial::Tensor<T>& b) {
-  return a.shape() == b.shape() && std::memcmp(a.data(), b.data(), a.span().size_bytes()) == 0;
+  return a.shape() == b.shape() &&
+         (a.size() == 0 || std::memcmp(a.data(), b.data(), a.span().size_bytes()) == 0);
 }
 
 /// sum_i a[i] b[i]: a loss whose gradient with respect to a is b.
