@@ -157,6 +157,7 @@
 #include <bitdial/switchable/bit_list.hpp>
 #include <bitdial/switchable/distillation.hpp>
 #include <bitdial/switchable/exact_sums.hpp>
+#include <bitdial/switchable/layer_for.hpp>
 #include <bitdial/switchable/learned_state.hpp>
 #include <bitdial/switchable/running_state.hpp>
 #include <bitdial/switchable/state_bank.hpp>

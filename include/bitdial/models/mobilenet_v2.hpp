@@ -37,8 +37,8 @@ namespace detail {
 /// The block of MobileNet-V2 from one bit list and the policies of its layers.
 template <class Bits, class WeightPolicy, class ActivationPolicy, class BottleneckPolicy>
 struct InvertedResidual {
-  using Conv = SwitchableLayer<nn::Conv2d, Bits, WeightPolicy, ActivationPolicy>;
-  using SignedConv = SwitchableLayer<nn::Conv2d, Bits, WeightPolicy, BottleneckPolicy>;
+  using Conv = LayerFor<nn::Conv2d, Bits, WeightPolicy, ActivationPolicy>;
+  using SignedConv = LayerFor<nn::Conv2d, Bits, WeightPolicy, BottleneckPolicy>;
 
   std::int64_t in = 1, out = 1, expansion = 6, stride = 1;
 

@@ -9,15 +9,15 @@
 #include <bitdial/nn/linear.hpp>
 #include <bitdial/nn/pooling.hpp>
 #include <bitdial/nn/sequential.hpp>
-#include <bitdial/switchable/switchable_layer.hpp>
+#include <bitdial/switchable/layer_for.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::models {
 
-/// The layers of a network of one bit list and one pair of policies. The first and the last layer
-/// are DoReFa's at 8 bits, whatever the others are.
+/// The layers of a network of one bit list (or other `LayerKind`) and one pair of policies. The
+/// first and the last layer are DoReFa's at 8 bits, whatever the others are.
 template <class Bits, class WeightPolicy, class ActivationPolicy>
 struct NetworkLayers {
-  using Conv = SwitchableLayer<nn::Conv2d, Bits, WeightPolicy, ActivationPolicy>;
+  using Conv = LayerFor<nn::Conv2d, Bits, WeightPolicy, ActivationPolicy>;
   using EdgeConv = SwitchableLayer<nn::Conv2d, BitList<8>>;
   using EdgeLinear = SwitchableLayer<nn::Linear, BitList<8>>;
 

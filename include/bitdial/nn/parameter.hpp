@@ -11,10 +11,11 @@ namespace bitdial::inline BITDIAL_ABI::nn {
 
 /// What a parameter is for; optimizers decide by it whether weight decay applies.
 enum class ParameterRole : std::uint8_t {
-  weight,      ///< convolution and linear weights: decayed
-  bias,        ///< not decayed
-  batch_norm,  ///< gamma and beta: not decayed
-  clip,        ///< learned clipping values and step sizes: not decayed
+  weight,        ///< convolution and linear weights: decayed
+  bias,          ///< not decayed
+  batch_norm,    ///< gamma and beta: not decayed
+  clip,          ///< learned clipping values and step sizes: not decayed
+  architecture,  ///< the shares of a search: decayed, by an optimizer of their own
 };
 
 /// A learned tensor: `grad` accumulates until the optimizer clears it.

@@ -65,6 +65,9 @@ class QuantizedLayer {
   /// Throws `PrecisionError` when the layer was not built for it.
   [[nodiscard]] virtual Precision executed(const PrecisionPlan& plan) const = 0;
 
+  /// True when the layer runs at one precision under every plan.
+  [[nodiscard]] virtual bool is_pinned() const noexcept { return false; }
+
   /// The widths of the codes that are packed for `plan`: the executed ones, or more where the
   /// values of a policy are not equidistant and its codes are looked up.
   [[nodiscard]] virtual Precision packed(const PrecisionPlan& plan) const { return executed(plan); }

@@ -169,6 +169,8 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
     return precision;
   }
 
+  [[nodiscard]] bool is_pinned() const noexcept override { return switching_.pinned.has_value(); }
+
   [[nodiscard]] Precision packed(const PrecisionPlan& plan) const override {
     const Precision precision = executed(plan);
     return {.w = integer_form_bits<WeightPolicy>(precision.w),

@@ -59,9 +59,12 @@ void for_each_run(const nn::Named<nn::Parameter>& parameters, Body body) {
                });
 }
 
-/// Weight decay applies to weights alone: never to biases, batch normalisation or clip values.
+/// Weight decay applies to weights, and to the shares of a search: never to biases, batch
+/// normalisation or clip values.
 [[nodiscard]] constexpr float decay_of(const nn::Parameter& parameter, float decay) noexcept {
-  return parameter.role == nn::ParameterRole::weight ? decay : 0.0F;
+  const bool decays = parameter.role == nn::ParameterRole::weight ||
+                      parameter.role == nn::ParameterRole::architecture;
+  return decays ? decay : 0.0F;
 }
 
 }  // namespace bitdial::inline BITDIAL_ABI::train
