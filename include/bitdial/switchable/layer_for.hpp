@@ -10,12 +10,14 @@ namespace bitdial::inline BITDIAL_ABI {
 /// for a type that takes the place of the bit list (`Candidates` of a search).
 template <class Bits>
 struct LayerKind {
-  template <class Layer, class WeightPolicy, class ActivationPolicy>
-  using type = SwitchableLayer<Layer, Bits, WeightPolicy, ActivationPolicy>;
+  template <class Layer, class WeightPolicy, class ActivationPolicy, class Key>
+  using type = SwitchableLayer<Layer, Bits, WeightPolicy, ActivationPolicy, Key>;
 };
 
 /// The quantized form of `Layer` in a network over `Bits`.
-template <class Layer, class Bits, class WeightPolicy, class ActivationPolicy>
-using LayerFor = typename LayerKind<Bits>::template type<Layer, WeightPolicy, ActivationPolicy>;
+template <class Layer, class Bits, class WeightPolicy, class ActivationPolicy,
+          class Key = KeyByPair>
+using LayerFor =
+    typename LayerKind<Bits>::template type<Layer, WeightPolicy, ActivationPolicy, Key>;
 
 }  // namespace bitdial::inline BITDIAL_ABI
