@@ -65,13 +65,18 @@ inline double median_ms(bitdial::Session& session, std::size_t plan,
 
 inline std::vector<Outcome> pack_and_compare(const Options& options, const Images& images,
                                              Trained& trained, const std::string& path) {
-  bitdial::PackedNetwork packed =
-      bitdial::pack(*trained.network, {.plans = trained.plans,
-                                       .input_shape = images.test.image_shape(),
-                                       .labels = images.test.class_names()});
+  bitdial::PackedNetwork packed = bitdial::pack(
+      *trained.network, {.plans = trained.plans,
+                         .input_shape = images.test.image_shape(),
+                         .labels = images.test.class_names(),
+                         .preprocessing = {.normalisation = images.prepared.normalisation,
+                                           .centre = images.prepared.centre,
+                                           .channels = "grey"}});
+  constexpr std::int64_t batch = 100;
   std::vector<bitdial::Tensor<float>> expected;
   for (std::size_t p = 0; p < trained.plans.size(); ++p) {
-    expected.push_back(bitdial::train::evaluate(*trained.network, images.test, trained.plans[p]));
+    expected.push_back(bitdial::train::evaluate(*trained.network, images.test, trained.plans[p],
+                                                batch, images.prepared));
     packed.plans[p].accuracy = {.top1 = share_correct(expected[p], images.test),
                                 .samples = static_cast<std::uint64_t>(images.test.size()),
                                 .data_set = images.test.name()};
@@ -79,7 +84,6 @@ inline std::vector<Outcome> pack_and_compare(const Options& options, const Image
   bitdial::write_model(path, packed).value();
 
   const bitdial::Model model = bitdial::Model::open(path).value();
-  constexpr std::int64_t batch = 100;
   auto wide = bitdial::Session::create(model, {.threads = options.threads, .max_batch = batch});
   auto narrow = bitdial::Session::create(model, {.threads = 1, .max_batch = 1});
   std::vector<Outcome> outcomes;

@@ -4,6 +4,7 @@
 
 #include <bitdial/data/fashion_mnist.hpp>
 #include <bitdial/data/gzip.hpp>
+#include <bitdial/data/preparation.hpp>
 #include <bitdial/data/synthetic.hpp>
 
 #include "options.hpp"
@@ -13,6 +14,8 @@ namespace quickstart {
 struct Images {
   bitdial::data::Dataset train;
   bitdial::data::Dataset test;
+  // What training, evaluation and the packed file do with them: a byte u is u / 255.
+  bitdial::data::ImageOptions prepared{};
 };
 
 inline Images load_images(const Options& options) {

@@ -61,10 +61,11 @@ inline std::unique_ptr<bitdial::nn::Sequential> build_network(
 // The share of right answers of each plan on `images`.
 inline std::vector<double> test_accuracy(bitdial::nn::Module& network,
                                          const std::vector<bitdial::PrecisionPlan>& plans,
-                                         const bitdial::data::Dataset& images) {
+                                         const bitdial::data::Dataset& images,
+                                         const bitdial::data::ImageOptions& prepared) {
   std::vector<double> shares;
   for (const bitdial::PrecisionPlan& plan : plans) {
-    const auto logits = bitdial::train::evaluate(network, images, plan);
+    const auto logits = bitdial::train::evaluate(network, images, plan, 250, prepared);
     const auto correct = bitdial::train::top_k_correct(logits.view(), images.labels(), 1);
     shares.push_back(static_cast<double>(correct) / static_cast<double>(images.size()));
   }
@@ -100,6 +101,7 @@ inline Trained train_network(const Options& options, const Images& images) {
        .batch_size = batch,
        .learning_rate = train::CosineSchedule({.rate = 0.1F, .steps = steps, .warmup = steps / 20}),
        .distillation = {.teacher = bitdial::Teacher::highest},
+       .images = images.prepared,
        .augment = {.shift = 1, .flip = !options.synthetic()},
        .seed = options.seed});
 
@@ -131,7 +133,7 @@ inline Trained train_network(const Options& options, const Images& images) {
     const double loss = static_cast<double>(trained.history.running_loss(0));
     progress.step(loss, shares);
     if (trainer.position() % trainer.steps_per_epoch() == 0) {
-      const auto tested = test_accuracy(*trained.network, plans, quick_test);
+      const auto tested = test_accuracy(*trained.network, plans, quick_test, images.prepared);
       for (std::size_t p = 0; p < plans.size(); ++p) shares[p].share = tested[p];
       trained.history.end_epoch(tested);
       progress.end_epoch(loss, shares);

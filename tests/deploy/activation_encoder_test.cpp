@@ -91,7 +91,9 @@ TEST_CASE("image bytes encode like their values") {
   const ActivationEncoder encoder = make_activation_encoder(dorefa(3), 3);
   std::uint8_t bytes[256], codes[256];
   for (int u = 0; u < 256; ++u) bytes[u] = static_cast<std::uint8_t>(u);
-  PreparedEncoder{encoder}.encode_bytes(bytes, 256, codes);
+  PreparedEncoder prepared{encoder};
+  prepared.prepare_bytes({}, 1);
+  prepared.encode_bytes(bytes, 256, codes);
   for (int u = 0; u < 256; ++u) {
     CHECK(int{codes[u]} == dorefa(3)(static_cast<float>(u) / 255.0F));
   }

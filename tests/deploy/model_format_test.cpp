@@ -98,6 +98,16 @@ PackedNetwork hand_made_groups() {
   return network;
 }
 
+// The first network on normalised images.
+PackedNetwork hand_made_normalised() {
+  PackedNetwork network = hand_made();
+  network.preprocessing = {
+      .normalisation = {.mean = {0.5F, 0.25F, 0.75F}, .deviation = {0.5F, 0.25F, 2.0F}},
+      .centre = 0.875F,
+      .channels = "RGB"};
+  return network;
+}
+
 std::string golden_path(std::string_view version = "1.0") {
   return concat(BITDIAL_SOURCE_DIR, "/tests/deploy/golden/model-", version, ".bitdial");
 }
@@ -129,7 +139,8 @@ TEST_CASE("the same network gives the committed bytes") {
     const char* version;
     PackedNetwork network;
   };
-  const Case cases[] = {{"1.0", hand_made()}, {"1.1", hand_made_groups()}};
+  const Case cases[] = {
+      {"1.0", hand_made()}, {"1.1", hand_made_groups()}, {"1.2", hand_made_normalised()}};
   for (const Case& c : cases) {
     CAPTURE(c.version);
     const auto bytes = model_bytes(c.network);
@@ -206,6 +217,48 @@ TEST_CASE("a section of groups must fit the layers") {
   CHECK(error_with({2, 2}) ==
         "model in memory: damaged bitdial model: layer 1 (head): a linear of 2 to 2 channels "
         "cannot have 2 groups");
+}
+
+TEST_CASE("preprocessing stands in a section of its own, and runs") {
+  const auto golden = io::MappedFile::open(golden_path("1.2"));
+  REQUIRE_MESSAGE(golden.ok(), golden.error());
+  const Raw file{golden->bytes()};
+  CHECK(file.u32(12) == 2);
+  CHECK(file.u32(24) == 10);
+  const std::size_t entry = 64 + 32 * 5;
+  CHECK(file.u32(entry) == 8);
+  CHECK(file.u64(entry + 16) == 43);
+  const auto at = static_cast<std::size_t>(file.u64(entry + 8));
+  CHECK(file.text(at) == "RGB");
+  CHECK(file.f32(at + 7) == 0.875F);
+  CHECK(file.u32(at + 11) == 3);
+  CHECK(file.f32(at + 15 + 4) == 0.25F);
+  CHECK(file.u32(at + 27) == 3);
+  CHECK(file.f32(at + 31 + 8) == 2.0F);
+
+  const auto model = Model::open(golden_path("1.2"));
+  REQUIRE_MESSAGE(model.ok(), model.error());
+  CHECK(model->preprocessing() == hand_made_normalised().preprocessing);
+  auto session = Session::create(*model);
+  REQUIRE_MESSAGE(session.ok(), session.error());
+  // The codes 1 1 0 | 0 0 1 of the test of version 1.0 would need the value 1 of the third channel,
+  // which now ends at 1/8. A byte u has code 1 from u = 192 on in the first channel, where
+  // (192/255 - 1/2) / (1/2) is the first value above 1/2, and from u = 96 on in the second.
+  std::vector<float> y(2);
+  const std::vector<std::uint8_t> image{192, 96, 255, 191, 95, 255};
+  REQUIRE(session->run(image, y, "w2a1"));
+  // Codes 1 1 0 | 0 0 0, stem levels {-2 -1 0; 1 0 -1}: sums (-3, 1) and (0, 0), values
+  // (-0.5, 0.125) and (1, -0.125), mean behind the ReLU (0.5, 0.0625): codes 2 and 1 again.
+  CHECK(y == std::vector<float>{6.0F, -1.0F});
+  // Both pixels one below: codes 0 1 0, sums (-1, 0), values (0.5, -0.125), mean (0.5, 0).
+  const std::vector<std::uint8_t> below{191, 96, 255, 191, 96, 255};
+  REQUIRE(session->run(below, y, "w2a1"));
+  CHECK(y == std::vector<float>{6.0F, -1.0F});
+  const std::vector<std::uint8_t> above{192, 96, 255, 192, 96, 255};
+  REQUIRE(session->run(above, y, "w2a1"));
+  // Codes 1 1 0, sums (-3, 1), values (-0.5, 0.125), mean (0, 0.125): codes 1 and 1, levels -1 and
+  // -1, and with the head levels {3 -3; -1 1} sums of 0 and 0.
+  CHECK(y == std::vector<float>{0.0F, 3.0F});
 }
 
 TEST_CASE("the committed file of version 1.0 loads and computes what it says") {

@@ -8,10 +8,12 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <doctest/doctest.h>
 #include <bitdial/data/loader.hpp>
+#include <bitdial/data/normalisation.hpp>
 #include <bitdial/deploy/model.hpp>
 #include <bitdial/deploy/pack.hpp>
 #include <bitdial/deploy/session.hpp>
@@ -24,13 +26,17 @@ namespace test {
 struct ByteImages {
   std::vector<std::uint8_t> bytes;
   bitdial::Tensor<float> values;
+  bitdial::Normalisation normalisation;
 
-  ByteImages(std::int64_t count, const bitdial::Shape& image, std::uint64_t seed)
-      : values({count, image[0], image[1], image[2]}) {
+  ByteImages(std::int64_t count, const bitdial::Shape& image, std::uint64_t seed,
+             bitdial::Normalisation normalised = {})
+      : values({count, image[0], image[1], image[2]}), normalisation{std::move(normalised)} {
     bitdial::Random random(seed, 79);
+    const bitdial::data::ByteValues table(normalisation, image[2]);
     for (float& value : values.span()) {
+      const std::size_t channel = bytes.size() % table.channels();
       bytes.push_back(static_cast<std::uint8_t>(random.below(256)));
-      value = bitdial::unit_value(bytes.back());
+      value = table[channel][bytes.back()];
     }
   }
 };
@@ -136,8 +142,10 @@ inline void check_packed(bitdial::nn::Module& network, const bitdial::Shape& ima
                          const std::vector<bitdial::PrecisionPlan>& plans, const ByteImages& images,
                          const std::vector<Way>& ways) {
   const std::vector<Expected> expected = evaluate_plans(network, images, plans);
-  const auto bytes =
-      bitdial::model_bytes(bitdial::pack(network, {.plans = plans, .input_shape = image}));
+  const auto bytes = bitdial::model_bytes(
+      bitdial::pack(network, {.plans = plans,
+                              .input_shape = image,
+                              .preprocessing = {.normalisation = images.normalisation}}));
   REQUIRE_MESSAGE(bytes, (bytes ? std::string{} : bytes.error()));
   const auto model = bitdial::Model::from_bytes(*bytes);
   REQUIRE_MESSAGE(model, (model ? std::string{} : model.error()));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Image values with mean 0 and deviation 1 per channel.
+// Image values with mean 0 and deviation 1 per channel: published constants, and tables.
 #pragma once
 
 #include <array>
@@ -12,30 +12,15 @@
 
 namespace bitdial::inline BITDIAL_ABI::data {
 
-/// (x - mean) / deviation per channel, x in [0, 1]; empty: x itself, which is what packed networks
-/// take (their input is bytes, u / 255).
-struct Normalisation {
-  std::vector<float> mean{};
-  std::vector<float> deviation{};
+using bitdial::Normalisation;
 
-  [[nodiscard]] bool empty() const noexcept { return mean.empty() && deviation.empty(); }
-  /// Throws `ConfigError` unless it is empty or has `channels` means and positive deviations.
-  void require(std::int64_t channels) const {
-    if (empty()) return;
-    bool valid = static_cast<std::int64_t>(mean.size()) == channels &&
-                 static_cast<std::int64_t>(deviation.size()) == channels;
-    for (const float value : deviation) valid = valid && value > 0.0F;
-    if (!valid) {
-      throw ConfigError(concat("normalisation: expected ", channels,
-                               " means and positive deviations, found means [", join(mean),
-                               "], deviations [", join(deviation), "]"));
-    }
-  }
-  /// The value of channel `channel`.
-  [[nodiscard]] float operator()(float x, std::size_t channel) const noexcept {
-    return empty() ? x : (x - mean[channel]) / deviation[channel];
-  }
-};
+/// Throws `ConfigError` unless it is empty or has `channels` finite means and positive deviations.
+inline void require_fits(const Normalisation& normalisation, std::int64_t channels) {
+  if (normalisation.fits(channels)) return;
+  throw ConfigError(
+      concat("normalisation: expected ", channels, " means and positive deviations, found means [",
+             join(normalisation.mean), "], deviations [", join(normalisation.deviation), "]"));
+}
 
 /// Of the training images of ImageNet.
 [[nodiscard]] inline Normalisation imagenet_normalisation() {
@@ -52,7 +37,7 @@ class ByteValues {
  public:
   ByteValues(const Normalisation& normalisation, std::int64_t channels)
       : values_(static_cast<std::size_t>(channels)) {
-    normalisation.require(channels);
+    require_fits(normalisation, channels);
     for (std::size_t c = 0; c < values_.size(); ++c) {
       for (std::size_t u = 0; u < 256; ++u) {
         values_[c][u] = normalisation(unit_value(static_cast<std::uint8_t>(u)), c);

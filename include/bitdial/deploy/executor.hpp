@@ -31,7 +31,7 @@ struct PreparedPlan {
   std::int64_t work = 0;               ///< multiplications of one image
 };
 
-/// Images to run: bytes (value u / 255) or real values, [N, H, W, C]; one of the pointers is null.
+/// Images to run: bytes or real values, [N, H, W, C]; one of the pointers is null.
 struct ImageBatch {
   const std::uint8_t* bytes = nullptr;
   const float* values = nullptr;
@@ -58,10 +58,11 @@ struct NoObserver {
 struct ExecutorContext {
   const kernels::KernelTable& table;
   std::span<const PreparedEncoder> encoders;
-  std::byte* arena = nullptr;      ///< `Program::arena_bytes`, 64-byte aligned
-  std::uint8_t* planes = nullptr;  ///< bit planes of one step's operand
-  std::uint8_t* traced = nullptr;  ///< codes of one step without borders, for an observer
-  std::byte* scratch = nullptr;    ///< `threads` times `scratch_bytes`, 64-byte aligned
+  const Normalisation& normalisation;  ///< of the bytes of images
+  std::byte* arena = nullptr;          ///< `Program::arena_bytes`, 64-byte aligned
+  std::uint8_t* planes = nullptr;      ///< bit planes of one step's operand
+  std::uint8_t* traced = nullptr;      ///< codes of one step without borders, for an observer
+  std::byte* scratch = nullptr;        ///< `threads` times `scratch_bytes`, 64-byte aligned
   std::size_t scratch_bytes = 0;
   int threads = 1;
   std::int64_t work_per_thread = 1;  ///< multiplications that pay for one more thread
@@ -252,7 +253,13 @@ class Executor {
       return encode_line(step, r, x, line);
     }
     const std::uint8_t* const x = batch_.bytes + r * line;
-    if (step.y >= 0) std::transform(x, x + line, real(step.y) + r * line, unit_value);
+    if (step.y >= 0) {
+      const auto channels = static_cast<std::size_t>(step.y_shape.c);
+      float* const y = real(step.y) + r * line;
+      for (std::size_t i = 0; i < static_cast<std::size_t>(line); ++i) {
+        y[i] = context_.normalisation(unit_value(x[i]), i % channels);
+      }
+    }
     for (const CodeOutput& output : step.codes) {
       encoder(output).encode_bytes(x, line, code_line(step, output, r));
     }

@@ -56,6 +56,15 @@ class Model {
   [[nodiscard]] const Shape& input_shape() const noexcept { return network().input_shape; }
   /// One per output value, or none.
   [[nodiscard]] const std::vector<std::string>& labels() const noexcept { return network().labels; }
+  /// The label of a class; empty where the file has none.
+  [[nodiscard]] std::string_view label(std::int32_t index) const noexcept {
+    const bool known = index >= 0 && static_cast<std::size_t>(index) < labels().size();
+    return known ? std::string_view{labels()[static_cast<std::size_t>(index)]} : std::string_view{};
+  }
+  /// How an image becomes the input; sessions normalise, the crop is the caller's.
+  [[nodiscard]] const Preprocessing& preprocessing() const noexcept {
+    return network().preprocessing;
+  }
   [[nodiscard]] const std::vector<PackedPlan>& plans() const noexcept { return network().plans; }
   [[nodiscard]] const std::vector<PackedLayer>& layers() const noexcept { return network().layers; }
   /// Values per image that a session returns.

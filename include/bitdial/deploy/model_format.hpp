@@ -24,7 +24,7 @@ namespace bitdial::inline BITDIAL_ABI {
 /// Files of major version 1 are read by every build that reads major version 1. A network is
 /// written at the lowest minor version that can hold it.
 inline constexpr io::SectionFileKind model_file_kind{
-    {'B', 'I', 'T', 'D', 'I', 'A', 'L', '\0'}, 1, 1, "bitdial model"};
+    {'B', 'I', 'T', 'D', 'I', 'A', 'L', '\0'}, 1, 2, "bitdial model"};
 
 namespace detail {
 
@@ -36,6 +36,7 @@ enum class ModelSection : std::uint32_t {
   plans = 5,
   plane = 6,   ///< one section per weight plane, index = plane
   groups = 7,  ///< of every layer; only in files with grouped convolutions, from version 1.1 on
+  preprocessing = 8,  ///< only where it is not the default, from version 1.2 on
 };
 
 [[nodiscard]] constexpr io::SectionKey model_section(ModelSection section,
@@ -153,6 +154,26 @@ inline void read_groups(io::ByteReader& in, NetworkDescription& network) {
   for (PackedLayer& layer : network.layers) layer.groups = in.get<std::uint32_t>();
 }
 
+[[nodiscard]] inline bool has_preprocessing(const NetworkDescription& network) {
+  return network.preprocessing != Preprocessing{};
+}
+
+[[nodiscard]] inline std::vector<std::byte> write_preprocessing(const NetworkDescription& network) {
+  io::ByteWriter out;
+  out.put_text(network.preprocessing.channels);
+  out.put(network.preprocessing.centre);
+  out.put_array(std::span<const float>{network.preprocessing.normalisation.mean});
+  out.put_array(std::span<const float>{network.preprocessing.normalisation.deviation});
+  return out.take();
+}
+
+inline void read_preprocessing(io::ByteReader& in, NetworkDescription& network) {
+  network.preprocessing.channels = in.get_text();
+  network.preprocessing.centre = in.get<float>();
+  network.preprocessing.normalisation.mean = in.get_array<float>();
+  network.preprocessing.normalisation.deviation = in.get_array<float>();
+}
+
 [[nodiscard]] inline std::vector<std::byte> write_encoders(const NetworkDescription& network) {
   io::ByteWriter out;
   out.put(u32(network.encoders.size()));
@@ -261,6 +282,12 @@ template <class Read>
   return {};
 }
 
+/// The lowest minor version that can hold `network`.
+[[nodiscard]] inline std::uint32_t minor_version_of(const NetworkDescription& network) {
+  if (has_preprocessing(network)) return 2;
+  return has_groups(network) ? 1 : 0;
+}
+
 }  // namespace detail
 
 /// A parsed model file: the description, the shapes that follow from it, and the weight planes in
@@ -282,7 +309,7 @@ struct ParsedModel {
   }
   using detail::ModelSection, detail::model_section;
   io::SectionFileKind kind = model_file_kind;
-  kind.minor = detail::has_groups(network) ? 1 : 0;
+  kind.minor = detail::minor_version_of(network);
   io::SectionFileWriter writer{kind};
   writer.add(model_section(ModelSection::network), detail::write_network(network));
   writer.add(model_section(ModelSection::graph), detail::write_graph(network));
@@ -291,6 +318,9 @@ struct ParsedModel {
   writer.add(model_section(ModelSection::plans), detail::write_plans(network));
   if (detail::has_groups(network)) {
     writer.add(model_section(ModelSection::groups), detail::write_groups(network));
+  }
+  if (detail::has_preprocessing(network)) {
+    writer.add(model_section(ModelSection::preprocessing), detail::write_preprocessing(network));
   }
   for (std::size_t p = 0; p < network.planes.size(); ++p) {
     writer.add(model_section(ModelSection::plane, static_cast<std::uint32_t>(p)),
@@ -319,6 +349,10 @@ struct ParsedModel {
     if (auto done = read(ModelSection::groups, "groups", detail::read_groups); !done) {
       return done.failure();
     }
+  }
+  if (file.count(detail::u32(ModelSection::preprocessing)) > 0) {
+    auto done = read(ModelSection::preprocessing, "preprocessing", detail::read_preprocessing);
+    if (!done) return done.failure();
   }
   std::vector<std::size_t> plane_sizes;
   const std::uint32_t plane_count = file.count(detail::u32(ModelSection::plane));

@@ -36,6 +36,7 @@ struct NetworkLimits {
   static constexpr std::size_t nodes = 4096;
   static constexpr std::size_t plans = 4096;
   static constexpr std::int64_t level = 1 << 16;  ///< magnitude of a level
+  static constexpr std::int64_t normalised_channels = 1024;
 };
 
 namespace detail {
@@ -304,6 +305,25 @@ class GraphCheck {
   return {};
 }
 
+[[nodiscard]] inline std::string check_preprocessing(const Preprocessing& preprocessing,
+                                                     std::int64_t channels) {
+  if (!(preprocessing.centre > 0.0F && preprocessing.centre <= 1.0F)) {
+    return concat("the centre is ", preprocessing.centre,
+                  " of the shorter side, expected above 0, at most 1");
+  }
+  const Normalisation& normalisation = preprocessing.normalisation;
+  if (!normalisation.empty() && channels > NetworkLimits::normalised_channels) {
+    return concat("an input of ", channels, " channels is normalised, at most ",
+                  NetworkLimits::normalised_channels, " can be");
+  }
+  if (!normalisation.fits(channels)) {
+    return concat("expected ", channels, " finite means and positive deviations, found ",
+                  normalisation.mean.size(), " means and ", normalisation.deviation.size(),
+                  " deviations");
+  }
+  return {};
+}
+
 }  // namespace detail
 
 /// The shape of every node's value, after everything that a plan compiler and an executor rely on
@@ -327,6 +347,11 @@ class GraphCheck {
       static_cast<std::int64_t>(network.labels.size()) != shapes.back().size()) {
     return Failure{concat("labels: there are ", network.labels.size(), ", the output has ",
                           shapes.back().size(), " values")};
+  }
+  if (std::string wrong =
+          detail::check_preprocessing(network.preprocessing, network.input_shape[2]);
+      !wrong.empty()) {
+    return Failure{concat("preprocessing: ", wrong)};
   }
   for (std::size_t i = 0; i < network.encoders.size(); ++i) {
     if (std::string wrong = detail::check_encoder(network.encoders[i]); !wrong.empty()) {

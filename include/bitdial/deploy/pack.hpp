@@ -18,8 +18,9 @@ namespace bitdial::inline BITDIAL_ABI {
 /// What a packed network holds beside the weights.
 struct PackOptions {
   std::vector<PrecisionPlan> plans;
-  Shape input_shape;  ///< [H, W, C] of one image of bytes; a byte u stands for u / 255
+  Shape input_shape;  ///< [H, W, C] of one image of bytes
   std::vector<std::string> labels{};
+  Preprocessing preprocessing{};  ///< as in training; by default a byte u stands for u / 255
 };
 
 namespace detail {
@@ -110,6 +111,7 @@ inline void pack_weights(PackedNetwork& packed, const std::string& name,
   PackedNetwork packed;
   packed.input_shape = options.input_shape;
   packed.labels = options.labels;
+  packed.preprocessing = options.preprocessing;
   packed.graph = description.graph;
   for (const auto& [name, layer] : named) {
     detail::pack_weights(packed, name, *layer, options.plans);

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include <bitdial/core/image_byte.hpp>
 #include <bitdial/core/shape.hpp>
 #include <bitdial/deploy/activation_encoder.hpp>
 #include <bitdial/ops/graph.hpp>
@@ -96,10 +97,26 @@ struct PackedPlan {
   [[nodiscard]] std::string name() const { return requested.text(); }
 };
 
+/// How an image becomes the input of the network.
+///
+/// A session normalises: it takes the bytes as they are. Everything before, decoding and the crop,
+/// belongs to the caller; `centre` and `channels` tell how the accuracies of the plans were
+/// measured.
+struct Preprocessing {
+  Normalisation normalisation{};  ///< of the value u / 255 of a byte u
+  /// The share of the shorter side that the network sees: the square in the middle, resampled to
+  /// the height and width of the input; 0 < centre <= 1.
+  float centre = 1.0F;
+  std::string channels{};  ///< what they are, in order: "RGB", "grey"; empty: not said
+
+  friend bool operator==(const Preprocessing&, const Preprocessing&) = default;
+};
+
 /// Everything about a packed network except the weight planes themselves.
 struct NetworkDescription {
   Shape input_shape;  ///< [H, W, C]
   std::vector<std::string> labels;
+  Preprocessing preprocessing;
   ops::Graph graph;
   std::vector<PackedLayer> layers;
   std::vector<ActivationEncoder> encoders;

@@ -97,7 +97,8 @@ class Session {
     return session;
   }
 
-  /// Output values, [N, outputs], for images [N, H, W, C] of bytes, each standing for u / 255.
+  /// Output values, [N, outputs], for images [N, H, W, C] of bytes, which are normalised as
+  /// `Model::preprocessing()` says.
   ///
   /// `plan` is an index into `Model::plans()`. N may exceed `max_batch`. Errors name the size or
   /// plan that is wrong; then nothing was written.
@@ -120,7 +121,7 @@ class Session {
     return index ? run_all(images, outputs, *index, observer) : index.failure();
   }
 
-  /// The same for images of real values.
+  /// The same for images of real values, normalised already.
   template <class Observer = NoObserver>
   [[nodiscard]] Result<void> run_real(std::span<const float> images, std::span<float> outputs,
                                       std::size_t plan, Observer&& observer = {}) {
@@ -237,6 +238,7 @@ class Session {
     for (const Step& step : prepared.program.steps) {
       PreparedStep& ready = prepared.steps.emplace_back();
       PreparedGroups& groups = prepared.groups.emplace_back();
+      if (step.kind == ops::NodeKind::input) prepare_input(step);
       if (!detail::has_layer(step.kind)) continue;
       const auto layer = static_cast<std::size_t>(step.layer);
       trace_bytes_ = std::max(trace_bytes_, step.x_shape.size() * prepared.images);
@@ -256,6 +258,13 @@ class Session {
     arena_bytes_ = std::max(arena_bytes_, prepared.program.arena_bytes);
     plans_[index] = std::move(prepared);
     return {};
+  }
+
+  void prepare_input(const Step& step) {
+    for (const CodeOutput& output : step.codes) {
+      encoders_[static_cast<std::size_t>(output.encoder)].prepare_bytes(
+          model_.preprocessing().normalisation, step.y_shape.c);
+    }
   }
 
   [[nodiscard]] static WindowRows rows_of(const Program& program, const Step& step) {
@@ -415,6 +424,7 @@ class Session {
     const auto arenas = static_cast<std::size_t>(threads_) * arena_bytes_;
     return {.table = *table_,
             .encoders = encoders_,
+            .normalisation = model_.preprocessing().normalisation,
             .arena = memory_.data() + index * arena_bytes_,
             .planes = reinterpret_cast<std::uint8_t*>(memory_.data() + index * arena_bytes_ +
                                                       plane_offset_),
