@@ -174,6 +174,71 @@ TEST_CASE("u8 x s8 tile: exact sums, extreme codes, no access outside") {
   });
 }
 
+TEST_CASE("u8 x s8 tile: the same sums when some groups are known to fit 16 bits") {
+  struct Range {
+    int max_code, low, high;
+  };
+  for_each_supported_isa([](const kernels::KernelTable& t) {
+    const std::int64_t width = t.gemm_u8s8.cols;
+    for (const Range range : {Range{255, -15, 16}, {15, -128, 127}, {3, -3, 3}, {127, -128, 127}}) {
+      const std::int64_t pair = 2 * std::max(-range.low, range.high);
+      const std::int64_t most = 32767 / (range.max_code * pair);
+      for (std::int64_t rows = 1; rows <= t.gemm_u8s8.rows; ++rows) {
+        for (const std::int64_t groups : {0, 1, 7, 45}) {
+          for (const std::int64_t short_groups : {std::int64_t{1}, most}) {
+            const std::int64_t cols = rows % 2 == 0 ? width : 1 + rows % width;
+            Numbers numbers(static_cast<std::uint64_t>(rows * 100 + groups));
+            const std::int64_t run = groups * 4;
+            const std::int64_t offsets[] = {run + 1, 0};
+            const std::int64_t a_stride = run + 5;
+            GuardedArray<std::uint8_t> a((rows - 1) * a_stride + offsets[0] + run);
+            GuardedArray<std::int8_t> b(2 * run * width);
+            GuardedArray<std::int32_t> c(rows * width);
+            // Long runs of extreme values of one sign, and others between.
+            a.fill([&] {
+              return static_cast<std::uint8_t>(
+                  numbers.between(0, 9) == 0 ? numbers.between(0, range.max_code) : range.max_code);
+            });
+            for (std::int64_t i = 0; i < b.size(); ++i) {
+              b[i] = static_cast<std::int8_t>(i / 4 % width % 3 == 0 ? range.low
+                                              : i / 4 % width % 3 == 1
+                                                  ? range.high
+                                                  : numbers.between(range.low, range.high));
+            }
+            t.gemm_u8s8.run({.rows = rows,
+                             .cols = cols,
+                             .groups = groups,
+                             .a = a.data(),
+                             .a_stride = a_stride,
+                             .b = b.data(),
+                             .c = c.data(),
+                             .c_stride = width,
+                             .segments = 2,
+                             .offsets = offsets,
+                             .short_groups = short_groups});
+            int wrong = 0;
+            for (std::int64_t r = 0; r < rows; ++r) {
+              for (std::int64_t j = 0; j < cols; ++j) {
+                std::int32_t expected = 0;
+                for (std::int64_t k = 0; k < 2 * run; ++k) {
+                  expected += a[r * a_stride + offsets[k / run] + k % run] *
+                              b[(k / 4 * width + j) * 4 + k % 4];
+                }
+                wrong += c[r * width + j] != expected;
+              }
+            }
+            CAPTURE(range.max_code);
+            CAPTURE(rows);
+            CAPTURE(groups);
+            CAPTURE(short_groups);
+            CHECK(wrong == 0);
+          }
+        }
+      }
+    }
+  });
+}
+
 TEST_CASE("plane tile: sums of code products for all pairs of widths") {
   for_each_supported_isa([](const kernels::KernelTable& t) {
     const std::int64_t width = t.gemm_planes.cols;

@@ -85,15 +85,18 @@ AlignedBuffer<std::byte> dirty_scratch(std::size_t bytes) {
 
 }  // namespace
 
-TEST_CASE("u8 x s8: odd shapes, extreme codes, row sums") {
+TEST_CASE("u8 x s8: odd shapes, extreme codes, row sums, narrow codes") {
   for_each_table([](const kernels::KernelTable& t) {
     for (const Extents e : {Extents{1, 1, 1}, Extents{13, 33, 7}, Extents{12, 32, 64},
                             Extents{5, 300, 30}, Extents{29, 10, 575}, Extents{3, 1, 4}}) {
-      for (const bool extreme : {false, true}) {
+      for (const int mode : {0, 1, 2, 3}) {
+        const bool extreme = mode % 2 != 0;
+        const int max_code = mode < 2 ? 255 : 15;
+        CAPTURE(max_code);
         CAPTURE(e.m);
         CAPTURE(e.n);
         CAPTURE(e.k);
-        const auto codes = integers<std::uint8_t>(e.m * e.k, extreme ? 255 : 0, 255);
+        const auto codes = integers<std::uint8_t>(e.m * e.k, extreme ? max_code : 0, max_code);
         const auto levels = integers<std::int8_t>(e.n * e.k, -128, extreme ? -128 : 127);
         AlignedBuffer<std::byte> memory(PackedWeightsU8S8::bytes(t, e.n, e.k));
         const auto packed = PackedWeightsU8S8::pack(
@@ -107,7 +110,7 @@ TEST_CASE("u8 x s8: odd shapes, extreme codes, row sums") {
                             std::copy_n(codes.data() + (row0 + i) * e.k, e.k, panel.row(i));
                           }
                         },
-                        packed, out, scratch.span(), {.row_sums = extreme});
+                        packed, out, scratch.span(), {.row_sums = extreme, .max_code = max_code});
         CHECK(out.complete());
         int wrong = 0;
         for (std::int64_t i = 0; i < e.m; ++i) {

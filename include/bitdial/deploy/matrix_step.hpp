@@ -31,7 +31,8 @@ struct PreparedStep {
   std::uint32_t product_factor = 1;
   std::uint32_t row_sum_factor = 0;
   BorderSums border;
-  WindowRows rows;  ///< of bytes
+  WindowRows rows;                ///< of bytes
+  std::int64_t short_groups = 0;  ///< of the byte kernel
   // Where the product runs on bit planes:
   PlaneImages planes;
   WindowRows plane_rows;               ///< of one plane
@@ -246,7 +247,8 @@ class MatrixStep {
              .c = c,
              .c_stride = stride,
              .segments = weights.bytes.segments,
-             .offsets = prepared_.rows.offsets.data()});
+             .offsets = prepared_.rows.offsets.data(),
+             .short_groups = prepared_.short_groups});
       }
     }
   }

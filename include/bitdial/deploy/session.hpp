@@ -304,6 +304,7 @@ class Session {
     if (!weights) return weights.failure();
     ready.weights = *weights;
     ready.state = &state;
+    ready.short_groups = ready.weights->bytes.short_groups((1 << state.executed.a) - 1);
     const IntegerLevels& levels = state.activation_levels;
     const auto activation = static_cast<std::uint32_t>(levels.multiplier);
     ready.product_factor = activation * static_cast<std::uint32_t>(ready.weights->product_factor);

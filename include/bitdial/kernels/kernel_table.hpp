@@ -59,6 +59,11 @@ inline constexpr std::int64_t whole_row[1] = {0};
 /// segment. B is interleaved and without gaps between segments: level (k, j) of segment s is
 /// b[((s * groups + k / 4) * table cols + j) * 4 + k % 4]; the caller pads the K of each segment
 /// and the columns with zero levels, so codes read beyond the end of a run do not count.
+///
+/// `short_groups` is a promise about the operands: in any so many groups that follow each other,
+/// also across segments, the products of codes 0 and 1 of all groups add up to 16 bits in any
+/// order, and so do those of codes 2 and 3. A kernel may then add in 16 bits; the result is the
+/// same.
 struct GemmU8S8Tile {
   std::int64_t rows = 0;    ///< 1 .. table rows
   std::int64_t cols = 0;    ///< 1 .. table cols
@@ -70,6 +75,7 @@ struct GemmU8S8Tile {
   std::int64_t c_stride = 0;
   std::int64_t segments = 1;
   const std::int64_t* offsets = whole_row;  ///< of each segment, in bytes
+  std::int64_t short_groups = 0;            ///< 0: nothing is promised
 };
 
 /// Operands of the bit-plane matrix tile: with unsigned codes u (A) and q (B) given as planes,

@@ -32,7 +32,8 @@ struct QgemmTile {
 };
 
 struct QgemmOptions {
-  bool row_sums = false;  ///< deliver QgemmTile::row_sums
+  bool row_sums = false;        ///< deliver QgemmTile::row_sums
+  std::int64_t max_code = 255;  ///< no code of A is larger; of use to byte kernels
 };
 
 /// Fills rows row0 .. row0 + panel.rows of A; panel.row(i) is contiguous, panel.cols elements, all
@@ -103,6 +104,14 @@ struct PackedWeightsU8S8 {
   std::int64_t n = 0;
   std::int64_t k = 0;
   std::int64_t segments = 1;  ///< a divisor of k
+  /// The largest sum of the levels of one sign in a pair that kernels add first, as a magnitude.
+  std::int64_t largest_pair = 256;
+
+  /// Groups that a kernel may add in 16 bits when no code is above `max_code`: the promise of
+  /// GemmU8S8Tile::short_groups.
+  [[nodiscard]] std::int64_t short_groups(std::int64_t max_code) const noexcept {
+    return 32767 / std::max<std::int64_t>(1, max_code * largest_pair);
+  }
 
   /// Groups of one segment.
   [[nodiscard]] std::int64_t groups() const noexcept { return groups(k, segments); }
@@ -131,7 +140,7 @@ struct PackedWeightsU8S8 {
     BITDIAL_ASSERT(levels.cols % segments == 0 && memory.size() >= size);
     auto* const out = reinterpret_cast<std::int8_t*>(memory.data());
     std::fill_n(out, size, std::int8_t{0});
-    const PackedWeightsU8S8 packed{out, levels.rows, levels.cols, segments};
+    PackedWeightsU8S8 packed{out, levels.rows, levels.cols, segments};
     const std::int64_t width = table.gemm_u8s8.cols, run = levels.cols / segments;
     for (std::int64_t j = 0; j < levels.rows; ++j) {
       std::int8_t* column = out + j / width * packed.panel_bytes(table) + j % width * 4;
@@ -140,6 +149,12 @@ struct PackedWeightsU8S8 {
           column[k / 4 * width * 4 + k % 4] = levels(j, s * run + k);
         }
       }
+    }
+    packed.largest_pair = 0;
+    for (std::size_t i = 0; i < size; i += 2) {
+      const std::int64_t a = out[i], b = out[i + 1];
+      const std::int64_t above = std::max<std::int64_t>(a, 0) + std::max<std::int64_t>(b, 0);
+      packed.largest_pair = std::max({packed.largest_pair, above, above - a - b});
     }
     return packed;
   }
@@ -191,7 +206,8 @@ void qgemm_u8s8(const kernels::KernelTable& table, std::int64_t m, PackA&& pack_
                 .a_stride = a_stride,
                 .b = weights.data + col * groups * 4,
                 .c = c,
-                .c_stride = c_stride});
+                .c_stride = c_stride,
+                .short_groups = weights.short_groups(options.max_code)});
   };
   detail::qgemm_loop(m, weights.n, kernel.rows, kernel.cols, sums, fill, multiply, epilogue);
 }

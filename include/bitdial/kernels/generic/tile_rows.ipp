@@ -29,20 +29,22 @@ template <int full, class Tile, class Run>
   if constexpr (full > 1) repeat(std::integral_constant<int, 1>{});
 }
 
-/// Rows of the first of the parts in which a tile of `rows` rows runs: 1, 2, 3, 4, 6, 8 and 12 have
-/// code of their own, the others are sums of two of these, near enough to halves that neither waits
-/// for the latency of its multiply-adds.
-constexpr int first_part_rows(int rows) {
+/// Rows of the first of the parts in which a tile of `rows` rows runs. Kernels of up to six rows
+/// have code for every number; in larger ones 1, 2, 3, 4, 6, 8 and 12 have code of their own, the
+/// others are sums of two of these, near enough to halves that neither waits for the latency of its
+/// multiply-adds.
+constexpr int first_part_rows(int rows, int full) {
+  if (full <= 6) return rows;
   return rows == 5 ? 3 : rows == 7 ? 4 : rows == 9 || rows == 10 ? 6 : rows == 11 ? 8 : rows;
 }
 
 /// Calls run(rows, part), `rows` a constant: once, or twice for the two parts of a tile.
-template <int most, class Tile, class Run>
+template <int full, int most = full, class Tile, class Run>
 [[gnu::always_inline]] inline void with_rows(Tile part, Run&& run) noexcept {
   if constexpr (most > 1) {
-    if (part.rows < most) return with_rows<most - 1>(part, run);
+    if (part.rows < most) return with_rows<full, most - 1>(part, run);
   }
-  constexpr int first = first_part_rows(most);
+  constexpr int first = first_part_rows(most, full);
   run(std::integral_constant<int, first>{}, part);
   if constexpr (first < most) {
     part.a += first * part.a_stride;
