@@ -137,7 +137,7 @@ Outcome train(const Case& c) {
                                    .batch_size = c.batch,
                                    .gradient_products = c.products,
                                    .learning_rate = bitdial::train::ConstantSchedule{.rate = 0.01F},
-                                   .distillation = {.teacher = bitdial::Teacher::highest}});
+                                   .teaching = {.teacher = bitdial::Teacher::highest}});
 
   const auto step = [&] { trainer.step(); };
   step();  // the first one fills caches of memory

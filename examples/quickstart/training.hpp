@@ -100,7 +100,7 @@ inline Trained train_network(const Options& options, const Images& images) {
        .epochs = options.epochs,
        .batch_size = batch,
        .learning_rate = train::CosineSchedule({.rate = 0.1F, .steps = steps, .warmup = steps / 20}),
-       .distillation = {.teacher = bitdial::Teacher::highest},
+       .teaching = {.teacher = bitdial::Teacher::highest},
        .images = images.prepared,
        .augment = {.shift = 1, .flip = !options.synthetic()},
        .seed = options.seed});

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <bitdial/autodiff/convolution.hpp>
+#include <bitdial/autodiff/divergence.hpp>
 #include <bitdial/autodiff/functions.hpp>
 #include <bitdial/autodiff/grad_check.hpp>
 #include <bitdial/autodiff/gradient.hpp>
@@ -109,6 +110,7 @@
 #include <bitdial/ops/bit_mask.hpp>
 #include <bitdial/ops/conv2d.hpp>
 #include <bitdial/ops/depthwise_conv2d.hpp>
+#include <bitdial/ops/divergence.hpp>
 #include <bitdial/ops/fake_quantize.hpp>
 #include <bitdial/ops/gemm.hpp>
 #include <bitdial/ops/gemm_bf16.hpp>
@@ -155,14 +157,21 @@
 #include <bitdial/quant/straight_through.hpp>
 #include <bitdial/quant/tanh_range.hpp>
 #include <bitdial/switchable/bit_list.hpp>
-#include <bitdial/switchable/distillation.hpp>
+#include <bitdial/switchable/block_swap.hpp>
 #include <bitdial/switchable/exact_sums.hpp>
+#include <bitdial/switchable/joint_loss.hpp>
 #include <bitdial/switchable/layer_for.hpp>
 #include <bitdial/switchable/learned_state.hpp>
+#include <bitdial/switchable/methods.hpp>
+#include <bitdial/switchable/plan_mixture.hpp>
+#include <bitdial/switchable/plan_sampling.hpp>
 #include <bitdial/switchable/running_state.hpp>
 #include <bitdial/switchable/state_bank.hpp>
+#include <bitdial/switchable/state_key.hpp>
 #include <bitdial/switchable/switchable_layer.hpp>
 #include <bitdial/switchable/switchable_options.hpp>
+#include <bitdial/switchable/teacher_choice.hpp>
+#include <bitdial/switchable/teaching.hpp>
 #include <bitdial/train/adam.hpp>
 #include <bitdial/train/checkpoint.hpp>
 #include <bitdial/train/evaluate.hpp>

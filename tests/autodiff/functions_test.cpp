@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include <bitdial/autodiff/divergence.hpp>
 #include <bitdial/autodiff/grad_check.hpp>
 #include <bitdial/ops/fake_quantize.hpp>
 #include <bitdial/quant/policies/dorefa.hpp>
@@ -266,5 +267,39 @@ TEST_CASE("streamed chains equal the operations one by one, bit for bit") {
     for (std::int64_t i = 0; i < x.size(); ++i) REQUIRE(vx.grad()[i] == x_grad[i]);
     CHECK(same_bits(vgamma.grad(), gamma_grad));
     CHECK(same_bits(vbeta.grad(), beta_grad));
+  }
+}
+
+TEST_CASE("the mean squared error and divergences between two results") {
+  const Tensor<double> teacher = input({3, 4}, 5);
+  check({input({3, 4})}, [&](DTape&, Leaves in) {
+    return ad::mean_squared_error(ad::scale(in[0], 1.5), teacher.view());
+  });
+  for (const Divergence kind :
+       {Divergence::kl, Divergence::soft_cross_entropy, Divergence::mean_squared_error}) {
+    for (const double epsilon : {0.0, 1e-3}) {
+      const ad::DivergenceOptions options{.kind = kind, .temperature = 1.5, .epsilon = epsilon};
+      check({input({3, 4}), input({3, 4}, 2)}, [&](DTape&, Leaves in) {
+        return ad::scale(ad::divergence(in[0], in[1], options), 0.7);
+      });
+    }
+    // A constant teaches without learning, and as the ops with a constant teacher do.
+    DTape tape;
+    const DVar student = tape.leaf(input({3, 4}));
+    const DVar constant = tape.constant(teacher);
+    const DVar loss = ad::divergence(student, constant, {.kind = kind});
+    CHECK_FALSE(constant.needs_grad());
+    tape.backward(loss);
+    DTape other;
+    const DVar same = other.leaf(input({3, 4}));
+    Tensor<double> p({3, 4});
+    ops::softmax_forward(p.view(), teacher.view());
+    const DVar expected = kind == Divergence::kl ? ad::kl_divergence(same, p.view())
+                          : kind == Divergence::soft_cross_entropy
+                              ? ad::soft_cross_entropy(same, p.view())
+                              : ad::mean_squared_error(same, teacher.view());
+    other.backward(expected);
+    CHECK(loss.value()[0] == expected.value()[0]);
+    for (std::int64_t i = 0; i < 12; ++i) CHECK(student.grad()[i] == same.grad()[i]);
   }
 }

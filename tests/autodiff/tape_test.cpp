@@ -264,3 +264,19 @@ TEST_CASE("operands of two tapes are refused") {
   first.backward(ad::add(a, a));
   CHECK(a.grad()[0] == 2.0F);
 }
+
+TEST_CASE("a derivative may start from a gradient that was computed elsewhere") {
+  Tape tape;
+  const Var x = tape.leaf(Tensor<float>({3}, 2.0F));
+  const Var y = ad::scale(ad::relu(x), 3.0F);
+  Tensor<float> dy({3});
+  for (std::int64_t i = 0; i < 3; ++i) dy[i] = static_cast<float>(i) - 1.0F;
+  CHECK_THROWS_WITH_AS(tape.backward(y, Tensor<float>({2})), "backward: dy must be [3], it is [2]",
+                       ShapeError);
+  tape.backward(y, dy);
+  for (std::int64_t i = 0; i < 3; ++i) CHECK(x.grad()[i] == 3.0F * dy[i]);
+  CHECK_THROWS_AS(tape.backward(y, dy), Error);
+  Tape other;
+  CHECK_THROWS_WITH_AS(other.backward(y, dy), "backward: y and this tape belong to different tapes",
+                       Error);
+}

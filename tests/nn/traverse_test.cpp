@@ -8,6 +8,7 @@
 #include <bitdial/nn/activation.hpp>
 #include <bitdial/nn/conv2d.hpp>
 #include <bitdial/nn/linear.hpp>
+#include <bitdial/nn/residual.hpp>
 #include <bitdial/nn/sequential.hpp>
 #include <bitdial/nn/traverse.hpp>
 
@@ -99,4 +100,49 @@ TEST_CASE("gradients are cleared, values stay") {
     for (const float g : parameter->grad.span()) CHECK(g == 0.0F);
   }
   CHECK(net.first->gain.value[0] == 1.0F);
+}
+
+namespace {
+
+/// Two paths of the given numbers of layers; the second may be none.
+std::unique_ptr<nn::Module> block(int body_layers, int shortcut_layers) {
+  nn::Sequential body;
+  for (int i = 0; i < body_layers; ++i) body.add<Probe>(concat("body", i));
+  nn::Sequential shortcut;
+  for (int i = 0; i < shortcut_layers; ++i) shortcut.add<Probe>(concat("side", i));
+  return std::make_unique<nn::Residual>(std::move(body), std::move(shortcut));
+}
+
+}  // namespace
+
+TEST_CASE("blocks are the parts with parallel paths; the layer before is known") {
+  nn::Sequential net;
+  net.add<Probe>("stem");
+  net.add("plain", block(2, 0));
+  net.add("changing", block(2, 1));
+  net.add("empty", block(0, 0));
+  net.add<Probe>("head");
+  CHECK(nn::number_layers(net) == 7);
+  CHECK(nn::blocks(net) ==
+        std::vector<nn::LayerBlock>{{.name = "plain", .first = 1, .count = 2},
+                                    {.name = "changing", .first = 3, .count = 3}});
+  std::vector<int> previous;
+  for (const auto& [name, layer] : nn::quantized_layers(net)) {
+    previous.push_back(layer->position().previous);
+  }
+  // The shortcut (5) starts where the body (3, 4) does; the head follows the body.
+  CHECK(previous == std::vector<int>{-1, 0, 1, 2, 3, 2, 4});
+}
+
+TEST_CASE("a block inside a block is a part of the outer one") {
+  nn::Sequential inner;
+  inner.add<Probe>("first");
+  inner.add("inner", block(1, 1));
+  nn::Sequential net;
+  net.add<nn::Residual>("outer", std::move(inner));
+  net.add<Probe>("head");
+  CHECK(nn::number_layers(net) == 4);
+  CHECK(nn::blocks(net) == std::vector<nn::LayerBlock>{{.name = "outer", .first = 0, .count = 3}});
+  CHECK(nn::quantized_layers(net)[3].second->position().previous == 1);
+  CHECK(nn::quantized_layers(net)[2].second->position().previous == 0);
 }

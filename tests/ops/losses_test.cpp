@@ -216,6 +216,30 @@ TEST_CASE("loss derivatives check what they read") {
   CHECK_THROWS_AS(divergence(dz_wide, one, t), ShapeError);
 }
 
+TEST_CASE("the mean squared error of logits") {
+  const Tensor<double> z = [] {
+    Tensor<double> v({2, 2});
+    v[0] = 1.0;
+    v[3] = -2.0;
+    return v;
+  }();
+  const Tensor<double> t({2, 2}, 0.5);
+  Tensor<double> loss({1});
+  ops::mean_squared_error_forward(loss.view(), z.view(), t.view());
+  CHECK(loss[0] == doctest::Approx((0.25 + 0.25 + 0.25 + 6.25) / 4.0));
+  Tensor<double> dz({2, 2}, 10.0);
+  const Tensor<double> dloss({1}, 2.0);
+  ops::mean_squared_error_backward(dz.view(), dloss.view(), z.view(), t.view());
+  CHECK(dz[0] == doctest::Approx(10.0 + 0.5));
+  CHECK(dz[1] == doctest::Approx(10.0 - 0.5));
+  CHECK(dz[3] == doctest::Approx(10.0 - 2.5));
+  const Tensor<double> wide({2, 3});
+  CHECK_THROWS_WITH_AS(ops::mean_squared_error_forward(loss.view(), z.view(), wide.view()),
+                       "mean_squared_error: teacher must be [2, 2], it is [2, 3]", ShapeError);
+  CHECK_THROWS_AS(ops::mean_squared_error_backward(dz.view(), dloss.view(), z.view(), wide.view()),
+                  ShapeError);
+}
+
 TEST_CASE("distillation options outside their range are refused") {
   const Tensor<float> z({2, 3});
   const Tensor<float> t({2, 3}, 0.25F);

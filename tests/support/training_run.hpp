@@ -13,13 +13,11 @@
 #include <bitdial/nn/linear.hpp>
 #include <bitdial/nn/pooling.hpp>
 #include <bitdial/nn/sequential.hpp>
+#include <bitdial/switchable/plan_mixture.hpp>
 #include <bitdial/switchable/switchable_layer.hpp>
 #include <bitdial/train/trainer.hpp>
 
 namespace test {
-
-using Conv = bitdial::SwitchableLayer<bitdial::nn::Conv2d, bitdial::BitList<8, 4, 2>>;
-using Head = bitdial::SwitchableLayer<bitdial::nn::Linear, bitdial::BitList<8, 4, 2>>;
 
 inline const std::vector<bitdial::PrecisionPlan>& training_plans() {
   static const std::vector<bitdial::PrecisionPlan> plans{
@@ -27,8 +25,15 @@ inline const std::vector<bitdial::PrecisionPlan>& training_plans() {
   return plans;
 }
 
-/// 12 x 12 grey images to 10 classes; initialised, with private state for `training_plans()`.
-inline bitdial::nn::Sequential training_network(std::uint64_t seed = 1) {
+/// 12 x 12 grey images to 10 classes; initialised, with private state for `training_plans()` and
+/// their mixtures.
+template <class Key = bitdial::KeyByPair>
+bitdial::nn::Sequential training_network(std::uint64_t seed = 1) {
+  using Bits = bitdial::BitList<8, 4, 2>;
+  using Conv = bitdial::SwitchableLayer<bitdial::nn::Conv2d, Bits, bitdial::DoReFaWeights,
+                                        bitdial::DoReFaActivations, Key>;
+  using Head = bitdial::SwitchableLayer<bitdial::nn::Linear, Bits, bitdial::DoReFaWeights,
+                                        bitdial::DoReFaActivations, Key>;
   bitdial::nn::Sequential net;
   net.add<Conv>("stem", bitdial::nn::Conv2dOptions{
                             .in = 1, .out = 8, .kernel = 3, .stride = 2, .padding = 1});
@@ -40,7 +45,7 @@ inline bitdial::nn::Sequential training_network(std::uint64_t seed = 1) {
   net.add<Head>("head", bitdial::nn::LinearOptions{.in = 16, .out = 10});
   bitdial::nn::number_layers(net);
   bitdial::nn::initialize(net, seed);
-  bitdial::add_plans(net, training_plans());
+  bitdial::add_mixtures(net, training_plans());
   return net;
 }
 
@@ -51,9 +56,9 @@ inline const bitdial::data::Dataset& training_data() {
 }
 
 /// Network, optimizer and trainer of one run; the optimizer is built from the parameters.
-template <class Optimizer, class OptimizerOptions>
+template <class Optimizer, class OptimizerOptions, class Key = bitdial::KeyByPair>
 struct TrainingRun {
-  bitdial::nn::Sequential network = training_network();
+  bitdial::nn::Sequential network = training_network<Key>();
   Optimizer optimizer;
   bitdial::train::Trainer trainer;
 

@@ -13,8 +13,8 @@
 #include <bitdial/nn/linear.hpp>
 #include <bitdial/nn/pooling.hpp>
 #include <bitdial/nn/residual.hpp>
-#include <bitdial/switchable/distillation.hpp>
 #include <bitdial/switchable/switchable_layer.hpp>
+#include <bitdial/switchable/teaching.hpp>
 #include <support/tensors.hpp>
 
 using namespace bitdial;
@@ -54,7 +54,8 @@ TEST_CASE("the derivative of the loss along random directions") {
 
   const auto record = [&](Tape& tape) {
     const Var logits = net.forward(tape.borrow(x), {.plan = plan, .mode = nn::Mode::training});
-    return switch_loss(logits, labels, &teacher, {.weight = 0.7F, .temperature = 2.0});
+    const Tensor<float>* const lessons[] = {&teacher};
+    return switch_loss(logits, labels, lessons, {.weight = 0.7F, .temperature = 2.0});
   };
   Tape tape;
   const Var loss = record(tape);

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include <doctest/doctest.h>
+#include <bitdial/quant/precision.hpp>
 #include <bitdial/switchable/state_bank.hpp>
 #include <support/tensors.hpp>
 
@@ -58,21 +59,13 @@ TEST_CASE("an unknown key is refused with the keys that are there") {
   CHECK(test::error_text<PrecisionError>([&] {
           static_cast<void>(bank.at({4, 4}));
         }) ==
-        "switchable layer: no private state for w4a4; it has none; call add_plans(network, plans) "
-        "before training");
+        "switchable layer: no private state for w4a4; it has none; call add_plans (or "
+        "add_mixtures) before training");
   bank.add({8, 8}, {});
   bank.add({2, 4}, {});
   CHECK(test::error_text<PrecisionError>([&] {
           static_cast<void>(bank.at({4, 4}));
         }) ==
-        "switchable layer: no private state for w4a4; it has w8a8, w2a4; call add_plans(network, "
-        "plans) before training");
-}
-
-TEST_CASE("key policies") {
-  CHECK(KeyByPair::key({2, 4}) == KeyByPair::key({2, 4}));
-  CHECK_FALSE(KeyByPair::key({2, 4}) == KeyByPair::key({8, 4}));
-  CHECK(KeyByActivationBits::key({2, 4}) == KeyByActivationBits::key({8, 4}));
-  CHECK_FALSE(KeyByActivationBits::key({2, 4}) == KeyByActivationBits::key({2, 2}));
-  CHECK(KeyByActivationBits::key({2, 4}).text() == "a4");
+        "switchable layer: no private state for w4a4; it has w8a8, w2a4; call add_plans (or "
+        "add_mixtures) before training");
 }

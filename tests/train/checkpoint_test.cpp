@@ -54,7 +54,7 @@ const train::TrainerOptions trainer_options{
     .epochs = 2,
     .batch_size = 16,
     .learning_rate = train::CosineSchedule({.rate = 0.1F, .steps = 8, .warmup = 2}),
-    .distillation = {.teacher = Teacher::ensemble},
+    .teaching = {.teacher = Teacher::ensemble},
     .augment = {.shift = 2, .flip = true},
     .seed = 4};
 
@@ -65,17 +65,18 @@ struct Finished {
 
 /// Trains to the end; at every step in `stops` the run is saved, destroyed, built anew and
 /// restored.
-template <class Optimizer, class Options>
-Finished train_with_stops(const std::vector<std::int64_t>& stops) {
-  using Run = test::TrainingRun<Optimizer, Options>;
+template <class Optimizer, class Options, class Key = KeyByPair>
+Finished train_with_stops(const std::vector<std::int64_t>& stops,
+                          const train::TrainerOptions& options = trainer_options) {
+  using Run = test::TrainingRun<Optimizer, Options, Key>;
   const TemporaryFile file("resume");
   const std::string configuration = "tiny, seed 4";
-  auto run = std::make_unique<Run>(Options{}, trainer_options);
+  auto run = std::make_unique<Run>(Options{}, options);
   while (!run->trainer.done()) {
     for (const std::int64_t stop : stops) {
       if (run->trainer.position() != stop) continue;
       train::save_checkpoint(file.path(), configuration, stop, run->trainer.state());
-      run = std::make_unique<Run>(Options{}, trainer_options);
+      run = std::make_unique<Run>(Options{}, options);
       nn::initialize(run->network, 999);  // everything must come from the file
       run->trainer.set_position(
           train::load_checkpoint(file.path(), configuration, run->trainer.state()));
@@ -133,6 +134,33 @@ TEST_CASE("a run that is stopped anywhere ends with the same bytes: SGD") {
 
 TEST_CASE("a run that is stopped anywhere ends with the same bytes: Adam") {
   check_resumes<train::Adam, train::AdamOptions>();
+}
+
+TEST_CASE("so does one with random teachers, swapped blocks and random mixtures of precisions") {
+  train::TrainerOptions options = trainer_options;
+  options.teaching = methods::coquant(1.0F, Teacher::random);
+  options.block_swap = {.probability = train::ConstantSchedule{.rate = 0.5F},
+                        .blocks = {{.name = "stem", .first = 0, .count = 1},
+                                   {.name = "middle", .first = 1, .count = 1}}};
+  options.plans_of_step = BitMixerPlans{.plans = test::training_plans(),
+                                        .layers = 3,
+                                        .switches_from = 2,
+                                        .mixtures_from = 4,
+                                        .mixtures = 2};
+  const auto train = [&](const std::vector<std::int64_t>& stops) {
+    return train_with_stops<train::Sgd, train::SgdOptions, KeyByTransition>(stops, options);
+  };
+  const Finished whole = train({});
+  const std::vector<std::int64_t> cases[] = {{1}, {4}, {2, 5, 6, 7}};
+  for (const std::vector<std::int64_t>& stops : cases) {
+    CAPTURE(stops[0]);
+    const Finished resumed = train(stops);
+    CHECK(resumed.model == whole.model);
+    REQUIRE(resumed.tensors.size() == whole.tensors.size());
+    for (std::size_t i = 0; i < whole.tensors.size(); ++i) {
+      CHECK(test::same_bits(resumed.tensors[i], whole.tensors[i]));
+    }
+  }
 }
 
 TEST_CASE("values, step and every bit come back") {

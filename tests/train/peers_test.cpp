@@ -76,7 +76,8 @@ class ThreadPeers final : public train::Peers {
 };
 
 /// The state after three steps of batch size 24 in all, by `count` trainers; of the last one.
-std::vector<Tensor<float>> trained_by(int count, bool shares) {
+std::vector<Tensor<float>> trained_by(int count, bool shares, const Teaching& teaching = {},
+                                      const train::BlockSwap& block_swap = {}) {
   Meeting meeting(count);
   std::vector<Tensor<float>> result;
   std::vector<std::thread> threads;
@@ -91,6 +92,8 @@ std::vector<Tensor<float>> trained_by(int count, bool shares) {
                               .epochs = 2,
                               .batch_size = 24 / count,
                               .learning_rate = train::ConstantSchedule{.rate = 0.01F},
+                              .teaching = teaching,
+                              .block_swap = block_swap,
                               .peers = &peers});
       for (int step = 0; step < 3; ++step) trainer.step();
       if (rank == count - 1) result = test::snapshot(network);
@@ -122,6 +125,14 @@ TEST_CASE("two or three processes end with the weights of one with the whole bat
   const auto own = trained_by(2, false);
   CHECK(distance(one, own) > 1e-3F);
   CHECK(distance(own, trained_by(2, false)) == 0.0F);
+}
+
+TEST_CASE("processes choose the same teachers and swap the same blocks") {
+  const train::BlockSwap block_swap{.probability = train::ConstantSchedule{.rate = 0.5F},
+                                    .blocks = {{.name = "middle", .first = 1, .count = 1}}};
+  const auto one = trained_by(1, true, methods::coquant(), block_swap);
+  CHECK(distance(one, trained_by(2, true, methods::coquant(), block_swap)) < 2e-3F);
+  CHECK(distance(one, trained_by(1, true)) > 1e-3F);
 }
 
 TEST_CASE("each gradient is sent once, complete, in the last plan's backward pass") {

@@ -7,6 +7,7 @@
 using bitdial::ConfigError;
 using bitdial::train::ConstantSchedule;
 using bitdial::train::CosineSchedule;
+using bitdial::train::PiecewiseLinearSchedule;
 using bitdial::train::Schedule;
 using bitdial::train::StepSchedule;
 
@@ -53,6 +54,23 @@ TEST_CASE("a cosine without room is refused") {
   CHECK_THROWS_AS(CosineSchedule({.steps = 10, .warmup = -1}), ConfigError);
   CHECK_THROWS_WITH(CosineSchedule({.steps = 10, .warmup = 10}),
                     "cosine schedule: expected 0 <= warmup < steps, found warmup 10, steps 10");
+}
+
+TEST_CASE("straight lines go through the points and stop at both ends") {
+  const PiecewiseLinearSchedule schedule({{10, 0.1F}, {20, 0.6F}, {30, 0.0F}});
+  CHECK(schedule(0) == 0.1F);
+  CHECK(schedule(10) == 0.1F);
+  CHECK(schedule(15) == doctest::Approx(0.35));
+  CHECK(schedule(20) == 0.6F);
+  CHECK(schedule(29) == doctest::Approx(0.06));
+  CHECK(schedule(30) == 0.0F);
+  CHECK(schedule(1000) == 0.0F);
+  CHECK(PiecewiseLinearSchedule({{5, 0.25F}})(0) == 0.25F);
+  CHECK_THROWS_WITH_AS(PiecewiseLinearSchedule({}),
+                       "piecewise linear schedule: expected points, got none", ConfigError);
+  CHECK_THROWS_WITH_AS(PiecewiseLinearSchedule({{5, 0.0F}, {5, 1.0F}}),
+                       "piecewise linear schedule: expected ascending steps, found 5 after 5",
+                       ConfigError);
 }
 
 TEST_CASE("any callable is a schedule") {

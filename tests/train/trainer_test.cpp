@@ -2,6 +2,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,12 +32,12 @@ class Recorder final : public train::Optimizer {
   std::vector<Tensor<float>> gradients;
 };
 
-train::TrainerOptions options_with(const SelfDistillation& distillation) {
+train::TrainerOptions options_with(const Teaching& teaching) {
   return {.plans = test::training_plans(),
           .epochs = 3,
           .batch_size = 16,
           .learning_rate = train::ConstantSchedule{.rate = 0.1F},
-          .distillation = distillation,
+          .teaching = teaching,
           .augment = {.shift = 1, .flip = true},
           .seed = 9};
 }
@@ -46,44 +47,54 @@ struct OneStep {
   std::vector<Tensor<float>> gradients;
 };
 
-OneStep one_step(const SelfDistillation& distillation,
-                 ops::Products products = ops::Products::f32) {
+OneStep one_step(const train::TrainerOptions& options) {
   nn::Sequential net = test::training_network();
   Recorder recorder(nn::parameters(net));
-  train::TrainerOptions options = options_with(distillation);
-  options.gradient_products = products;
   train::Trainer trainer(net, test::training_data(), recorder, options);
   OneStep result{trainer.step(), {}};
   CHECK(recorder.rates == std::vector<float>{0.1F});
   result.gradients = recorder.gradients;
   return result;
 }
+OneStep one_step(const Teaching& teaching) {
+  return one_step(options_with(teaching));
+}
 
-/// The same step by hand: the teacher of plan i is `teachers(logits of all plans)[i]`.
+/// The same step by hand: plan i learns from `teachers(lessons of all plans)[i]`.
 template <class Teachers>
-std::vector<Tensor<float>> gradients_by_hand(const SelfDistillation& options, Teachers teachers) {
+std::vector<Tensor<float>> gradients_by_hand(const Teaching& teaching, Teachers teachers) {
   nn::Sequential net = test::training_network();
   data::BatchLoader loader(test::training_data(),
                            {.batch_size = 16, .augment = {.shift = 1, .flip = true}, .seed = 9});
   const data::Batch batch = loader.load(0, 0);
-  std::vector<Tensor<float>> probabilities;
+  std::vector<Tensor<float>> lessons;
   for (const PrecisionPlan& plan : test::training_plans()) {
     Tape tape;
-    probabilities.push_back(detached_probabilities(
+    lessons.push_back(lesson_of(
         net.forward(tape.borrow(batch.images), {.plan = plan, .mode = nn::Mode::training}),
-        options.temperature));
+        teaching));
   }
-  const std::vector<Tensor<float>> taught_by = teachers(probabilities);
+  const std::vector<std::vector<Tensor<float>>> taught_by = teachers(lessons);
   for (std::size_t i = 0; i < 3; ++i) {
     Tape tape;
     const Var logits = net.forward(tape.borrow(batch.images),
                                    {.plan = test::training_plans()[i], .mode = nn::Mode::training});
-    Var loss = ad::softmax_cross_entropy(logits, batch.labels);
-    if (!taught_by[i].empty()) {
-      const Var divergence =
-          ad::kl_divergence(logits, taught_by[i].view(), {.temperature = options.temperature});
-      loss = ad::add(loss, ad::scale(divergence, options.weight));
+    const float label_weight = taught_by[i].empty() ? 1.0F : teaching.label_weight;
+    Var loss = ad::scale(ad::softmax_cross_entropy(logits, batch.labels), label_weight);
+    for (const Tensor<float>& lesson : taught_by[i]) {
+      Var divergence;
+      if (teaching.divergence == Divergence::kl) {
+        divergence =
+            ad::kl_divergence(logits, lesson.view(),
+                              {.temperature = teaching.temperature, .epsilon = teaching.epsilon});
+      } else if (teaching.divergence == Divergence::soft_cross_entropy) {
+        divergence = ad::soft_cross_entropy(logits, lesson.view());
+      } else {
+        divergence = ad::mean_squared_error(logits, lesson.view());
+      }
+      loss = ad::add(loss, ad::scale(divergence, teaching.weight));
     }
+    if (!teaching.switch_weights.empty()) loss = ad::scale(loss, teaching.switch_weights[i]);
     tape.backward(loss);
   }
   std::vector<Tensor<float>> gradients;
@@ -99,20 +110,94 @@ bool all_same(const std::vector<Tensor<float>>& a, const std::vector<Tensor<floa
 
 }  // namespace
 
-TEST_CASE("a step is the sum of the gradients of all plans, with the teacher that was asked for") {
-  using Tensors = std::vector<Tensor<float>>;
-  const SelfDistillation none{.teacher = Teacher::none};
-  const SelfDistillation highest{.teacher = Teacher::highest, .weight = 0.5F, .temperature = 2.0};
-  const SelfDistillation ensemble{.teacher = Teacher::ensemble, .weight = 2.0F};
-  CHECK(all_same(one_step(none).gradients,
-                 gradients_by_hand(none, [](const Tensors&) { return Tensors(3); })));
-  CHECK(all_same(one_step(highest).gradients, gradients_by_hand(highest, [](const Tensors& p) {
-                   return Tensors{{}, p[0], p[0]};
+TEST_CASE(
+    "a step is the sum of the gradients of all plans, with the teachers that were asked for") {
+  using Lessons = std::vector<Tensor<float>>;
+  using Taught = std::vector<Lessons>;
+  const auto check = [](const Teaching& teaching, auto teachers) {
+    CHECK(all_same(one_step(teaching).gradients, gradients_by_hand(teaching, teachers)));
+  };
+  const auto from_labels = [](const Lessons&) { return Taught(3); };
+  const auto from_highest = [](const Lessons& p) { return Taught{{}, {p[0]}, {p[0]}}; };
+  const auto from_next = [](const Lessons& p) { return Taught{{}, {p[0]}, {p[1]}}; };
+  const auto from_all_higher = [](const Lessons& p) { return Taught{{}, {p[0]}, {p[0], p[1]}}; };
+  const auto from_ensemble = [](const Lessons& p) {
+    const Tensor<float> mean = mean_lesson(p);
+    return Taught{{mean}, {mean}, {mean}};
+  };
+  check(methods::adabits(), from_labels);
+  check(methods::sp_nets(), from_highest);
+  check({.teacher = Teacher::highest, .weight = 0.5F, .temperature = 2.0}, from_highest);
+  check({.teacher = Teacher::ensemble, .weight = 2.0F}, from_ensemble);
+  check(methods::any_precision(), from_next);
+  check(methods::any_precision_soft(), from_highest);
+  check(methods::instantnet(), from_all_higher);
+  check(methods::quantizable(0.25F), from_highest);
+  check(methods::quantizable(0.25F, Divergence::mean_squared_error), from_highest);
+  check({.teacher = Teacher::next_higher, .switch_weights = {0.5F, 1.0F, 3.0F}}, from_next);
+}
+
+TEST_CASE("a chosen teacher is the best of the higher switches, or a random one of them") {
+  using Lessons = std::vector<Tensor<float>>;
+  using Taught = std::vector<Lessons>;
+  const OneStep step = one_step(methods::coquant());
+  const std::vector<float> label_losses = one_step(methods::adabits()).report.losses;
+  const int best = label_losses[1] < label_losses[0] ? 1 : 0;
+  CHECK(step.report.teachers == std::vector<int>{-1, 0, best});
+  CHECK(all_same(step.gradients, gradients_by_hand(methods::coquant(), [&](const Lessons& p) {
+                   return Taught{{}, {p[0]}, {p[static_cast<std::size_t>(best)]}};
                  })));
-  CHECK(all_same(one_step(ensemble).gradients, gradients_by_hand(ensemble, [](const Tensors& p) {
-                   const Tensor<float> mean = mean_distribution(p);
-                   return Tensors{mean, mean, mean};
-                 })));
+
+  Teaching chosen = methods::coquant(1.0F, Teacher::chosen);
+  std::vector<std::vector<float>> seen;
+  chosen.choose = [&](std::span<const float> losses, std::int64_t) {
+    seen.emplace_back(losses.begin(), losses.end());
+    return losses.size() - 1;
+  };
+  CHECK(one_step(chosen).report.teachers == std::vector<int>{-1, 0, 1});
+  CHECK(seen ==
+        std::vector<std::vector<float>>{{label_losses[0]}, {label_losses[0], label_losses[1]}});
+
+  nn::Sequential net = test::training_network();
+  Recorder recorder(nn::parameters(net));
+  train::Trainer trainer(net, test::training_data(), recorder,
+                         options_with(methods::coquant(1.0F, Teacher::random)));
+  int of_highest = 0;
+  for (int i = 0; i < 40; ++i) {
+    const std::vector<int> teachers = trainer.step().teachers;
+    CHECK(teachers[1] == 0);
+    of_highest += teachers[2] == 0 ? 1 : 0;
+  }
+  CHECK(of_highest > 8);
+  CHECK(of_highest < 32);
+}
+
+TEST_CASE("a joint loss sees the logits of all plans and gives each its gradient") {
+  const ConsistencyOptions options{.lambda = 0.25F};
+  train::TrainerOptions joint = options_with({});
+  joint.joint_loss = consistency_loss(options);
+  const OneStep together = one_step(joint);
+  const OneStep in_order = one_step(methods::quantizable(0.25F));
+  REQUIRE(together.gradients.size() == in_order.gradients.size());
+  for (std::size_t i = 0; i < together.gradients.size(); ++i) {
+    for (std::int64_t j = 0; j < together.gradients[i].size(); ++j) {
+      CHECK(std::abs(together.gradients[i][j] - in_order.gradients[i][j]) < 1e-6F);
+    }
+  }
+  CHECK(together.report.loss == doctest::Approx(in_order.report.loss).epsilon(1e-6));
+  CHECK(together.report.losses == one_step(methods::adabits()).report.losses);
+  CHECK(together.report.accuracies == in_order.report.accuracies);
+
+  joint.joint_loss = [](std::span<const Tensor<float>>, std::span<const std::int32_t>) {
+    return JointLossValue{};
+  };
+  CHECK(test::error_text<ConfigError>([&] { one_step(joint); }) ==
+        "trainer: expected one gradient of the joint loss per plan, got 0 for 3");
+  joint.joint_loss = [](std::span<const Tensor<float>>, std::span<const std::int32_t>) {
+    return JointLossValue{.loss = std::numeric_limits<float>::infinity(), .gradients = {}};
+  };
+  CHECK(test::contains(test::error_text<Error>([&] { one_step(joint); }),
+                       "trainer: step 0, joint loss: the loss is inf; all parameters are finite"));
 }
 
 TEST_CASE("who teaches shows in the losses") {
@@ -124,6 +209,7 @@ TEST_CASE("who teaches shows in the losses") {
   CHECK(highest.losses[1] > none.losses[1]);
   CHECK(highest.losses[2] > none.losses[2]);
   for (std::size_t i = 0; i < 3; ++i) CHECK(ensemble.losses[i] > none.losses[i]);
+  CHECK(none.loss == none.losses[0] + none.losses[1] + none.losses[2]);
   CHECK(none.images == 16);
   CHECK(none.accuracies == highest.accuracies);
   for (const float accuracy : none.accuracies) {
@@ -131,9 +217,51 @@ TEST_CASE("who teaches shows in the losses") {
   }
 }
 
+TEST_CASE("students borrow blocks of their teachers, more of them where the schedule says so") {
+  train::TrainerOptions options = options_with(methods::coquant(1.0F, Teacher::next_higher));
+  options.block_swap.blocks = {{.name = "stem", .first = 0, .count = 1},
+                               {.name = "middle", .first = 1, .count = 1}};
+  options.block_swap.probability = train::PiecewiseLinearSchedule({{0, 0.0F}, {10, 1.0F}});
+  nn::Sequential net = test::training_network();
+  Recorder recorder(nn::parameters(net));
+  train::Trainer trainer(net, test::training_data(), recorder, options);
+  CHECK(trainer.step().plans == test::training_plans());
+  std::vector<std::vector<PrecisionPlan>> plans;
+  for (int step = 1; step < 10; ++step) plans.push_back(trainer.step().plans);
+  const std::vector<PrecisionPlan> last = trainer.step().plans;
+  CHECK(last[0].text() == "w8a8");
+  CHECK(last[1].text() == "w8a8,w8a8,w4a4");
+  CHECK(last[2].text() == "w4a4,w4a4,w2a2");  // what the teacher is, not what it borrowed
+  // The same steps again, from the middle.
+  trainer.set_position(5);
+  CHECK(trainer.step().plans == plans[4]);
+  CHECK(plans[4] != plans[5]);
+}
+
+TEST_CASE("other plans in every step") {
+  train::TrainerOptions options = options_with({.teacher = Teacher::next_higher});
+  options.plans_of_step = [](std::int64_t step) {
+    std::vector<PrecisionPlan> plans = test::training_plans();
+    plans.resize(static_cast<std::size_t>(3 - step % 3));
+    return plans;
+  };
+  test::TrainingRun<train::Sgd, train::SgdOptions> run({}, options);
+  CHECK(run.trainer.step().losses.size() == 3);
+  const train::StepReport second = run.trainer.step();
+  CHECK(second.losses.size() == 2);
+  CHECK(second.plans.size() == 2);
+  CHECK(second.teachers == std::vector<int>{-1, 0});
+  options.plans_of_step = [](std::int64_t) { return std::vector<PrecisionPlan>{}; };
+  test::TrainingRun<train::Sgd, train::SgdOptions> none({}, options);
+  CHECK(test::error_text<ConfigError>([&] { none.trainer.step(); }) ==
+        "trainer: step 0: plans_of_step gives no plan");
+}
+
 TEST_CASE("bfloat16 products change the losses of a step not at all and its gradients a little") {
-  const OneStep exact = one_step({});
-  const OneStep rounded = one_step({}, ops::Products::bf16);
+  train::TrainerOptions options = options_with({});
+  const OneStep exact = one_step(options);
+  options.gradient_products = ops::Products::bf16;
+  const OneStep rounded = one_step(options);
   CHECK(rounded.report.losses == exact.report.losses);
   CHECK_FALSE(all_same(rounded.gradients, exact.gradients));
   double product = 0.0, of_exact = 0.0, of_rounded = 0.0;
@@ -269,9 +397,8 @@ TEST_CASE("options out of range") {
   CHECK(text({.plans = test::training_plans(), .epochs = -1, .batch_size = 8}) ==
         "trainer: expected epochs >= 0, got -1");
   CHECK_FALSE(text({.plans = test::training_plans(), .batch_size = 71}).empty());
-  CHECK(
-      text({.plans = test::training_plans(), .batch_size = 8, .distillation = {.weight = -1.0F}}) ==
-      "trainer: expected a distillation weight >= 0, got -1");
+  CHECK(text({.plans = test::training_plans(), .batch_size = 8, .teaching = {.weight = -1.0F}}) ==
+        "teaching: expected weights >= 0, got weight -1, label_weight 1");
 }
 
 TEST_CASE("plans added after the optimizer was made are noticed") {

@@ -307,6 +307,24 @@ BasicVar<T> kl_divergence(BasicVar<T> logits, TensorView<const std::type_identit
       });
 }
 
+/// `ops::mean_squared_error_forward` from a teacher's logits, which are copied and get no gradient.
+template <class T>
+BasicVar<T> mean_squared_error(BasicVar<T> logits,
+                               TensorView<const std::type_identity_t<T>> teacher) {
+  Tensor<T> loss({1});
+  ops::mean_squared_error_forward(loss.view(), logits.value().view(), teacher);
+  Tensor<T> t(teacher.shape());
+  std::copy_n(teacher.data(), teacher.size(), t.data());
+  const auto result =
+      logits.tape().record("mean_squared_error", std::move(loss), {logits},
+                           [logits, t = std::move(t)](TensorView<const T> dy) {
+                             ops::mean_squared_error_backward(logits.tape().accumulate(logits), dy,
+                                                              logits.value().view(), t.view());
+                           });
+  detail::keep(result, {logits});
+  return result;
+}
+
 /// The quantizer's `fake_quantize` with its declared surrogate derivative (straight-through or
 /// other). `state` is what `quantizer.fit` measured, `bits` 1..8 or 32, the policy's real-valued
 /// path. Quantizer and state are copied.

@@ -227,18 +227,31 @@ class BasicTape {
     if (loss.tape_ != this) {
       throw Error("backward: the loss and this tape belong to different tapes");
     }
+    if (shape(loss).size() != 1) {
+      throw ShapeError(concat("backward: the loss must have 1 element, it is ", shape(loss)));
+    }
+    backward(loss, Tensor<T>({1}, T{1}));
+  }
+
+  /// Adds sum_i dy[i] d y[i] / d leaf to the gradient of every leaf and parameter: the derivative
+  /// of a loss that was computed elsewhere, whose gradient for y is `dy`.
+  ///
+  /// Throws `ShapeError` when dy has another shape, else as above.
+  void backward(Var y, const Tensor<T>& dy) {
+    if (y.tape_ != this) throw Error("backward: y and this tape belong to different tapes");
     if (consumed_) {
       throw Error(
           "backward: this recording was already consumed; clear() the tape and record "
           "the forward pass again, or sum the losses before one backward()");
     }
-    if (shape(loss).size() != 1) {
-      throw ShapeError(concat("backward: the loss must have 1 element, it is ", shape(loss)));
+    if (shape(y) != dy.shape()) {
+      throw ShapeError(concat("backward: dy must be ", shape(y), ", it is ", dy.shape()));
     }
-    if (!needs_grad(loss)) throw Error("backward: the loss depends on no leaf and no parameter");
-    static_cast<void>(value(loss));
+    if (!needs_grad(y)) throw Error("backward: the loss depends on no leaf and no parameter");
+    static_cast<void>(value(y));
     consumed_ = true;
-    accumulate(loss).data()[0] += T{1};
+    const TensorView<T> seed = accumulate(y);
+    for (std::int64_t i = 0; i < dy.size(); ++i) seed.data()[i] += dy[i];
     if (on_complete_gradient_) mark_first_uses();
     for (std::int32_t i = static_cast<std::int32_t>(nodes_.size()) - 1; i >= 0; --i) {
       run_derivative(*nodes_[static_cast<std::size_t>(i)]);

@@ -34,9 +34,9 @@ struct MobileNetV1Options {
 /// Throws `ConfigError` for a width that is not positive and for sizes below 1.
 /// Sources: Howard et al., 1704.04861; SP-Nets, 2002.02815 (ReLU, stem for 64 pixels).
 template <class Bits, class WeightPolicy = DoReFaWeights,
-          class ActivationPolicy = DoReFaActivations>
+          class ActivationPolicy = DoReFaActivations, class Key = KeyByPair>
 [[nodiscard]] std::unique_ptr<nn::Sequential> mobilenet_v1(const MobileNetV1Options& options) {
-  using Layers = NetworkLayers<Bits, WeightPolicy, ActivationPolicy>;
+  using Layers = NetworkLayers<Bits, WeightPolicy, ActivationPolicy, Key>;
   using Conv = typename Layers::Conv;
   if (!(options.width > 0.0 && options.width <= 64.0)) {
     throw ConfigError(

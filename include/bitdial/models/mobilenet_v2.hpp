@@ -35,10 +35,10 @@ namespace detail {
 }
 
 /// The block of MobileNet-V2 from one bit list and the policies of its layers.
-template <class Bits, class WeightPolicy, class ActivationPolicy, class BottleneckPolicy>
+template <class Bits, class WeightPolicy, class ActivationPolicy, class BottleneckPolicy, class Key>
 struct InvertedResidual {
-  using Conv = LayerFor<nn::Conv2d, Bits, WeightPolicy, ActivationPolicy>;
-  using SignedConv = LayerFor<nn::Conv2d, Bits, WeightPolicy, BottleneckPolicy>;
+  using Conv = LayerFor<nn::Conv2d, Bits, WeightPolicy, ActivationPolicy, Key>;
+  using SignedConv = LayerFor<nn::Conv2d, Bits, WeightPolicy, BottleneckPolicy, Key>;
 
   std::int64_t in = 1, out = 1, expansion = 6, stride = 1;
 
@@ -84,10 +84,12 @@ struct InvertedResidual {
 /// Throws `ConfigError` for a width that is not positive and for sizes below 1.
 /// Sources: Sandler et al., 1801.04381; AdaBits, 1912.09666 (two-sided quantizers).
 template <class Bits, class WeightPolicy = DoReFaWeights,
-          class ActivationPolicy = DoReFaActivations, class BottleneckPolicy = TwoSidedActivations>
+          class ActivationPolicy = DoReFaActivations, class BottleneckPolicy = TwoSidedActivations,
+          class Key = KeyByPair>
 [[nodiscard]] std::unique_ptr<nn::Sequential> mobilenet_v2(const MobileNetV2Options& options) {
-  using Layers = NetworkLayers<Bits, WeightPolicy, ActivationPolicy>;
-  using Block = detail::InvertedResidual<Bits, WeightPolicy, ActivationPolicy, BottleneckPolicy>;
+  using Layers = NetworkLayers<Bits, WeightPolicy, ActivationPolicy, Key>;
+  using Block =
+      detail::InvertedResidual<Bits, WeightPolicy, ActivationPolicy, BottleneckPolicy, Key>;
   if (!(options.width > 0.0 && options.width <= 64.0)) {
     throw ConfigError(
         concat("mobilenet_v2: width must be above 0 and at most 64, got ", options.width));

@@ -13,13 +13,13 @@
 
 namespace bitdial::inline BITDIAL_ABI::models {
 
-/// The layers of a network of one bit list (or other `LayerKind`) and one pair of policies. The
-/// first and the last layer are DoReFa's at 8 bits, whatever the others are.
-template <class Bits, class WeightPolicy, class ActivationPolicy>
+/// The layers of a network of one bit list (or other `LayerKind`), one pair of policies and one key
+/// of private state. The first and the last layer are DoReFa's at 8 bits, whatever the others are.
+template <class Bits, class WeightPolicy, class ActivationPolicy, class Key = KeyByPair>
 struct NetworkLayers {
-  using Conv = LayerFor<nn::Conv2d, Bits, WeightPolicy, ActivationPolicy>;
-  using EdgeConv = SwitchableLayer<nn::Conv2d, BitList<8>>;
-  using EdgeLinear = SwitchableLayer<nn::Linear, BitList<8>>;
+  using Conv = LayerFor<nn::Conv2d, Bits, WeightPolicy, ActivationPolicy, Key>;
+  using EdgeConv = SwitchableLayer<nn::Conv2d, BitList<8>, DoReFaWeights, DoReFaActivations, Key>;
+  using EdgeLinear = SwitchableLayer<nn::Linear, BitList<8>, DoReFaWeights, DoReFaActivations, Key>;
 
   /// The first convolution, which reads the image, and a ReLU.
   static void add_stem(nn::Sequential& net, const nn::Conv2dOptions& options, Precision pinned) {

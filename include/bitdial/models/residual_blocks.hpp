@@ -11,13 +11,13 @@
 
 namespace bitdial::inline BITDIAL_ABI::models {
 
-/// The layers and blocks of a residual network of one bit list and one pair of policies.
+/// The layers and blocks of a residual network of one bit list, one pair of policies and one key.
 ///
 /// Where a block changes the shape, its shortcut is a 1x1 convolution, quantized like the others.
 /// Source: He et al., 1512.03385; SP-Nets, 2002.02815 (quantized shortcuts, order of layers).
-template <class Bits, class WeightPolicy, class ActivationPolicy>
-struct ResidualParts : NetworkLayers<Bits, WeightPolicy, ActivationPolicy> {
-  using Conv = typename NetworkLayers<Bits, WeightPolicy, ActivationPolicy>::Conv;
+template <class Bits, class WeightPolicy, class ActivationPolicy, class Key = KeyByPair>
+struct ResidualParts : NetworkLayers<Bits, WeightPolicy, ActivationPolicy, Key> {
+  using Conv = typename NetworkLayers<Bits, WeightPolicy, ActivationPolicy, Key>::Conv;
 
   /// Channels and stride of one block.
   struct Block {

@@ -30,9 +30,9 @@ struct ResNetCifarOptions {
 /// Throws `ConfigError` for a depth that is not 6n + 2 and for sizes below 1.
 /// Sources: He et al., 1512.03385; SP-Nets, 2002.02815 (quantized 1x1 shortcuts, order of layers).
 template <class Bits, class WeightPolicy = DoReFaWeights,
-          class ActivationPolicy = DoReFaActivations>
+          class ActivationPolicy = DoReFaActivations, class Key = KeyByPair>
 [[nodiscard]] std::unique_ptr<nn::Sequential> resnet_cifar(const ResNetCifarOptions& options) {
-  using Parts = ResidualParts<Bits, WeightPolicy, ActivationPolicy>;
+  using Parts = ResidualParts<Bits, WeightPolicy, ActivationPolicy, Key>;
   if (options.depth < 8 || (options.depth - 2) % 6 != 0) {
     throw ConfigError(
         concat("resnet_cifar: depth must be 6n + 2 (8, 14, 20, ...), got ", options.depth));

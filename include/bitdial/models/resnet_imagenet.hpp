@@ -64,10 +64,10 @@ namespace detail {
 /// Sources: He et al., 1512.03385 (strides of bottlenecks as torchvision has them, in the 3x3
 /// convolution); SP-Nets, 2002.02815 (order of layers, stem for 64 pixels).
 template <class Bits, class WeightPolicy = DoReFaWeights,
-          class ActivationPolicy = DoReFaActivations>
+          class ActivationPolicy = DoReFaActivations, class Key = KeyByPair>
 [[nodiscard]] std::unique_ptr<nn::Sequential> resnet_imagenet(
     const ResNetImageNetOptions& options) {
-  using Parts = ResidualParts<Bits, WeightPolicy, ActivationPolicy>;
+  using Parts = ResidualParts<Bits, WeightPolicy, ActivationPolicy, Key>;
   const std::array<int, 4> stages = detail::resnet_stages(options.depth);
   if (options.width < 1 || options.classes < 1) {
     throw ConfigError(concat("resnet_imagenet: width and classes must be at least 1, got width ",

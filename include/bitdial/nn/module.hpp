@@ -33,6 +33,13 @@ class ModuleVisitor {
   virtual void parameter(const std::string& name, Parameter& parameter) = 0;
   virtual void buffer(const std::string& name, Tensor<float>& buffer) = 0;
   virtual void layer(const std::string& name, QuantizedLayer& layer) = 0;
+
+  /// Parallel paths of the block `name` begin here; what is visited next is the first path.
+  virtual void fork(const std::string& /*name*/) {}
+  /// The next path begins, where the first one began.
+  virtual void branch() {}
+  /// The paths meet.
+  virtual void join() {}
 };
 
 /// A network as a graph plus its quantized layers, in order of appearance.

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include <bitdial/ops/graph.hpp>
@@ -41,6 +42,26 @@ struct Epilogue {
   std::vector<float> bias;
 };
 
+/// Where a quantized layer stands in its network.
+struct LayerPosition {
+  int index = -1;  ///< in a `PrecisionPlan`; -1 until `number_layers` ran
+  int count = 1;   ///< of the quantized layers: the entries of a `PrecisionPlan`
+  /// The index of the layer whose output comes in; after a block, that of the last layer of its
+  /// first path. -1 where the image comes in.
+  int previous = -1;
+  std::optional<Precision> previous_pinned{};  ///< of the layer whose output comes in
+};
+
+/// The precision of the layer whose output comes in under `plan`, which fits the network; `w32a32`
+/// where the image comes in.
+[[nodiscard]] inline Precision previous_precision(const LayerPosition& position,
+                                                  const PrecisionPlan& plan) {
+  if (position.previous_pinned || position.previous < 0) {
+    return position.previous_pinned.value_or(Precision{});
+  }
+  return plan.at(static_cast<std::size_t>(position.previous));
+}
+
 /// A layer whose evaluation is exact on integers. Evaluation in the training graph and packing call
 /// the same functions, so both see the same codes and the same epilogue.
 class QuantizedLayer {
@@ -48,13 +69,11 @@ class QuantizedLayer {
   virtual ~QuantizedLayer() = default;
 
   /// The position of this layer in a `PrecisionPlan`; -1 until `number_layers` ran.
-  [[nodiscard]] int index() const noexcept { return index_; }
+  [[nodiscard]] int index() const noexcept { return position_.index; }
   /// The number of entries of a `PrecisionPlan` for the network of this layer.
-  [[nodiscard]] int layer_count() const noexcept { return layer_count_; }
-  void set_position(int index, int layer_count) noexcept {
-    index_ = index;
-    layer_count_ = layer_count;
-  }
+  [[nodiscard]] int layer_count() const noexcept { return position_.count; }
+  [[nodiscard]] const LayerPosition& position() const noexcept { return position_; }
+  void set_position(const LayerPosition& position) noexcept { position_ = position; }
 
   [[nodiscard]] virtual LayerGeometry geometry() const = 0;
 
@@ -82,8 +101,7 @@ class QuantizedLayer {
   [[nodiscard]] virtual Epilogue epilogue(const PrecisionPlan& plan) const = 0;
 
  private:
-  int index_ = -1;
-  int layer_count_ = 1;
+  LayerPosition position_{};
 };
 
 }  // namespace bitdial::inline BITDIAL_ABI::nn

@@ -27,8 +27,11 @@ class Residual final : public Module {
     return y;
   }
   void visit(ModuleVisitor& visitor, const std::string& name) override {
+    visitor.fork(name);
     body_.visit(visitor, name);
+    visitor.branch();
     shortcut_.visit(visitor, child_name(name, "shortcut"));
+    visitor.join();
   }
   [[nodiscard]] std::int32_t describe(Description& description, std::int32_t x) const override {
     const std::int32_t body = body_.describe(description, x);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,6 +14,16 @@ namespace bitdial::inline BITDIAL_ABI::nn {
 
 template <class T>
 using Named = std::vector<std::pair<std::string, T*>>;
+
+/// Quantized layers that belong together, such as those of a residual block: `first .. first +
+/// count - 1` in the order of a `PrecisionPlan`.
+struct LayerBlock {
+  std::string name;
+  int first = 0;
+  int count = 0;
+
+  friend bool operator==(const LayerBlock&, const LayerBlock&) = default;
+};
 
 namespace detail {
 
@@ -30,6 +41,47 @@ class Walk final : public ModuleVisitor {
   OnParameter on_parameter_;
   OnBuffer on_buffer_;
   OnLayer on_layer_;
+};
+
+/// Follows the layers of a network along its blocks.
+class Structure final : public ModuleVisitor {
+ public:
+  struct Layer {
+    QuantizedLayer* layer = nullptr;
+    int previous = -1;
+  };
+  void parameter(const std::string&, Parameter&) override {}
+  void buffer(const std::string&, Tensor<float>&) override {}
+  void layer(const std::string&, QuantizedLayer& item) override {
+    layers.push_back({&item, std::exchange(last_, static_cast<int>(layers.size()))});
+  }
+  void fork(const std::string& name) override {
+    if (forks_.empty()) blocks.push_back({name, static_cast<int>(layers.size()), 0});
+    forks_.push_back({.start = last_});
+  }
+  void branch() override {
+    Fork& fork = forks_.back();
+    if (!fork.first_end) fork.first_end = last_;
+    last_ = fork.start;
+  }
+  void join() override {
+    last_ = forks_.back().first_end.value_or(last_);
+    forks_.pop_back();
+    if (!forks_.empty()) return;
+    blocks.back().count = static_cast<int>(layers.size()) - blocks.back().first;
+    if (blocks.back().count == 0) blocks.pop_back();
+  }
+
+  std::vector<Layer> layers;
+  std::vector<LayerBlock> blocks;
+
+ private:
+  struct Fork {
+    int start;                       // the layer before the paths
+    std::optional<int> first_end{};  // the last layer of the first path
+  };
+  std::vector<Fork> forks_;
+  int last_ = -1;
 };
 
 inline constexpr auto skip = [](const std::string&, auto&) {};
@@ -73,12 +125,27 @@ inline constexpr auto skip = [](const std::string&, auto&) {};
 /// Gives each quantized layer its position in a plan; returns their number. Call it once when a
 /// network is complete (the functions of `models/` do).
 inline int number_layers(Module& network) {
-  const Named<QuantizedLayer> layers = quantized_layers(network);
-  const int count = static_cast<int>(layers.size());
+  detail::Structure structure;
+  network.visit(structure, "");
+  const int count = static_cast<int>(structure.layers.size());
   for (int index = 0; index < count; ++index) {
-    layers[static_cast<std::size_t>(index)].second->set_position(index, count);
+    const auto& [layer, previous] = structure.layers[static_cast<std::size_t>(index)];
+    LayerPosition position{.index = index, .count = count, .previous = previous};
+    if (previous >= 0) {
+      const QuantizedLayer& before = *structure.layers[static_cast<std::size_t>(previous)].layer;
+      if (before.is_pinned()) position.previous_pinned = before.executed(PrecisionPlan{});
+    }
+    layer->set_position(position);
   }
   return count;
+}
+
+/// The blocks of a network with parallel paths (`Residual` and others that fork), in order; a block
+/// inside a block is part of the outer one. Layers outside of blocks are in none.
+[[nodiscard]] inline std::vector<LayerBlock> blocks(Module& network) {
+  detail::Structure structure;
+  network.visit(structure, "");
+  return structure.blocks;
 }
 
 /// The number of learned values.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Softmax, cross-entropy with labels or with a teacher's distribution, Kullback-Leibler divergence.
+// Softmax, cross-entropy with labels or with a teacher's distribution, Kullback-Leibler divergence,
+// mean squared error.
 #pragma once
 
 #include <algorithm>
@@ -249,6 +250,36 @@ void kl_divergence_backward(TensorView<T> dz, TensorView<const std::type_identit
       const std::int64_t i = n * classes + c;
       dz.data()[i] += static_cast<T>(factor * (static_cast<double>(p.data()[i]) * mass - share(i)));
     }
+  }
+}
+
+/// loss[0] = 1/(N classes) sum_n sum_c (z[n, c] - t[n, c])^2, on logits.
+///
+/// t are the teacher's logits, constants. Shapes: loss [1], z and t [N, classes].
+template <class T>
+void mean_squared_error_forward(TensorView<T> loss, TensorView<const std::type_identity_t<T>> z,
+                                TensorView<const std::type_identity_t<T>> t) {
+  detail::require_logits("mean_squared_error", z);
+  detail::require_shape("mean_squared_error", "teacher", t, z.shape());
+  detail::require_shape("mean_squared_error", "loss", loss, {1});
+  double sum = 0.0;
+  for (std::int64_t i = 0; i < z.size(); ++i) {
+    const double difference = static_cast<double>(z.data()[i]) - static_cast<double>(t.data()[i]);
+    sum += difference * difference;
+  }
+  loss.data()[0] = static_cast<T>(sum / static_cast<double>(z.size()));
+}
+
+/// dz += dloss 2 (z - t) / (N classes).
+template <class T>
+void mean_squared_error_backward(TensorView<T> dz, TensorView<const std::type_identity_t<T>> dloss,
+                                 TensorView<const std::type_identity_t<T>> z,
+                                 TensorView<const std::type_identity_t<T>> t) {
+  detail::require_loss_gradient("mean_squared_error_backward", dz, dloss, z);
+  detail::require_shape("mean_squared_error_backward", "teacher", t, z.shape());
+  const T factor = T{2} * dloss.data()[0] / static_cast<T>(z.size());
+  for (std::int64_t i = 0; i < z.size(); ++i) {
+    dz.data()[i] += factor * (z.data()[i] - t.data()[i]);
   }
 }
 

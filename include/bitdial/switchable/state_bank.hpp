@@ -2,7 +2,6 @@
 // Private state per switch: a small ordered map whose new entries start as a copy of the first one.
 #pragma once
 
-#include <concepts>
 #include <memory>
 #include <string>
 #include <utility>
@@ -10,7 +9,6 @@
 
 #include <bitdial/core/error.hpp>
 #include <bitdial/core/text.hpp>
-#include <bitdial/quant/precision.hpp>
 
 namespace bitdial::inline BITDIAL_ABI {
 
@@ -52,33 +50,10 @@ class StateBank {
     for (const auto& entry : entries_) known.push_back(entry.first.text());
     throw PrecisionError(concat("switchable layer: no private state for ", key, "; it has ",
                                 known.empty() ? std::string{"none"} : join(known),
-                                "; call add_plans(network, plans) before training"));
+                                "; call add_plans (or add_mixtures) before training"));
   }
 
   std::vector<std::pair<Key, std::unique_ptr<State>>> entries_;
-};
-
-/// SP-Nets: one state per pair of weight and activation bits.
-struct KeyByPair {
-  using Key = Precision;
-  [[nodiscard]] static Key key(Precision requested) { return requested; }
-};
-
-/// Any-Precision and AdaBits: one state per activation width, whatever the weights.
-struct KeyByActivationBits {
-  struct Key {
-    int bits = 32;
-    [[nodiscard]] std::string text() const { return concat("a", bits); }
-    friend bool operator==(const Key&, const Key&) = default;
-  };
-  [[nodiscard]] static Key key(Precision requested) { return {requested.a}; }
-};
-
-/// Names the private state of a layer from the precision that a plan asks of it.
-template <class P>
-concept KeyPolicy = requires(Precision requested) {
-  typename P::Key;
-  { P::key(requested) } -> std::same_as<typename P::Key>;
 };
 
 }  // namespace bitdial::inline BITDIAL_ABI

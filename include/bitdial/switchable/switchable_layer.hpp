@@ -23,6 +23,7 @@
 #include <bitdial/switchable/learned_state.hpp>
 #include <bitdial/switchable/running_state.hpp>
 #include <bitdial/switchable/state_bank.hpp>
+#include <bitdial/switchable/state_key.hpp>
 #include <bitdial/switchable/switchable_options.hpp>
 
 namespace bitdial::inline BITDIAL_ABI {
@@ -261,7 +262,7 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
   }
 
   [[nodiscard]] typename Key::Key key(const PrecisionPlan& plan) const {
-    return Key::key(requested(plan));
+    return Key::key({requested(plan), executed(plan), nn::previous_precision(position(), plan)});
   }
 
   [[nodiscard]] PrivateState& private_state(const PrecisionPlan& plan) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Learning rates as pure functions of the step: nothing to save, nothing to restore.
+// Learning rates and other numbers as pure functions of the step: nothing to save or restore.
 #pragma once
 
 #include <algorithm>
@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <numbers>
+#include <utility>
 #include <vector>
 
 #include <bitdial/core/error.hpp>
@@ -14,7 +15,7 @@
 
 namespace bitdial::inline BITDIAL_ABI::train {
 
-/// The learning rate of optimizer step 0, 1, ...; any callable will do.
+/// A number, such as the learning rate, of optimizer step 0, 1, ...; any callable will do.
 using Schedule = std::function<float(std::int64_t step)>;
 
 /// The same rate for ever.
@@ -37,6 +38,42 @@ struct StepSchedule {
     }
     return value;
   }
+};
+
+/// Straight lines through points (step, value); constant before the first point and after the last:
+/// `PiecewiseLinearSchedule({{0, 0.1F}, {1000, 0.5F}})` rises for a thousand steps.
+///
+/// Throws `ConfigError` for no points and for steps that do not ascend.
+class PiecewiseLinearSchedule {
+ public:
+  struct Point {
+    std::int64_t step = 0;
+    float value = 0.0F;
+  };
+
+  explicit PiecewiseLinearSchedule(std::vector<Point> points) : points_{std::move(points)} {
+    if (points_.empty()) throw ConfigError("piecewise linear schedule: expected points, got none");
+    for (std::size_t i = 1; i < points_.size(); ++i) {
+      if (points_[i].step > points_[i - 1].step) continue;
+      throw ConfigError(concat("piecewise linear schedule: expected ascending steps, found ",
+                               points_[i].step, " after ", points_[i - 1].step));
+    }
+  }
+
+  [[nodiscard]] float operator()(std::int64_t step) const noexcept {
+    const auto next = std::ranges::find_if(points_, [&](const Point& p) { return p.step > step; });
+    if (next == points_.begin()) return next->value;
+    const Point& last = *(next - 1);
+    if (next == points_.end()) return last.value;
+    const double progress =
+        static_cast<double>(step - last.step) / static_cast<double>(next->step - last.step);
+    return static_cast<float>(static_cast<double>(last.value) +
+                              (static_cast<double>(next->value) - static_cast<double>(last.value)) *
+                                  progress);
+  }
+
+ private:
+  std::vector<Point> points_;
 };
 
 /// A linear warm-up, then half a cosine down to `final_rate`, which stays afterwards:

@@ -12,14 +12,28 @@
 #include <vector>
 
 #include <bitdial/data/prefetch.hpp>
-#include <bitdial/switchable/distillation.hpp>
+#include <bitdial/switchable/block_swap.hpp>
+#include <bitdial/switchable/joint_loss.hpp>
+#include <bitdial/switchable/methods.hpp>
+#include <bitdial/switchable/plan_sampling.hpp>
 #include <bitdial/switchable/switchable_layer.hpp>
+#include <bitdial/switchable/teacher_choice.hpp>
 #include <bitdial/train/metrics.hpp>
 #include <bitdial/train/optimizer.hpp>
 #include <bitdial/train/peers.hpp>
 #include <bitdial/train/schedule.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::train {
+
+/// Dynamic block swapping in training, see `swap_blocks`.
+///
+/// A switch runs with blocks of its teacher; where it has none or several, of the highest switch.
+struct BlockSwap {
+  /// The probability that a block is swapped, a function of the step: constant, linear, any. Empty:
+  /// no block is swapped.
+  Schedule probability{};
+  std::vector<nn::LayerBlock> blocks{};  ///< what is swapped as one; empty: `nn::blocks(network)`
+};
 
 /// What to train and how; the optimizer is given apart.
 struct TrainerOptions {
@@ -29,7 +43,10 @@ struct TrainerOptions {
   /// What the derivatives of convolutions multiply; weights and updates are f32 either way.
   ops::Products gradient_products = ops::Products::f32;
   Schedule learning_rate = ConstantSchedule{.rate = 0.1F};
-  SelfDistillation distillation{};
+  Teaching teaching{};     ///< what each switch learns from
+  JointLoss joint_loss{};  ///< in the place of `teaching`: a loss of all switches at once
+  BlockSwap block_swap{};
+  PlanSampler plans_of_step{};  ///< in the place of `plans`: other switches in every step
   data::ImageOptions images{};  ///< size and normalisation of the network's input
   data::AugmentOptions augment{};
   std::uint64_t seed = 1;            ///< of shuffling and augmentation
@@ -38,27 +55,31 @@ struct TrainerOptions {
   bool skip_damaged = false;  ///< leaves out images that cannot be decoded, and counts them
 };
 
-/// What one step did: one entry per plan.
+/// What one step did: one entry per plan that it ran.
 struct StepReport {
   std::int64_t step = 0;  ///< its number, from 0
   std::int64_t epoch = 0;
   std::int64_t images = 0;
   std::vector<std::string> damaged{};  ///< what was wrong with images that were left out
   float learning_rate = 0.0F;
-  std::vector<float> losses{};
-  std::vector<float> accuracies{};  ///< share of correct answers on this batch
+  float loss = 0.0F;  ///< what the step descended on: the sum of all losses, or the joint one
+  std::vector<float> losses{};         ///< of each plan; label losses where there is a joint loss
+  std::vector<float> accuracies{};     ///< share of correct answers on this batch
+  std::vector<PrecisionPlan> plans{};  ///< what ran, with swapped blocks
+  std::vector<int> teachers{};         ///< their places in `plans`; -1 for none and for several
 };
 
 /// Runs the optimizer steps of a switchable network.
 ///
 /// One step: gradients of all plans add up, then the optimizer moves the shared weights once.
-///   L = sum over plans of CE(labels) + weight * KL(teacher || plan)      (no KL for the teacher)
+///   L = sum over plans of the losses that `Teaching` defines, or the joint loss
 ///
-/// Batch, augmentation and learning rate are functions of the step's number, so `step` continues
-/// exactly after the state was restored with `set_position`.
-/// Cost: one forward and one backward pass per plan; memory of one pass (Teacher::ensemble: all).
+/// Batch, augmentation, learning rate, plans, teachers and swapped blocks are functions of seed,
+/// step and network, so `step` continues exactly after the state was restored with `set_position`.
+/// Cost: one forward and one backward pass per plan; memory of one pass, of all passes for
+/// `Teacher::ensemble` and a joint loss.
 /// Throws `ConfigError` for options out of range, `Error` when a loss or a parameter is not finite.
-/// Source: SP-Nets, 2002.02815.
+/// Source: SP-Nets, 2002.02815; docs/methods.md has the others.
 class Trainer {
  public:
   /// `network` must have its private state for `options.plans` (`add_plans`); all references must
@@ -81,9 +102,10 @@ class Trainer {
     if (options_.epochs < 0) {
       throw ConfigError(concat("trainer: expected epochs >= 0, got ", options_.epochs));
     }
-    if (!(options_.distillation.weight >= 0.0F)) {
-      throw ConfigError(concat("trainer: expected a distillation weight >= 0, got ",
-                               options_.distillation.weight));
+    require_valid(options_.teaching, options_.plans.size());
+    layers_ = nn::quantized_layers(network).size();
+    if (options_.block_swap.probability && options_.block_swap.blocks.empty()) {
+      options_.block_swap.blocks = nn::blocks(network);
     }
     require_same_parameters();
     share_state();
@@ -129,10 +151,11 @@ class Trainer {
     report.images = batch_->size();
     report.damaged = batch_->damaged;
     nn::zero_gradients(*network_);
-    if (options_.distillation.teacher == Teacher::ensemble) {
-      step_with_ensemble(report);
+    const std::vector<PrecisionPlan> switches = switches_of_step();
+    if (options_.joint_loss || options_.teaching.teacher == Teacher::ensemble) {
+      step_together(switches, report);
     } else {
-      step_with_highest(report);
+      step_in_order(switches, report);
     }
     if (options_.peers != nullptr) finish_together(report);
     optimizer_->step(report.learning_rate);
@@ -145,6 +168,10 @@ class Trainer {
   }
 
  private:
+  // Keep the random numbers of different purposes apart.
+  static constexpr std::uint64_t teacher_purpose = 0x7465616368657273;
+  static constexpr std::uint64_t swap_purpose = 0x737761702d626c6f;
+
   /// Plans that were added after the optimizer was made would never learn.
   void require_same_parameters() const {
     const nn::Named<nn::Parameter> expected = nn::parameters(*network_);
@@ -159,6 +186,16 @@ class Trainer {
     }
   }
 
+  [[nodiscard]] std::vector<PrecisionPlan> switches_of_step() const {
+    if (!options_.plans_of_step) return options_.plans;
+    std::vector<PrecisionPlan> switches = options_.plans_of_step(position_);
+    if (switches.empty()) {
+      throw ConfigError(concat("trainer: step ", position_, ": plans_of_step gives no plan"));
+    }
+    require_valid(options_.teaching, switches.size());
+    return switches;
+  }
+
   [[nodiscard]] Var forward(Tape& tape, const PrecisionPlan& plan) {
     tape.set_gradient_products(options_.gradient_products);
     if (options_.peers != nullptr && options_.peers->shares_statistics()) {
@@ -168,53 +205,129 @@ class Trainer {
                              {.plan = plan, .mode = nn::Mode::training});
   }
 
-  /// The first plan learns from the labels and teaches the others; tapes are used one by one.
-  void step_with_highest(StepReport& report) {
-    Tensor<float> teacher;
-    for (const PrecisionPlan& plan : options_.plans) {
+  /// Plans learn from those before them; tapes are used one by one.
+  void step_in_order(const std::vector<PrecisionPlan>& switches, StepReport& report) {
+    std::vector<Tensor<float>> lessons;
+    std::vector<float> label_losses;
+    for (std::size_t i = 0; i < switches.size(); ++i) {
+      Random random(options_.seed ^ teacher_purpose, static_cast<std::uint64_t>(report.step));
+      random.seek(i);
+      const std::vector<std::size_t> teachers =
+          choose_teachers(options_.teaching, label_losses, report.step, random);
+      report.teachers.push_back(teachers.size() == 1 ? static_cast<int>(teachers.front()) : -1);
+      report.plans.push_back(with_borrowed_blocks(switches, i, report));
       Tape tape;
-      const Var logits = forward(tape, plan);
-      const bool taught = options_.distillation.teacher == Teacher::highest && !teacher.empty();
-      const Tensor<float> probabilities =
-          teacher.empty() ? detached_probabilities(logits, options_.distillation.temperature)
-                          : Tensor<float>{};
-      learn(tape, logits, taught ? &teacher : nullptr, plan, report);
-      if (teacher.empty()) teacher = probabilities;
+      const Var logits = forward(tape, report.plans.back());
+      lessons.push_back(lesson_of(logits, options_.teaching));
+      label_losses.push_back(loss_to_compare(logits));
+      std::vector<const Tensor<float>*> taught_by;
+      for (const std::size_t teacher : teachers) taught_by.push_back(&lessons[teacher]);
+      learn(tape, logits, taught_by, i + 1 == switches.size(), report);
     }
   }
 
-  /// Every plan learns from the mean of all: all forward passes come first.
-  void step_with_ensemble(StepReport& report) {
+  /// What a plan learns depends on all of them: all forward passes come first.
+  void step_together(const std::vector<PrecisionPlan>& switches, StepReport& report) {
     std::vector<std::unique_ptr<Tape>> tapes;
     std::vector<Var> outputs;
-    std::vector<Tensor<float>> distributions;
-    for (const PrecisionPlan& plan : options_.plans) {
+    for (std::size_t i = 0; i < switches.size(); ++i) {
+      report.teachers.push_back(-1);
+      report.plans.push_back(with_borrowed_blocks(switches, i, report));
       tapes.push_back(std::make_unique<Tape>());
-      outputs.push_back(forward(*tapes.back(), plan));
-      distributions.push_back(
-          detached_probabilities(outputs.back(), options_.distillation.temperature));
+      outputs.push_back(forward(*tapes.back(), report.plans.back()));
     }
-    const Tensor<float> teacher = mean_distribution(distributions);
+    if (options_.joint_loss) return learn_jointly(tapes, outputs, report);
+    std::vector<Tensor<float>> lessons;
+    for (const Var& output : outputs) lessons.push_back(lesson_of(output, options_.teaching));
+    const Tensor<float> ensemble = mean_lesson(lessons);
     for (std::size_t i = 0; i < outputs.size(); ++i) {
-      learn(*tapes[i], outputs[i], &teacher, options_.plans[i], report);
+      learn(*tapes[i], outputs[i], {&ensemble}, i + 1 == outputs.size(), report);
       tapes[i].reset();
     }
   }
 
-  void learn(Tape& tape, Var logits, const Tensor<float>* teacher, const PrecisionPlan& plan,
+  /// Switch i with blocks of its teacher, which lends its own precision, not what it borrowed.
+  [[nodiscard]] PrecisionPlan with_borrowed_blocks(const std::vector<PrecisionPlan>& switches,
+                                                   std::size_t i, const StepReport& report) const {
+    if (!options_.block_swap.probability || i == 0) return switches[i];
+    const auto teacher = static_cast<std::size_t>(std::max(0, report.teachers[i]));
+    const auto stream = static_cast<std::uint64_t>(report.step) * 256U + i;
+    return swap_blocks(switches[i], switches[teacher], options_.block_swap.blocks, layers_,
+                       options_.block_swap.probability(report.step),
+                       {options_.seed ^ swap_purpose, stream});
+  }
+
+  /// The plan is the one that `report` names last.
+  void learn(Tape& tape, Var logits, const std::vector<const Tensor<float>*>& lessons, bool is_last,
              StepReport& report) {
-    const std::int64_t correct = top_k_correct(logits.value().view(), batch_->labels, 1);
-    const Var loss = switch_loss(logits, batch_->labels, teacher, options_.distillation);
-    const float value = loss.value()[0];
-    if (!std::isfinite(value)) throw Error(divergence(plan, value, report.step));
-    const bool is_last = report.losses.size() + 1 == options_.plans.size();
-    if (options_.peers != nullptr && is_last) {
-      tape.on_complete_gradient(
-          [this](Tensor<float>& gradient) { options_.peers->send_gradient(gradient); });
+    const std::size_t place = report.losses.size();
+    Var loss = switch_loss(logits, batch_->labels, lessons, options_.teaching);
+    if (!options_.teaching.switch_weights.empty()) {
+      loss = ad::scale(loss, options_.teaching.switch_weights[place]);
     }
+    const float value = loss.value()[0];
+    if (!std::isfinite(value)) {
+      throw Error(divergence_text(concat("plan ", report.plans[place]), value, report.step));
+    }
+    note_result(logits, value, report);
+    report.loss += value;
+    if (is_last) announce_gradients(tape);
     tape.backward(loss);
-    report.losses.push_back(value);
+  }
+
+  void learn_jointly(std::vector<std::unique_ptr<Tape>>& tapes, const std::vector<Var>& outputs,
+                     StepReport& report) {
+    std::vector<Tensor<float>> logits;
+    for (const Var& output : outputs) logits.push_back(output.value());
+    const JointLossValue joint = options_.joint_loss(logits, batch_->labels);
+    report.loss = joint.loss;
+    if (!std::isfinite(joint.loss)) {
+      throw Error(divergence_text("joint loss", joint.loss, report.step));
+    }
+    if (joint.gradients.size() != outputs.size()) {
+      throw ConfigError(concat("trainer: expected one gradient of the joint loss per plan, got ",
+                               joint.gradients.size(), " for ", outputs.size()));
+    }
+    for (std::size_t i = 0; i < outputs.size(); ++i) {
+      note_result(outputs[i], label_loss(outputs[i]), report);
+      if (i + 1 == outputs.size()) announce_gradients(*tapes[i]);
+      tapes[i]->backward(outputs[i], joint.gradients[i]);
+      tapes[i].reset();
+    }
+  }
+
+  /// The cross-entropy with the labels.
+  [[nodiscard]] float label_loss(Var logits) const {
+    Tensor<float> loss({1});
+    Tensor<float> p(logits.shape());
+    ops::softmax_cross_entropy_forward(loss.view(), p.view(), logits.value().view(),
+                                       batch_->labels);
+    return loss[0];
+  }
+
+  /// The label loss by which teachers are chosen: the mean over all processes, so that all choose
+  /// alike. Others do not look at it.
+  [[nodiscard]] float loss_to_compare(Var logits) const {
+    const Teacher teacher = options_.teaching.teacher;
+    if (teacher != Teacher::best && teacher != Teacher::chosen) return 0.0F;
+    const float own = label_loss(logits);
+    if (options_.peers == nullptr) return own;
+    double shared = static_cast<double>(own);
+    options_.peers->sum({&shared, 1});
+    return static_cast<float>(shared / static_cast<double>(options_.peers->count()));
+  }
+
+  void note_result(Var logits, float loss, StepReport& report) const {
+    const std::int64_t correct = top_k_correct(logits.value().view(), batch_->labels, 1);
+    report.losses.push_back(loss);
     report.accuracies.push_back(static_cast<float>(correct) / static_cast<float>(report.images));
+  }
+
+  /// Gradients that the last plan completes are on their way to other processes at once.
+  void announce_gradients(Tape& tape) {
+    if (options_.peers == nullptr) return;
+    tape.on_complete_gradient(
+        [this](Tensor<float>& gradient) { options_.peers->send_gradient(gradient); });
   }
 
   /// The mean gradients, losses and accuracies of all processes.
@@ -222,6 +335,7 @@ class Trainer {
     options_.peers->finish_gradients(nn::parameters(*network_));
     std::vector<double> shared(report.losses.begin(), report.losses.end());
     shared.insert(shared.end(), report.accuracies.begin(), report.accuracies.end());
+    shared.push_back(static_cast<double>(report.loss));
     options_.peers->sum(shared);
     const auto count = static_cast<double>(options_.peers->count());
     const std::size_t plans = report.losses.size();
@@ -229,6 +343,7 @@ class Trainer {
       report.losses[i] = static_cast<float>(shared[i] / count);
       report.accuracies[i] = static_cast<float>(shared[plans + i] / count);
     }
+    report.loss = static_cast<float>(shared.back() / count);
   }
 
   /// The name of the first parameter with a value that is not finite, or "".
@@ -240,9 +355,10 @@ class Trainer {
     return "";
   }
 
-  [[nodiscard]] std::string divergence(const PrecisionPlan& plan, float loss, std::int64_t step) {
+  [[nodiscard]] std::string divergence_text(const std::string& what, float loss,
+                                            std::int64_t step) {
     const std::string name = diverged_parameter();
-    return concat("trainer: step ", step, ", plan ", plan, ": the loss is ", loss, "; ",
+    return concat("trainer: step ", step, ", ", what, ": the loss is ", loss, "; ",
                   name.empty() ? "all parameters are finite" : name + " is not finite",
                   "; lower the learning rate");
   }
@@ -251,6 +367,7 @@ class Trainer {
   Optimizer* optimizer_;
   TrainerOptions options_;
   data::PrefetchingLoader loader_;
+  std::size_t layers_ = 0;              // quantized layers of the network
   const data::Batch* batch_ = nullptr;  // of the step in work
   std::int64_t position_ = 0;
 };
