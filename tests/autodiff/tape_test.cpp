@@ -280,3 +280,10 @@ TEST_CASE("a derivative may start from a gradient that was computed elsewhere") 
   CHECK_THROWS_WITH_AS(other.backward(y, dy), "backward: y and this tape belong to different tapes",
                        Error);
 }
+
+TEST_CASE("a loss is one element of any shape") {
+  Tape tape;
+  const Var x = tape.leaf(Tensor<float>({1, 1}, 2.0F));
+  tape.backward(ad::scale(x, 3.0F));
+  CHECK(x.grad()[0] == 3.0F);
+}

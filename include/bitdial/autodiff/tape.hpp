@@ -230,7 +230,7 @@ class BasicTape {
     if (shape(loss).size() != 1) {
       throw ShapeError(concat("backward: the loss must have 1 element, it is ", shape(loss)));
     }
-    backward(loss, Tensor<T>({1}, T{1}));
+    backward(loss, Tensor<T>(shape(loss), T{1}));
   }
 
   /// Adds sum_i dy[i] d y[i] / d leaf to the gradient of every leaf and parameter: the derivative
