@@ -10,6 +10,8 @@
 #include <vector>
 
 #include <bitdial/ops/conv2d.hpp>
+#include <bitdial/ops/detail/image_rows.hpp>
+#include <bitdial/ops/detail/window_sums.hpp>
 #include <bitdial/ops/qgemm.hpp>
 #include <bitdial/quant/levels.hpp>
 
@@ -40,11 +42,17 @@ struct CodesView {
 
 namespace detail {
 
+/// The runs of a window that lie in a row of the image without gaps: the kernel's rows, or single
+/// taps where these are dilated.
+[[nodiscard]] constexpr std::int64_t segments_per_row(const PatchGrid& grid) noexcept {
+  return grid.w.dilation == 1 ? 1 : grid.w.taps;
+}
+
 /// Filters in the order of the integer kernels. The kernels multiply by bytes s with
 /// level = factor * s + rest: the levels themselves where they fit a byte, else codes less 128.
 class PreparedFilters {
  public:
-  explicit PreparedFilters(const CodesView& w) : table_{kernels::active_kernels()} {
+  PreparedFilters(const CodesView& w, std::int64_t segments) : table_{kernels::active_kernels()} {
     const std::int64_t out = w.shape()[0];
     const std::int64_t depth = w.shape().size() / out;
     const std::int32_t ends[] = {w.levels.level(0), w.levels.level((1 << w.bits) - 1)};
@@ -56,7 +64,7 @@ class PreparedFilters {
     }
     const std::int64_t width = table_.gemm_u8s8.cols;
     const auto panel_bytes =
-        static_cast<std::int64_t>(PackedWeightsU8S8::bytes(table_, width, depth));
+        static_cast<std::int64_t>(PackedWeightsU8S8::bytes(table_, width, depth, segments));
     memory_ = Tensor<std::byte>({(out + width - 1) / width * panel_bytes}, Uninitialized{});
     tap_sums_ = Tensor<std::int32_t>({w.shape()[1] * w.shape()[2], out}, Uninitialized{});
     const std::int64_t channels = w.shape()[3];
@@ -68,7 +76,8 @@ class PreparedFilters {
       }
       static_cast<void>(PackedWeightsU8S8::pack(
           table_, MatrixView<const std::int8_t>(levels.data(), end - begin, depth),
-          {memory_.data() + begin / width * panel_bytes, static_cast<std::size_t>(panel_bytes)}));
+          {memory_.data() + begin / width * panel_bytes, static_cast<std::size_t>(panel_bytes)},
+          segments));
       for (std::int64_t o = begin; o < end; ++o) {
         for (std::int64_t tap = 0; tap < tap_sums_.extent(0); ++tap) {
           const std::uint8_t* const from = w.codes.data() + o * depth + tap * channels;
@@ -78,7 +87,7 @@ class PreparedFilters {
         }
       }
     });
-    packed_ = {reinterpret_cast<const std::int8_t*>(memory_.data()), out, depth};
+    packed_ = {reinterpret_cast<const std::int8_t*>(memory_.data()), out, depth, segments};
   }
 
   [[nodiscard]] const kernels::KernelTable& table() const noexcept { return table_; }
@@ -106,11 +115,11 @@ class OffsetSums {
       : filters_{filters},
         grid_{grid},
         offset_{static_cast<std::uint32_t>(offset)},
-        sums_(static_cast<std::size_t>(filters.packed().n), 0) {}
+        sums_(static_cast<std::size_t>(offset == 0 ? 0 : filters.packed().n), 0) {}
 
-  /// The sums for output position (i, j), valid until the next call.
+  /// The sums for output position (i, j), valid until the next call; null where all are zero.
   [[nodiscard]] const std::uint32_t* at(std::int64_t i, std::int64_t j) {
-    if (offset_ == 0) return sums_.data();
+    if (offset_ == 0) return nullptr;
     const IndexRange rows = taps_inside(grid_.h, i);
     const IndexRange columns = taps_inside(grid_.w, j);
     if (rows == rows_ && columns == columns_) return sums_.data();
@@ -136,6 +145,121 @@ class OffsetSums {
   std::vector<std::uint32_t> sums_;
 };
 
+/// y = scale * float(I) for output rows of single images. Windows are read where the image's rows
+/// lie, or in a copy of these with zeros beside them.
+///
+/// I = multiplier (factor S + rest R) + offset V: S and R are sums of what the kernel multiplies
+/// and of codes, V of levels inside the image. Integers wrap; I fits.
+class IntegerWindows {
+ public:
+  /// `y` [N, OH, OW, Cout]; all arguments must stay valid.
+  IntegerWindows(float* y, const CodesView& x, const PreparedFilters& filters,
+                 const PatchGrid& grid, float scale)
+      : y_{y},
+        x_{x},
+        filters_{filters},
+        grid_{grid},
+        of_products_{static_cast<std::uint32_t>(x.levels.multiplier * filters.factor)},
+        of_codes_{static_cast<std::uint32_t>(x.levels.multiplier * filters.rest)} {
+    const auto& kernel = filters.table().gemm_u8s8;
+    const PackedWeightsU8S8& packed = filters.packed();
+    const std::int64_t fitting = filter_bytes / std::max<std::int64_t>(1, packed.k);
+    cols_ = std::min(round_up(packed.n, kernel.cols),
+                     std::clamp(fitting / kernel.cols * kernel.cols, kernel.cols, most_cols));
+    scale_.assign(static_cast<std::size_t>(kernel.rows * cols_), scale);
+    zero_.assign(scale_.size(), 0.0F);
+  }
+
+  /// Output rows `of` of image n.
+  void run(std::int64_t n, IndexRange of) const {
+    const PatchAxis& h = grid_.h;
+    const PackedWeightsU8S8& packed = filters_.packed();
+    // The kernel reads groups of four codes.
+    const std::int64_t slack = 4 * packed.groups() - packed.k / packed.segments;
+    const WindowRows<std::uint8_t> rows(StoredImages<std::uint8_t>{x_.codes.data()}, n, grid_,
+                                        of.begin, of.end, slack);
+    std::int64_t* const offsets = gemm_scratch<std::int64_t, 0>(packed.segments);
+    const std::int64_t in_row = segments_per_row(grid_);
+    for (std::int64_t s = 0; s < packed.segments; ++s) {
+      offsets[s] =
+          s / in_row * h.dilation * rows.pitch() + s % in_row * grid_.w.dilation * grid_.channels;
+    }
+    WindowSums sums(grid_, of);
+    if (of_codes_ != 0) sums.add_pixels(rows);
+    OffsetSums owed(filters_, grid_, x_.levels.offset);
+    for (std::int64_t col = 0; col < packed.n; col += cols_) {
+      for (std::int64_t i = of.begin; i < of.end; ++i) {
+        row(n, i, rows, offsets, sums.row(i), owed, {col, std::min(packed.n, col + cols_)});
+      }
+    }
+  }
+
+ private:
+  /// Filters that every tile reads again stay in the second-level cache, their sums in the first.
+  static constexpr std::int64_t filter_bytes = 256 << 10, most_cols = 256;
+
+  /// Output row i of image n, channels `cols`.
+  void row(std::int64_t n, std::int64_t i, const WindowRows<std::uint8_t>& rows,
+           const std::int64_t* offsets, const std::int32_t* code_sums, OffsetSums& owed,
+           IndexRange cols) const {
+    const auto& kernel = filters_.table().gemm_u8s8;
+    const PackedWeightsU8S8& packed = filters_.packed();
+    const PatchAxis& h = grid_.h;
+    const PatchAxis& w = grid_.w;
+    const IndexRange taps = taps_inside(h, i);
+    const std::int64_t skipped = taps.begin * segments_per_row(grid_);
+    const std::int64_t panel = packed.panel_bytes(filters_.table());
+    const std::uint8_t* const a = rows.row(i * h.step + taps.begin * h.dilation + h.offset);
+    float* const y = y_ + (n * h.outputs + i) * w.outputs * packed.n + cols.begin;
+    std::int32_t* const sums = gemm_scratch<std::int32_t, 10>(kernel.rows * cols_);
+    const std::int64_t tiles = (w.outputs + kernel.rows - 1) / kernel.rows;
+    for (std::int64_t tile = 0; tile < tiles; ++tile) {
+      const std::int64_t j = w.outputs * tile / tiles;
+      const std::int64_t count = w.outputs * (tile + 1) / tiles - j;
+      for (std::int64_t col = cols.begin; col < cols.end; col += kernel.cols) {
+        kernel.run({.rows = count,
+                    .cols = std::min(kernel.cols, cols.end - col),
+                    .groups = packed.groups(),
+                    .a = a + j * w.step * grid_.channels,
+                    .a_stride = w.step * grid_.channels,
+                    .b = packed.data + col / kernel.cols * panel +
+                         skipped * packed.groups() * kernel.cols * 4,
+                    .c = sums + (col - cols.begin),
+                    .c_stride = cols_,
+                    .segments = (taps.end - taps.begin) * segments_per_row(grid_),
+                    .offsets = offsets});
+      }
+      kernels::Requantize values{.sums = sums,
+                                 .count = cols.end - cols.begin,
+                                 .scale = scale_.data(),
+                                 .bias = zero_.data(),
+                                 .y = y + j * packed.n,
+                                 .factor = of_products_};
+      if (code_sums == nullptr && x_.levels.offset == 0 && packed.n == cols_) {
+        values.count *= count;  // all pixels are alike, and neighbours
+        filters_.table().requantize(values);
+        continue;
+      }
+      for (std::int64_t r = j; r < j + count; ++r, values.sums += cols_, values.y += packed.n) {
+        if (code_sums != nullptr) {
+          values.constant = of_codes_ * static_cast<std::uint32_t>(code_sums[r]);
+        }
+        const std::uint32_t* const more = owed.at(i, r);
+        values.offsets = more == nullptr ? nullptr : more + cols.begin;
+        filters_.table().requantize(values);
+      }
+    }
+  }
+
+  float* y_;
+  const CodesView& x_;
+  const PreparedFilters& filters_;
+  const PatchGrid& grid_;
+  std::uint32_t of_products_, of_codes_;
+  std::int64_t cols_ = 0;  // that are computed at once
+  std::vector<float> scale_, zero_;
+};
+
 }  // namespace detail
 
 /// y = s * float(I), I = conv2d of the levels of x and w, s = w.levels.scale * x.levels.scale.
@@ -150,58 +274,13 @@ inline void qconv2d_forward(TensorView<float> y, const CodesView& x, const Codes
   detail::require_shape("qconv2d", "y", y, expected);
   BITDIAL_ASSERT(sums_fit_int32(x, w));
   const detail::PatchGrid grid = detail::patch_grid(x.shape(), window);
-  const detail::PreparedFilters filters(w);
-  const PackedWeightsU8S8& packed = filters.packed();
-  const std::int64_t out = expected[3];
-  const std::vector<float> scale(static_cast<std::size_t>(out), w.levels.scale * x.levels.scale);
-  const std::vector<float> zero(static_cast<std::size_t>(out), 0.0F);
-  // I = multiplier (factor S + rest R) + offset V: S and R are sums of what the kernel multiplies
-  // and of codes, V of levels inside the image. Integers wrap; I fits.
-  const auto of_products = static_cast<std::uint32_t>(x.levels.multiplier * filters.factor);
-  const auto of_codes = static_cast<std::uint32_t>(x.levels.multiplier * filters.rest);
-  const bool is_plain = of_products == 1 && of_codes == 0 && x.levels.offset == 0;
-
-  parallel_for(
-      y.size() / out, detail::conv2d_pixel_grain, [&](std::int64_t begin, std::int64_t end) {
-        const std::size_t bytes = qgemm_u8s8_scratch_bytes(filters.table(), out, packed.k);
-        std::byte* const scratch =
-            detail::gemm_scratch<std::byte, 0>(static_cast<std::int64_t>(bytes));
-        detail::OffsetSums offsets(filters, grid, x.levels.offset);
-        const auto finish = [&](const QgemmTile& tile) {
-          std::int32_t whole[detail::qgemm_cols_block];
-          for (std::int64_t r = 0; r < tile.rows; ++r) {
-            const std::int64_t pixel = begin + tile.row0 + r;
-            const std::int32_t* sums = tile.row(r);
-            if (!is_plain) {
-              const std::uint32_t* const owed =
-                  offsets.at(pixel / grid.w.outputs % grid.h.outputs, pixel % grid.w.outputs) +
-                  tile.col0;
-              const std::uint32_t codes =
-                  tile.row_sums == nullptr
-                      ? 0
-                      : of_codes * static_cast<std::uint32_t>(tile.row_sums[r]);
-              detail::map_span(
-                  tile.cols, whole,
-                  [of_products, codes](std::int32_t sum, std::uint32_t more) {
-                    return static_cast<std::int32_t>(of_products * static_cast<std::uint32_t>(sum) +
-                                                     codes + more);
-                  },
-                  sums, owed);
-              sums = whole;
-            }
-            filters.table().requantize({.sums = sums,
-                                        .count = tile.cols,
-                                        .scale = scale.data() + tile.col0,
-                                        .bias = zero.data(),
-                                        .y = y.data() + pixel * out + tile.col0});
-          }
-        };
-        qgemm_u8s8(filters.table(), end - begin,
-                   [&](std::int64_t row0, MatrixView<std::uint8_t> panel) {
-                     detail::gather_patches(x.codes.data(), grid, begin + row0, 0, panel);
-                   },
-                   packed, finish, {scratch, bytes}, {.row_sums = of_codes != 0});
-      });
+  const detail::PreparedFilters filters(w, grid.h.taps * detail::segments_per_row(grid));
+  const detail::IntegerWindows windows(y.data(), x, filters, grid, w.levels.scale * x.levels.scale);
+  const auto split = detail::RowBlocks::of<std::uint8_t>(grid);
+  parallel_for(expected[0] * split.blocks, 1, [&](std::int64_t item, std::int64_t) {
+    const std::int64_t begin = item % split.blocks * split.rows;
+    windows.run(item / split.blocks, {begin, std::min(begin + split.rows, grid.h.outputs)});
+  });
 }
 
 /// dw[o, kh, kw, i] += sum over images and outputs of dy[n, oh, ow, o] x[n, the tap's pixel, i]:
