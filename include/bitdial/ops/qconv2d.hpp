@@ -68,16 +68,20 @@ class PreparedFilters {
     memory_ = Tensor<std::byte>({(out + width - 1) / width * panel_bytes}, Uninitialized{});
     tap_sums_ = Tensor<std::int32_t>({w.shape()[1] * w.shape()[2], out}, Uninitialized{});
     const std::int64_t channels = w.shape()[3];
+    std::vector<std::int64_t> largest_pairs(static_cast<std::size_t>((out + width - 1) / width));
     parallel_for(out, width, [&](std::int64_t begin, std::int64_t end) {
       std::vector<std::int8_t> levels(static_cast<std::size_t>((end - begin) * depth));
       const std::uint8_t* const codes = w.codes.data() + begin * depth;
       for (std::size_t i = 0; i < levels.size(); ++i) {
         levels[i] = static_cast<std::int8_t>(stored.level(codes[i]));
       }
-      static_cast<void>(PackedWeightsU8S8::pack(
-          table_, MatrixView<const std::int8_t>(levels.data(), end - begin, depth),
-          {memory_.data() + begin / width * panel_bytes, static_cast<std::size_t>(panel_bytes)},
-          segments));
+      const std::int64_t panel = begin / width;
+      largest_pairs[static_cast<std::size_t>(panel)] =
+          PackedWeightsU8S8::pack(
+              table_, MatrixView<const std::int8_t>(levels.data(), end - begin, depth),
+              {memory_.data() + panel * panel_bytes, static_cast<std::size_t>(panel_bytes)},
+              segments)
+              .largest_pair;
       for (std::int64_t o = begin; o < end; ++o) {
         for (std::int64_t tap = 0; tap < tap_sums_.extent(0); ++tap) {
           const std::uint8_t* const from = w.codes.data() + o * depth + tap * channels;
@@ -87,7 +91,8 @@ class PreparedFilters {
         }
       }
     });
-    packed_ = {reinterpret_cast<const std::int8_t*>(memory_.data()), out, depth, segments};
+    packed_ = {reinterpret_cast<const std::int8_t*>(memory_.data()), out, depth, segments,
+               *std::max_element(largest_pairs.begin(), largest_pairs.end())};
   }
 
   [[nodiscard]] const kernels::KernelTable& table() const noexcept { return table_; }
@@ -227,7 +232,8 @@ class IntegerWindows {
                     .c = sums + (col - cols.begin),
                     .c_stride = cols_,
                     .segments = (taps.end - taps.begin) * segments_per_row(grid_),
-                    .offsets = offsets});
+                    .offsets = offsets,
+                    .short_groups = packed.short_groups((1 << x_.bits) - 1)});
       }
       kernels::Requantize values{.sums = sums,
                                  .count = cols.end - cols.begin,
