@@ -25,6 +25,33 @@ TEST_CASE("concat joins text, numbers and things that have text") {
         "expected 3 channels, found -4");
 }
 
+TEST_CASE("pieces between separators, until nothing is left") {
+  std::string_view rest = "a,,bc";
+  CHECK(bitdial::take_piece(rest, ',') == "a");
+  CHECK(rest == ",bc");
+  CHECK(bitdial::take_piece(rest, ',') == "");
+  CHECK(bitdial::take_piece(rest, ',') == "bc");
+  CHECK(rest.empty());
+  CHECK(bitdial::take_piece(rest, ',') == "");
+  rest = "last,";
+  CHECK(bitdial::take_piece(rest, ',') == "last");
+  CHECK(rest.empty());
+}
+
+TEST_CASE("a number is all of the text, or nothing happens") {
+  double real = 7.0;
+  CHECK(bitdial::parse_number("-2.5e3", real));
+  CHECK(real == -2500.0);
+  std::uint8_t small = 9;
+  for (const char* const wrong : {"", " 1", "1 ", "1x", "x", "-1", "256", "1.0"}) {
+    CAPTURE(wrong);
+    CHECK_FALSE(bitdial::parse_number(wrong, small));
+  }
+  CHECK(small == 9);
+  CHECK(bitdial::parse_number("255", small));
+  CHECK(small == 255);
+}
+
 TEST_CASE("concat writes numbers completely") {
   CHECK(bitdial::concat(std::int64_t{-9223372036854775807} - 1) == "-9223372036854775808");
   CHECK(bitdial::concat(~std::uint64_t{0}) == "18446744073709551615");

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <span>
 #include <string>
 #include <thread>
@@ -101,6 +102,11 @@ TEST_CASE("a damaged calibration names the line") {
       parse_calibration(head + "plan w4a4 1 2\n").error() ==
       "calibration: line 2: expected plan NAME MEDIAN P95 MEMORY ENERGY, found \"plan w4a4 1 2\"");
   CHECK(parse_calibration(head + "color red\nplan w4a4 1 2 3 -\n").ok());
+  for (const char* const plan :
+       {"plan w4a4 1 2 3 - 4\n", "plan w4a4 1 2 3\n", "plan w4a4 1 2 3 -1x\n",
+        "plan w4a4 1 2 -3 4\n", "plan w4a4  1 2 3 4\n", "plan\n"}) {
+    CHECK_FALSE(parse_calibration(head + plan).ok());
+  }
 }
 
 TEST_CASE("every plan is measured, and the ladder has the accuracies of the file") {
@@ -129,7 +135,9 @@ TEST_CASE("every plan is measured, and the ladder has the accuracies of the file
   CHECK(ladder->find("w4a4")->accuracy == 0.9);
   CHECK(ladder->find("w1a1")->accuracy == 0.45);
   CHECK(calibrate(*session, {.seconds = 0.0}).error() ==
-        "calibrate: 0 seconds, expected a number above 0");
+        "calibrate: 0 seconds, expected more than 0 and at most 1000000");
+  CHECK_FALSE(calibrate(*session, {.seconds = std::numeric_limits<double>::quiet_NaN()}).ok());
+  CHECK_FALSE(calibrate(*session, {.seconds = std::numeric_limits<double>::infinity()}).ok());
   counter.remove();
   CHECK(calibrate(*session, {.seconds = 0.01, .energy = &*energy})
             .error()
@@ -164,6 +172,15 @@ TEST_CASE("the cache serves this device and file only") {
   auto other_session = Session::create(*other);
   CHECK(calibrate_cached(path, *other_session, quick)->model == other->checksum());
   CHECK(calibrate_cached(path, *session, quick)->model == model->checksum());
+
+  // Without energy it does not serve who can measure it.
+  CounterFile counter;
+  auto energy = EnergyCounter::open(counter.sys());
+  REQUIRE_MESSAGE(energy.ok(), energy.error());
+  const auto with_energy = calibrate_cached(path, *session, {.seconds = 0.1, .energy = &*energy});
+  REQUIRE_MESSAGE(with_energy.ok(), with_energy.error());
+  CHECK(with_energy->plans[0].energy.has_value());
+  CHECK(*calibrate_cached(path, *session, quick) == *with_energy);
 
   // Damaged, or with a plan missing: measured anew.
   Calibration partial = *first;

@@ -190,6 +190,15 @@ TEST_CASE("answers come from the session, errors are sentences") {
         "cascade: 1 held-out images, expected at least 2");
   CHECK(fit_cascade(*answers, std::span{classes}.first(4)).error() ==
         "cascade: 5 answers of plan 2 for 4 labels");
+  CHECK(fit_cascade(*answers, classes, {.tolerance = double{nan}}).error() ==
+        "cascade: tolerance is nan, expected a share from 0 to 1");
+  std::vector<PlanAnswers> timeless = *answers;
+  for (const double wrong :
+       {0.0, -1.0, double{nan}, double{std::numeric_limits<float>::infinity()}}) {
+    timeless[1].latency = wrong;
+    CHECK(fit_cascade(timeless, classes).error() ==
+          concat("cascade: plan 0: latency ", wrong, " s, expected a number above 0"));
+  }
 }
 
 }  // namespace

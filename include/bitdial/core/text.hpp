@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Text for error messages: pieces in, one string out, independent of the locale.
+// Text in pieces, independent of the locale: joined for error messages, taken apart for lists.
 #pragma once
 
 #include <charconv>
 #include <concepts>
 #include <string>
 #include <string_view>
+#include <system_error>
 
 #include <bitdial/core/config.hpp>
 
@@ -59,6 +60,25 @@ template <class Range>
     detail::append_piece(out, piece);
   }
   return out;
+}
+
+/// The text before the first `separator`, or all of it; `rest` loses that and the separator.
+[[nodiscard]] inline std::string_view take_piece(std::string_view& rest, char separator) noexcept {
+  const std::size_t end = rest.find(separator);
+  const std::string_view piece = rest.substr(0, end);
+  rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+  return piece;
+}
+
+/// Reads `text`, all of which must be one number. Returns false, and leaves `value`, where it is
+/// not, or does not fit.
+template <class Number>
+[[nodiscard]] bool parse_number(std::string_view text, Number& value) noexcept {
+  Number number{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || end != text.data() + text.size()) return false;
+  value = number;
+  return true;
 }
 
 }  // namespace bitdial::inline BITDIAL_ABI

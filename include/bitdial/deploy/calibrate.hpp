@@ -3,7 +3,6 @@
 #pragma once
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -11,7 +10,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -51,7 +49,7 @@ struct Calibration {
 };
 
 struct CalibrateOptions {
-  double seconds = 2.0;             ///< for all plans together
+  double seconds = 2.0;             ///< for all plans together, above 0
   EnergyCounter* energy = nullptr;  ///< null: energy is not measured
 };
 
@@ -88,13 +86,8 @@ inline constexpr std::string_view calibration_header = "bitdial calibration 1";
 /// Reads `calibration_text`. Errors name the line.
 [[nodiscard]] inline Result<Calibration> parse_calibration(std::string_view text) {
   Calibration calibration;
-  const auto number = [](std::string_view word, auto& value) {
-    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
-    return error == std::errc{} && end == word.data() + word.size();
-  };
   for (std::size_t count = 1; !text.empty(); ++count) {
-    std::string_view line = text.substr(0, text.find('\n'));
-    text.remove_prefix(std::min(text.size(), line.size() + 1));
+    const std::string_view line = take_piece(text, '\n');
     const auto wrong = [&](std::string_view expected) {
       return Failure{
           concat("calibration: line ", count, ": expected ", expected, ", found \"", line, "\"")};
@@ -103,29 +96,22 @@ inline constexpr std::string_view calibration_header = "bitdial calibration 1";
       if (line != detail::calibration_header) return wrong(detail::calibration_header);
       continue;
     }
-    const std::string_view key = line.substr(0, line.find(' '));
-    const std::string_view rest = line.substr(std::min(line.size(), key.size() + 1));
+    std::string_view rest = line;
+    const std::string_view key = take_piece(rest, ' ');
     if (key == "device") {
       calibration.device = rest;
     } else if (key == "model") {
-      if (!number(rest, calibration.model)) return wrong("model and its checksum");
+      if (!parse_number(rest, calibration.model)) return wrong("model and its checksum");
     } else if (key == "threads") {
-      if (!number(rest, calibration.threads)) return wrong("threads and their number");
+      if (!parse_number(rest, calibration.threads)) return wrong("threads and their number");
     } else if (key == "plan") {
-      std::vector<std::string_view> words;
-      for (std::size_t begin = 0; begin <= rest.size();) {
-        const std::size_t end = std::min(rest.find(' ', begin), rest.size());
-        words.push_back(rest.substr(begin, end - begin));
-        begin = end + 1;
-      }
-      PlanCost cost;
-      double energy = 0.0;
-      if (words.size() != 5 || !number(words[1], cost.median) || !number(words[2], cost.p95) ||
-          !number(words[3], cost.memory) || (words[4] != "-" && !number(words[4], energy))) {
+      PlanCost cost{.plan = std::string{take_piece(rest, ' ')}};
+      const bool costs = parse_number(take_piece(rest, ' '), cost.median) &&
+                         parse_number(take_piece(rest, ' '), cost.p95) &&
+                         parse_number(take_piece(rest, ' '), cost.memory);
+      if (!costs || (rest != "-" && !parse_number(rest, cost.energy.emplace()))) {
         return wrong("plan NAME MEDIAN P95 MEMORY ENERGY");
       }
-      cost.plan = words[0];
-      if (words[4] != "-") cost.energy = energy;
       calibration.plans.push_back(std::move(cost));
     }
   }
@@ -133,16 +119,15 @@ inline constexpr std::string_view calibration_header = "bitdial calibration 1";
   return calibration;
 }
 
-/// Measures every plan that the session is prepared for, in turns, so that a busy moment of the
-/// machine meets all of them. Batches of one image of zeros: the time does not depend on values.
-///
-/// Errors: a plan cannot run, the energy counter fails, `seconds` is not above 0. Cost:
-/// `options.seconds`, at least three runs per plan.
-[[nodiscard]] inline Result<Calibration> calibrate(Session& session,
-                                                   const CalibrateOptions& options = {}) {
+namespace detail {
+
+/// Adds the costs of the session's plans to `calibration`, which describes the session.
+[[nodiscard]] inline Result<Calibration> measure_plans(Session& session, Calibration calibration,
+                                                       const CalibrateOptions& options) {
   using Clock = std::chrono::steady_clock;
-  if (!(options.seconds > 0.0)) {
-    return Failure{concat("calibrate: ", options.seconds, " seconds, expected a number above 0")};
+  if (!(options.seconds > 0.0 && options.seconds <= 1e6)) {
+    return Failure{concat("calibrate: ", options.seconds,
+                          " seconds, expected more than 0 and at most 1000000")};
   }
   const Model& model = session.model();
   const std::vector<std::uint8_t> image(static_cast<std::size_t>(model.input_shape().size()));
@@ -185,7 +170,6 @@ inline constexpr std::string_view calibration_header = "bitdial calibration 1";
     }
     if (seconds_since(start) > options.seconds) break;
   }
-  Calibration calibration = detail::describe_session(session);
   for (Timed& entry : timed) {
     std::sort(entry.times.begin(), entry.times.end());
     PlanCost cost{.plan = model.plans()[entry.plan].name(),
@@ -198,28 +182,43 @@ inline constexpr std::string_view calibration_header = "bitdial calibration 1";
   return calibration;
 }
 
+}  // namespace detail
+
+/// Measures every plan that the session is prepared for, in turns, so that a busy moment of the
+/// machine meets all of them. Batches of one image of zeros: the time does not depend on values.
+///
+/// Errors: a plan cannot run, the energy counter fails, `seconds` is not above 0 or above 1e6.
+/// Cost: `options.seconds`, at least three runs per plan.
+[[nodiscard]] inline Result<Calibration> calibrate(Session& session,
+                                                   const CalibrateOptions& options = {}) {
+  return detail::measure_plans(session, detail::describe_session(session), options);
+}
+
 /// The calibration in the file at `path` when it is of this device, model and number of threads and
-/// has every plan; else `calibrate`, and the file is replaced.
+/// has every plan, with its energy where `options` bring a counter; else `calibrate`, and the file
+/// is replaced.
 ///
 /// Errors: those of `calibrate`, and a file that cannot be written. A file that cannot be read or
 /// parsed is measured anew.
 [[nodiscard]] inline Result<Calibration> calibrate_cached(const std::string& path, Session& session,
                                                           const CalibrateOptions& options = {}) {
+  Calibration here = detail::describe_session(session);
   if (const auto text = io::read_text_file(path)) {
     auto known = parse_calibration(*text);
     const auto has = [&](std::size_t plan) {
       return !session.is_prepared(plan) ||
              std::any_of(known->plans.begin(), known->plans.end(), [&](const PlanCost& cost) {
-               return cost.plan == session.model().plans()[plan].name();
+               return cost.plan == session.model().plans()[plan].name() &&
+                      (cost.energy || options.energy == nullptr);
              });
     };
-    bool complete = known.ok() && known->fits(detail::describe_session(session));
+    bool complete = known.ok() && known->fits(here);
     for (std::size_t plan = 0; complete && plan < session.model().plans().size(); ++plan) {
       complete = has(plan);
     }
     if (complete) return known;
   }
-  auto measured = calibrate(session, options);
+  auto measured = detail::measure_plans(session, std::move(here), options);
   if (!measured) return measured;
   const std::string text = calibration_text(*measured);
   const auto written = io::write_file(path, std::as_bytes(std::span{text}));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -148,8 +149,9 @@ class AccuracyCurve {
 /// numbers, which the choice has not seen.
 ///
 /// Errors: no plan, fewer than 2 images, numbers of answers that differ from the number of labels,
-/// more than 8 plans. Method: early exit by held-out accuracy at similar confidence, after PCEE,
-/// arXiv 2412.19325. Cost: 2^(plans - 1) * levels * images steps.
+/// more than 8 plans, a latency that is not above 0, a tolerance outside 0..1. Method: early exit
+/// by held-out accuracy at similar confidence, after PCEE, arXiv 2412.19325. Cost: 2^(plans - 1) *
+/// levels * images steps.
 [[nodiscard]] inline Result<CascadeReport> fit_cascade(std::span<const PlanAnswers> plans,
                                                        std::span<const std::int32_t> labels,
                                                        const FitCascadeOptions& options = {}) {
@@ -160,7 +162,15 @@ class AccuracyCurve {
   if (labels.size() < 2) {
     return Failure{concat("cascade: ", labels.size(), " held-out images, expected at least 2")};
   }
+  if (!(options.tolerance >= 0.0 && options.tolerance <= 1.0)) {
+    return Failure{
+        concat("cascade: tolerance is ", options.tolerance, ", expected a share from 0 to 1")};
+  }
   for (const PlanAnswers& plan : plans) {
+    if (!(plan.latency > 0.0 && std::isfinite(plan.latency))) {
+      return Failure{concat("cascade: plan ", plan.plan, ": latency ", plan.latency,
+                            " s, expected a number above 0")};
+    }
     if (plan.answers.size() != labels.size()) {
       return Failure{concat("cascade: ", plan.answers.size(), " answers of plan ", plan.plan,
                             " for ", labels.size(), " labels")};

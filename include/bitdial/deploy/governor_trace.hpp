@@ -4,12 +4,10 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -46,12 +44,6 @@ void for_each_trace_number(Row& signals, F f) {
   f(std::size_t{7}, signals.pinned_plan);
 }
 
-template <class T>
-[[nodiscard]] bool read_number(std::string_view text, T& value) noexcept {
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc{} && end == text.data() + text.size();
-}
-
 }  // namespace detail
 
 /// One line of a trace. Numbers are written so that reading them gives the same bits.
@@ -78,22 +70,18 @@ template <class T>
   }
   text.remove_prefix(trace_header.size());
   for (std::size_t number = 2; !text.empty(); ++number) {
-    std::string_view line = text.substr(0, text.find('\n'));
-    text.remove_prefix(std::min(text.size(), line.size() + 1));
-    std::vector<std::string_view> fields;
-    for (std::size_t begin = 0; begin <= line.size();) {
-      const std::size_t end = std::min(line.find(',', begin), line.size());
-      fields.push_back(line.substr(begin, end - begin));
-      begin = end + 1;
-    }
-    if (fields.size() != detail::trace_fields) {
+    std::string_view line = take_piece(text, '\n');
+    const std::ptrdiff_t found = std::count(line.begin(), line.end(), ',') + 1;
+    if (found != detail::trace_fields) {
       return Failure{concat("trace: line ", number, ": expected ", detail::trace_fields,
-                            " fields, found ", fields.size())};
+                            " fields, found ", found)};
     }
+    std::array<std::string_view, detail::trace_fields> fields;
+    for (std::string_view& field : fields) field = take_piece(line, ',');
     TraceRow row{.signals = {}, .plan = std::string{fields[8]}, .reason = std::string{fields[9]}};
     std::optional<std::size_t> wrong;
     const auto require = [&](std::size_t column, auto& value) {
-      if (!wrong && !detail::read_number(fields[column], value)) wrong = column;
+      if (!wrong && !parse_number(fields[column], value)) wrong = column;
     };
     require(0, row.signals.now);
     require(2, row.signals.queue_depth);
