@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <stdexcept>
+#include <thread>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -53,6 +55,53 @@ TEST_CASE("every index is visited once, in chunks that do not depend on the thre
       }
     }
   }
+}
+
+// Starts a thread for each task, and counts what it is asked for.
+struct Pool {
+  int calls = 0, most_tasks = 0;
+
+  static void run(void* context, int count, bitdial::ParallelHook::Task task, void* data) {
+    Pool& pool = *static_cast<Pool*>(context);
+    ++pool.calls;
+    pool.most_tasks = std::max(pool.most_tasks, count);
+    std::vector<std::thread> threads;
+    for (int i = 0; i < count; ++i) threads.emplace_back(task, data, i);
+    for (std::thread& thread : threads) thread.join();
+  }
+};
+
+TEST_CASE("the caller's threads get the same chunks, at most as many tasks as threads") {
+  for (const int threads : {1, 2, 7}) {
+    for (const std::int64_t count : {-1, 0, 1, 5, 6, 64, 1001}) {
+      constexpr std::int64_t grain = 5;
+      Pool pool;
+      const bitdial::ParallelHook hook{.run = Pool::run, .context = &pool};
+      const std::int64_t chunks = (std::max<std::int64_t>(count, 0) + grain - 1) / grain;
+      std::vector<std::int64_t> begins(static_cast<std::size_t>(chunks), -1), ends = begins;
+      bitdial::parallel_for(hook, threads, count, grain, [&](std::int64_t begin, std::int64_t end) {
+        begins[static_cast<std::size_t>(begin / grain)] = begin;
+        ends[static_cast<std::size_t>(begin / grain)] = end;
+      });
+      CAPTURE(threads);
+      CAPTURE(count);
+      for (std::int64_t i = 0; i < chunks; ++i) {
+        CHECK(begins[static_cast<std::size_t>(i)] == i * grain);
+        CHECK(ends[static_cast<std::size_t>(i)] == std::min(count, (i + 1) * grain));
+      }
+      const auto team = std::min<std::int64_t>(chunks, threads);
+      CHECK(pool.calls == (team > 1 ? 1 : 0));  // one thread starts nothing
+      CHECK(pool.most_tasks == (team > 1 ? team : 0));
+    }
+  }
+}
+
+TEST_CASE("without a hook its loop is the other loop") {
+  int visits = 0;
+  bitdial::parallel_for(
+      bitdial::ParallelHook{}, 1, 10, 3,
+      [&](std::int64_t begin, std::int64_t end) { visits += static_cast<int>(end - begin); });
+  CHECK(visits == 10);
 }
 
 TEST_CASE("a negative count does nothing") {

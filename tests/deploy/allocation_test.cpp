@@ -1,25 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
-// After creation a session allocates nothing: every `operator new` of the program is counted.
+// A session takes one block of memory, of the size that was planned, or the caller's; after that it
+// allocates nothing: every `operator new` of the program is counted.
 // Out of line, because GCC takes an inlined pair of replaced operators for a mismatch.
 #include <bitdial/deploy/session.hpp>
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <new>
+#include <span>
+#include <string>
 #include <vector>
+
+#include <bitdial/core/aligned_buffer.hpp>
 
 #include "reference_network.hpp"
 
 namespace {
 
-std::atomic<int> allocations{0};
+std::atomic<int> allocations{0}, blocks{0};  // blocks: on a boundary of 64 bytes
+std::atomic<std::size_t> block_bytes{0};     // of the last block
 
 void* counted(std::size_t size, std::size_t alignment) {
   ++allocations;
+  if (alignment >= 64) {
+    ++blocks;
+    block_bytes = size;
+  }
   return std::aligned_alloc(alignment, (size + alignment) / alignment * alignment);
 }
 
@@ -55,36 +66,155 @@ namespace {
 
 using namespace bitdial;
 
-TEST_CASE("run, run_real and classify allocate nothing, whatever the plan and path") {
-  reference::Network net = reference::residual_network({.seed = 3});
-  net.draw_weights({1, 8});
-  net.add_plan(PrecisionPlan::uniform("w8a8"));
-  net.add_plan(PrecisionPlan::uniform("w1a1"));
-  const auto bytes = model_bytes(net.packed);
-  REQUIRE(bytes);
-  const auto model = Model::from_bytes(*bytes);
-  REQUIRE(model);
-  const std::vector<std::uint8_t> images = net.draw_images(3);
-  const std::vector<float> values(images.begin(), images.end());
-  std::vector<float> outputs(30);
-  std::vector<std::int32_t> classes(3);
-  const PrecisionPlan by_value = PrecisionPlan::uniform("w1a1");
-  for (const KernelPath path : {KernelPath::bytes, KernelPath::planes}) {
-    auto session =
-        Session::create(*model, {.threads = 2, .max_batch = 2, .path = path, .work_per_thread = 1});
-    REQUIRE(session);
-    const int before = allocations;
-    bool ok = session->run(images, outputs, 0).ok();
-    ok = session->run(images, outputs, 1).ok() && ok;
-    ok = session->run(images, outputs, "w8a8").ok() && ok;
-    ok = session->run(images, outputs, by_value).ok() && ok;
-    ok = session->run_real(values, outputs, 1).ok() && ok;
-    ok = session->classify(images, classes, 0).ok() && ok;
-    const int after = allocations;
-    CHECK(ok);
-    CHECK(after == before);
+using Network = reference::Network;
+
+std::vector<std::byte> file_of(Network& net) {
+  net.draw_weights({1, 2, 8});
+  for (const Precision precision : {Precision{8, 8}, {1, 1}, {2, 8}}) {
+    net.add_plan(PrecisionPlan{precision});
   }
-  CHECK(allocations > 0);
+  auto bytes = model_bytes(net.packed);
+  REQUIRE_MESSAGE(bytes.ok(), bytes.error());
+  return *bytes;
+}
+
+std::vector<Network> networks() {
+  const reference::Style two_sided{.weights = reference::WeightFamily::nested,
+                                   .activations = reference::ActivationFamily::two_sided,
+                                   .seed = 5};
+  return {reference::residual_network({.seed = 3}), reference::residual_network(two_sided),
+          reference::grouped_network({.seed = 4}), reference::grouped_network(two_sided),
+          reference::window_network(two_sided)};
+}
+
+// A caller's threads, as simple as they can be. Starting a thread allocates, so the tasks run here.
+void run_here(void*, int count, ParallelHook::Task task, void* data) {
+  for (int i = count; i-- > 0;) task(data, i);
+}
+
+// Every way to run every plan, each after every other one; the number of calls that failed.
+int run_everything(Session& session, const std::vector<std::uint8_t>& images,
+                   const std::vector<float>& values, std::vector<float>& outputs,
+                   std::vector<std::int32_t>& classes) {
+  int failures = 0;
+  const auto expect = [&](const Result<void>& done) { failures += done.ok() ? 0 : 1; };
+  std::int64_t seen = 0;
+  const auto observer = [&](const LayerTrace& trace) { seen += trace.images; };
+  const std::size_t plans = session.model().plans().size();
+  for (std::size_t first = 0; first < plans; ++first) {
+    for (std::size_t second = 0; second < plans; ++second) {
+      expect(session.run(images, outputs, first));
+      expect(session.run(images, outputs, second, observer));
+      expect(session.run_real(values, outputs, first));
+      expect(session.run_real(values, outputs, second, observer));
+      expect(session.classify(images, classes, first));
+      expect(session.run(images, outputs, session.model().plans()[second].requested));
+    }
+  }
+  return failures + (seen > 0 ? 0 : 1);
+}
+
+TEST_CASE("after creation nothing is allocated, whatever the plan, path, threads and memory") {
+  for (Network& net : networks()) {
+    const std::vector<std::byte> bytes = file_of(net);
+    const auto model = Model::from_bytes(bytes);
+    REQUIRE_MESSAGE(model.ok(), model.error());
+    const std::vector<std::uint8_t> images = net.draw_images(3);
+    const std::vector<float> values(images.begin(), images.end());
+    std::vector<float> outputs(static_cast<std::size_t>(3 * model->output_size()));
+    std::vector<std::int32_t> classes(3);
+    for (const KernelPath path : {KernelPath::automatic, KernelPath::bytes, KernelPath::planes}) {
+      for (const ParallelHook hook : {ParallelHook{}, ParallelHook{.run = run_here}}) {
+        SessionOptions options{
+            .threads = 2, .max_batch = 2, .path = path, .work_per_thread = 1, .parallel_for = hook};
+        const auto plan = Session::plan_memory(*model, options);
+        REQUIRE(plan.ok());
+        AlignedBuffer<std::byte> arena(plan->bytes());
+        for (const bool borrow : {false, true}) {
+          options.arena = borrow ? arena.span() : std::span<std::byte>{};
+          auto session = Session::create(*model, options);
+          REQUIRE_MESSAGE(session.ok(), session.error());
+          const int before = allocations;
+          const int failures = run_everything(*session, images, values, outputs, classes);
+          const int after = allocations;
+          CHECK(failures == 0);
+          CHECK(after == before);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("the planned bytes are exact, for each plan and for all of them") {
+  for (Network& net : networks()) {
+    const std::vector<std::byte> bytes = file_of(net);
+    const auto model = Model::from_bytes(bytes);
+    REQUIRE_MESSAGE(model.ok(), model.error());
+    const std::vector<std::uint8_t> images = net.draw_images(5);
+    std::size_t together = 0, apart = 0;
+    for (const auto& plans : {std::vector<std::size_t>{}, {0}, {1}, {2}, {2, 0}}) {
+      for (const std::int64_t batch : {1, 4}) {
+        for (const int threads : {1, 3}) {
+          const SessionOptions options{.threads = threads, .max_batch = batch, .plans = plans};
+          const auto plan = Session::plan_memory(*model, options);
+          REQUIRE_MESSAGE(plan.ok(), plan.error());
+          const int blocks_before = blocks;
+          auto session = Session::create(*model, options);
+          const int blocks_after = blocks;
+          REQUIRE_MESSAGE(session.ok(), session.error());
+          CHECK(blocks_after == blocks_before + 1);
+          CHECK(block_bytes == plan->bytes());
+          CHECK(session->memory() == *plan);
+          CHECK(plan->weights > 0);
+          (plans.empty() ? together : apart) += plan->weights;
+        }
+      }
+    }
+    CHECK(apart >= together);
+  }
+}
+
+TEST_CASE("a caller's arena is used to its last byte and not beyond") {
+  constexpr std::size_t guard = 256;
+  constexpr auto mark = std::byte{0xA5};
+  for (Network& net : networks()) {
+    const std::vector<std::byte> bytes = file_of(net);
+    const auto model = Model::from_bytes(bytes);
+    REQUIRE_MESSAGE(model.ok(), model.error());
+    const std::vector<std::uint8_t> images = net.draw_images(5);
+    std::vector<float> outputs(static_cast<std::size_t>(5 * model->output_size()));
+    std::vector<float> expected = outputs;
+    for (const KernelPath path : {KernelPath::bytes, KernelPath::planes}) {
+      SessionOptions options{.threads = 3, .max_batch = 2, .path = path, .work_per_thread = 1};
+      const std::size_t size = Session::plan_memory(*model, options)->bytes();
+      AlignedBuffer<std::byte> memory(guard + size + guard);
+      std::ranges::fill(memory.span(), mark);
+      const std::span<std::byte> arena = memory.span().subspan(guard, size);
+      auto own = Session::create(*model, options);
+      options.arena = arena;
+      const int before = blocks;
+      auto session = Session::create(*model, options);
+      const int after = blocks;
+      REQUIRE_MESSAGE(session.ok(), session.error());
+      CHECK(after == before);
+      for (std::size_t plan = 0; plan < model->plans().size(); ++plan) {
+        REQUIRE(own->run(images, expected, plan));
+        REQUIRE(session->run(images, outputs, plan));
+        CHECK(outputs == expected);
+      }
+      CHECK(std::ranges::all_of(memory.span().first(guard), [&](auto b) { return b == mark; }));
+      CHECK(std::ranges::all_of(memory.span().last(guard), [&](auto b) { return b == mark; }));
+
+      options.arena = arena.first(size - 1);
+      CHECK(Session::create(*model, options).error() ==
+            "session: the arena has " + std::to_string(size - 1) + " bytes, these options take " +
+                std::to_string(size) + "; Session::plan_memory tells how many");
+      options.arena = memory.span().subspan(guard + 4);
+      CHECK(Session::create(*model, options).error() ==
+            "session: the arena starts 4 bytes behind a boundary of 64 bytes, expected on one; "
+            "declare it alignas(64)");
+    }
+  }
 }
 
 }  // namespace

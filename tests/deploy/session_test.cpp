@@ -6,6 +6,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -14,6 +15,7 @@
 #include <map>
 #include <span>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -210,6 +212,47 @@ TEST_CASE("real-valued images: infinities, zeros of both signs, NaN") {
   CHECK(same_bits(outputs, expected.outputs));
 }
 
+// The caller's threads: one for each task.
+void run_on_threads(void* calls, int count, ParallelHook::Task task, void* data) {
+  ++*static_cast<std::atomic<int>*>(calls);
+  std::vector<std::thread> threads;
+  for (int i = 0; i < count; ++i) threads.emplace_back(task, data, i);
+  for (std::thread& thread : threads) thread.join();
+}
+
+TEST_CASE("the caller's threads give the same bits; one thread starts none") {
+  Network net = reference::residual_network(
+      {.weights = WeightFamily::nested, .activations = ActivationFamily::two_sided, .seed = 24});
+  net.draw_weights({1, 4, 8});
+  for (const Precision precision : {Precision{8, 8}, {4, 4}, {1, 1}}) {
+    net.add_plan(PrecisionPlan{precision});
+  }
+  const std::vector<std::byte> bytes = bytes_of(net);
+  const Model model = model_of(bytes);
+  const std::vector<std::uint8_t> images = net.draw_images(9);
+  for (const KernelPath path : {KernelPath::bytes, KernelPath::planes}) {
+    for (const int threads : {1, 2, 7}) {
+      for (const std::int64_t batch : {1, 3}) {
+        std::atomic<int> calls{0};
+        auto session =
+            Session::create(model, {.threads = threads,
+                                    .max_batch = batch,
+                                    .path = path,
+                                    .work_per_thread = 1,
+                                    .parallel_for = {.run = run_on_threads, .context = &calls}});
+        REQUIRE_MESSAGE(session.ok(), session.error());
+        for (std::size_t plan = 0; plan < 3; ++plan) {
+          check_run(*session, plan, images, net.evaluate(plan, images));
+          std::vector<float> outputs(90);
+          REQUIRE(session->run(images, outputs, plan));
+          CHECK(same_bits(outputs, net.evaluate(plan, images).outputs));
+        }
+        CHECK((calls > 0) == (threads > 1));
+      }
+    }
+  }
+}
+
 TEST_CASE("plans by index, name and value; classes; what a session refuses") {
   Network net = reference::residual_network({.seed = 20});
   net.draw_weights({2, 4});
@@ -261,6 +304,9 @@ TEST_CASE("plans by index, name and value; classes; what a session refuses") {
   CHECK(Session::create(model, {.max_batch = 0}).error() ==
         "session: batches of 0 images, expected 1 to 65536");
   CHECK(Session::create(model, {.plans = {2}}).error() == "session: plan 2, the model has 2");
+  CHECK(Session::plan_memory(model, {.threads = 0}).error() ==
+        "session: 0 threads, expected 1 to 1024");
+  CHECK(Session::plan_memory(model, {.plans = {2}}).error() == "session: plan 2, the model has 2");
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Loops over threads: OpenMP where it is compiled in, serial otherwise; same results either way.
+// Loops over threads: the caller's own, OpenMP's where it is compiled in, or none; the results are
+// the same.
 #pragma once
 
 #include <cstdint>
@@ -31,6 +32,16 @@ inline int& requested_threads() noexcept {
   return count;
 }
 
+/// Calls `body` for the chunks first .. last - 1 of `0 .. count`.
+template <class Body>
+void run_chunks(std::int64_t first, std::int64_t last, std::int64_t count, std::int64_t grain,
+                Body& body) {
+  for (std::int64_t chunk = first; chunk < last; ++chunk) {
+    const std::int64_t begin = chunk * grain;
+    body(begin, count - begin < grain ? count : begin + grain);
+  }
+}
+
 }  // namespace detail
 
 /// The threads that `parallel_for` uses when the call names none.
@@ -44,6 +55,19 @@ inline void set_thread_count(int count) noexcept {
   __atomic_store_n(&detail::requested_threads(), count > 0 ? count : 0, __ATOMIC_RELAXED);
 }
 
+/// A caller's own threads. `run(context, count, task, data)` calls `task(data, i)` once for each i
+/// in 0 .. count - 1, on any threads, side by side or one after the other, and returns when all of
+/// them have returned. Tasks do not throw, do not wait for each other and start no other tasks.
+///
+///     void run_in_pool(void* pool, int count, ParallelHook::Task task, void* data);
+///     ParallelHook{.run = run_in_pool, .context = &my_pool}
+struct ParallelHook {
+  using Task = void (*)(void* data, int index);
+
+  void (*run)(void* context, int count, Task task, void* data) = nullptr;
+  void* context = nullptr;
+};
+
 /// Splits `0 .. count` into chunks of `grain` (the last one may be shorter) and calls
 /// `body(begin, end)` for each. Chunks do not depend on the number of threads: give each chunk
 /// (`begin / grain`) its own slot for partial sums, add the slots in order, and the result is the
@@ -55,10 +79,7 @@ void parallel_for(int threads, std::int64_t count, std::int64_t grain, Body&& bo
   if (count <= 0) return;
   const std::int64_t chunks = (count + grain - 1) / grain;
   const auto run_chunks = [&](std::int64_t first, std::int64_t last) {
-    for (std::int64_t chunk = first; chunk < last; ++chunk) {
-      const std::int64_t begin = chunk * grain;
-      body(begin, count - begin < grain ? count : begin + grain);
-    }
+    detail::run_chunks(first, last, count, grain, body);
   };
 #if defined(_OPENMP)
   const int team = chunks < threads ? static_cast<int>(chunks) : threads;
@@ -90,6 +111,23 @@ void parallel_for(int threads, std::int64_t count, std::int64_t grain, Body&& bo
   static_cast<void>(threads);
 #endif
   run_chunks(0, chunks);
+}
+
+/// The same on the caller's threads: at most `threads` tasks, each one contiguous run of chunks.
+/// Without a hook (`run` is null) it is the loop above. `body` must not throw.
+template <class Body>
+void parallel_for(const ParallelHook& hook, int threads, std::int64_t count, std::int64_t grain,
+                  Body&& body) {
+  BITDIAL_ASSERT(grain > 0);
+  const std::int64_t chunks = count <= 0 ? 0 : (count + grain - 1) / grain;
+  const int team = chunks < threads ? static_cast<int>(chunks) : threads;
+  if (hook.run == nullptr || team <= 1) return parallel_for(threads, count, grain, body);
+  auto part = [&](std::int64_t rank) {
+    detail::run_chunks(chunks * rank / team, chunks * (rank + 1) / team, count, grain, body);
+  };
+  using Part = decltype(part);
+  hook.run(
+      hook.context, team, [](void* data, int rank) { (*static_cast<Part*>(data))(rank); }, &part);
 }
 
 /// The same with `thread_count()` threads.

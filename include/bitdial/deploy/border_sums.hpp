@@ -26,43 +26,49 @@ class BorderSums {
  public:
   BorderSums() = default;
 
-  /// `tap_sums` is [kernel_h * kernel_w][cout].
-  BorderSums(const ops::Window& window, const ImageShape& x, const ImageShape& y,
-             std::span<const std::int32_t> tap_sums, std::int32_t offset)
-      : cout_{y.c} {
-    const std::vector<Taps> rows =
-        classify({window.kernel_h, window.stride_h, window.padding_h, window.dilation_h, x.h}, y.h,
-                 row_class_);
-    const std::vector<Taps> cols =
-        classify({window.kernel_w, window.stride_w, window.padding_w, window.dilation_w, x.w}, y.w,
-                 col_class_);
-    col_classes_ = static_cast<std::int64_t>(cols.size());
+  /// Sorts the output pixels; the sums come with `fill`.
+  BorderSums(const ops::Window& window, const ImageShape& x, const ImageShape& y)
+      : cout_{y.c}, kernel_w_{window.kernel_w} {
+    rows_ = classify({window.kernel_h, window.stride_h, window.padding_h, window.dilation_h, x.h},
+                     y.h, row_class_);
+    cols_ = classify({window.kernel_w, window.stride_w, window.padding_w, window.dilation_w, x.w},
+                     y.w, col_class_);
+  }
+
+  /// True when nothing is owed.
+  [[nodiscard]] bool empty() const noexcept { return rows_.empty(); }
+  /// How many sums there are.
+  [[nodiscard]] std::size_t size() const noexcept {
+    return rows_.size() * cols_.size() * static_cast<std::size_t>(cout_);
+  }
+
+  /// Computes the sums into `memory`, `size()` integers that must outlive this object. `tap_sums`
+  /// is [kernel_h * kernel_w][cout].
+  void fill(std::span<const std::int32_t> tap_sums, std::int32_t offset, std::uint32_t* memory) {
+    sums_ = memory;
+    std::fill_n(memory, size(), 0U);
     const auto factor = static_cast<std::uint32_t>(offset);
-    for (const Taps& row : rows) {
-      for (const Taps& col : cols) {
-        const std::size_t begin = sums_.size();
-        sums_.resize(begin + static_cast<std::size_t>(cout_), 0);
+    for (const Taps& row : rows_) {
+      for (const Taps& col : cols_) {
         for (std::int64_t ky = row.begin; ky < row.end; ++ky) {
           for (std::int64_t kx = col.begin; kx < col.end; ++kx) {
-            const std::int32_t* const tap = tap_sums.data() + (ky * window.kernel_w + kx) * cout_;
+            const std::int32_t* const tap = tap_sums.data() + (ky * kernel_w_ + kx) * cout_;
             for (std::int64_t c = 0; c < cout_; ++c) {
-              sums_[begin + static_cast<std::size_t>(c)] +=
-                  factor * static_cast<std::uint32_t>(tap[c]);
+              memory[c] += factor * static_cast<std::uint32_t>(tap[c]);
             }
           }
         }
+        memory += cout_;
       }
     }
   }
 
-  [[nodiscard]] bool empty() const noexcept { return sums_.empty(); }
-
   /// The `cout` integers of output pixel (oy, ox).
   [[nodiscard]] const std::uint32_t* at(std::int64_t oy, std::int64_t ox) const noexcept {
-    const std::int64_t pair =
-        std::int64_t{row_class_[static_cast<std::size_t>(oy)]} * col_classes_ +
-        col_class_[static_cast<std::size_t>(ox)];
-    return sums_.data() + pair * cout_;
+    const std::int64_t pair = std::int64_t{row_class_[static_cast<std::size_t>(oy)]} *
+                                  static_cast<std::int64_t>(cols_.size()) +
+                              col_class_[static_cast<std::size_t>(ox)];
+    return sums_ + pair * cout_;
   }
 
  private:
@@ -92,10 +98,10 @@ class BorderSums {
     return classes;
   }
 
-  std::int64_t cout_ = 0;
-  std::int64_t col_classes_ = 0;
+  std::int64_t cout_ = 0, kernel_w_ = 1;
+  std::vector<Taps> rows_, cols_;  ///< the classes
   std::vector<std::int32_t> row_class_, col_class_;
-  std::vector<std::uint32_t> sums_;  ///< [row class][column class][cout]
+  const std::uint32_t* sums_ = nullptr;  ///< [row class][column class][cout]
 };
 
 }  // namespace bitdial::inline BITDIAL_ABI

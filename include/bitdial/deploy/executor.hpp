@@ -3,10 +3,10 @@
 #pragma once
 
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <type_traits>
 #include <vector>
 
 #include <bitdial/core/image_byte.hpp>
@@ -49,10 +49,15 @@ struct LayerTrace {
   std::span<const std::uint8_t> codes;  ///< [images, h, w, c]
 };
 
-/// The observer that sees nothing and costs nothing.
-struct NoObserver {
-  void operator()(const LayerTrace&) const noexcept {}
+/// An observer that is called before and after each step, with its index into `Program::steps`.
+template <class Observer>
+concept WatchesSteps = requires(Observer& observer, std::size_t step) {
+  observer.begin(step);
+  observer.end(step);
 };
+
+/// The observer that sees nothing and costs nothing.
+struct NoObserver {};
 
 /// The working memory of a run and the machine it runs on.
 struct ExecutorContext {
@@ -66,6 +71,7 @@ struct ExecutorContext {
   std::size_t scratch_bytes = 0;
   int threads = 1;
   std::int64_t work_per_thread = 1;  ///< multiplications that pay for one more thread
+  ParallelHook parallel_for{};       ///< the caller's threads
 };
 
 namespace detail {
@@ -87,11 +93,10 @@ class Executor {
     const Program& program = plan_.program;
     for (std::size_t s = 0; s < program.steps.size(); ++s) {
       const Step& step = program.steps[s];
+      if constexpr (WatchesSteps<Observer>) observer.begin(s);
       clear_borders(step);
       if (has_layer(step.kind)) {
-        if constexpr (!std::is_same_v<std::remove_cvref_t<Observer>, NoObserver>) {
-          trace(step, observer);
-        }
+        if constexpr (std::invocable<Observer&, const LayerTrace&>) trace(step, observer);
         if (step.kind == ops::NodeKind::grouped_conv2d) {
           run_groups(step, plan_.groups[s]);
         } else {
@@ -100,6 +105,7 @@ class Executor {
       } else {
         run_real(step);
       }
+      if constexpr (WatchesSteps<Observer>) observer.end(s);
     }
     return real(program.output);
   }
@@ -165,7 +171,7 @@ class Executor {
                              step,           prepared,          operands};
     const std::int64_t lines = groups.lines();
     const std::int64_t team = std::min(team_for(groups.work()), lines);
-    parallel_for(static_cast<int>(team), team, 1, [&](std::int64_t rank, std::int64_t) {
+    on_team(team, [&](std::int64_t rank) {
       groups.run({lines * rank / team, lines * (rank + 1) / team},
                  context_.scratch + static_cast<std::size_t>(rank) * context_.scratch_bytes);
     });
@@ -178,7 +184,7 @@ class Executor {
     if (matrix.needs_planes()) {
       const std::int64_t lines = batch_.count * step.x_shape.h;
       const std::int64_t pack_team = std::min(team_for(batch_.count * step.x_shape.size()), lines);
-      parallel_for(static_cast<int>(pack_team), pack_team, 1, [&](std::int64_t rank, std::int64_t) {
+      on_team(pack_team, [&](std::int64_t rank) {
         matrix.pack_planes({lines * rank / pack_team, lines * (rank + 1) / pack_team});
       });
     }
@@ -190,7 +196,7 @@ class Executor {
       return static_cast<double>(parts) / static_cast<double>((parts + team - 1) / team);
     };
     const bool by_columns = tiles < 16 * team && share(units) >= share(tiles);
-    parallel_for(static_cast<int>(team), team, 1, [&](std::int64_t rank, std::int64_t) {
+    on_team(team, [&](std::int64_t rank) {
       std::byte* const scratch =
           context_.scratch + static_cast<std::size_t>(rank) * context_.scratch_bytes;
       const auto part = [&](std::int64_t count) {
@@ -217,7 +223,8 @@ class Executor {
                        step.kind == ops::NodeKind::global_average_pool;
     const std::int64_t grain = pools ? 1 : std::max<std::int64_t>(1, element_grain / line);
     const std::int64_t work = std::max(step.x_shape.size(), step.y_shape.size()) * batch_.count;
-    parallel_for(static_cast<int>(team_for(work * element_work)), lines, grain,
+    const auto team = static_cast<int>(team_for(work * element_work));
+    parallel_for(context_.parallel_for, team, lines, grain,
                  [&](std::int64_t begin, std::int64_t end) {
                    for (std::int64_t r = begin; r < end; ++r) {
                      if (step.kind == ops::NodeKind::input) {
@@ -232,6 +239,13 @@ class Executor {
   /// The threads that this much work pays for.
   [[nodiscard]] std::int64_t team_for(std::int64_t work) const noexcept {
     return std::clamp<std::int64_t>(work / context_.work_per_thread, 1, context_.threads);
+  }
+
+  /// `body(rank)` for each rank of a team.
+  template <class Body>
+  void on_team(std::int64_t team, Body&& body) const {
+    parallel_for(context_.parallel_for, static_cast<int>(team), team, 1,
+                 [&](std::int64_t rank, std::int64_t) { body(rank); });
   }
 
   [[nodiscard]] std::uint8_t* code_line(const Step& step, const CodeOutput& output,

@@ -13,6 +13,7 @@
 
 #include <bitdial/core/result.hpp>
 #include <bitdial/core/text.hpp>
+#include <bitdial/deploy/measured_paths.hpp>
 #include <bitdial/deploy/model_format.hpp>
 #include <bitdial/deploy/packed_network.hpp>
 #include <bitdial/io/mapped_file.hpp>
@@ -119,6 +120,8 @@ class Model {
     }
     return {};
   }
+  /// The choices of path that sessions of this model share.
+  [[nodiscard]] MeasuredPaths& measured_paths() const noexcept { return *state_->paths; }
   /// True when the planes were compared at opening.
   [[nodiscard]] bool planes_checked() const noexcept { return state_->planes_checked; }
 
@@ -127,8 +130,8 @@ class Model {
     io::MappedFile mapping;
     io::SectionFile file;
     ParsedModel parsed;
-    std::vector<std::string> plan_names;
     bool planes_checked = false;
+    std::unique_ptr<MeasuredPaths> paths = std::make_unique<MeasuredPaths>();
   };
 
   explicit Model(std::shared_ptr<const State> state) : state_{std::move(state)} {}
@@ -144,10 +147,8 @@ class Model {
     }
     auto parsed = parse_model(*file);
     if (!parsed) return parsed.failure();
-    std::vector<std::string> names;
-    for (const PackedPlan& plan : parsed->network.plans) names.push_back(plan.name());
-    return Model{std::make_shared<const State>(State{
-        std::move(mapping), *std::move(file), *std::move(parsed), std::move(names), check_now})};
+    return Model{std::make_shared<const State>(
+        State{std::move(mapping), *std::move(file), *std::move(parsed), check_now})};
   }
 
   std::shared_ptr<const State> state_;

@@ -7,9 +7,9 @@
 #include <cstdint>
 #include <numeric>
 #include <span>
+#include <utility>
 #include <vector>
 
-#include <bitdial/core/aligned_buffer.hpp>
 #include <bitdial/core/rounding.hpp>
 #include <bitdial/deploy/border_sums.hpp>
 #include <bitdial/deploy/code_layout.hpp>
@@ -32,11 +32,11 @@ struct PreparedGroups {
   bool depthwise = false;
   std::uint32_t product_factor = 1;
   std::uint32_t code_factor = 0;
-  std::int64_t row = 0;                ///< channels that repeat: those of a pixel, or of several
-  AlignedBuffer<std::int8_t> levels;   ///< depthwise: the kernel's order
-  AlignedBuffer<float> scale, bias;    ///< depthwise: the kernel's order
-  std::vector<std::int32_t> products;  ///< otherwise: weight levels [cout][taps][cin / groups]
-  std::vector<std::int64_t> offsets;   ///< bytes from the first tap to every tap
+  std::int64_t row = 0;               ///< channels that repeat: those of a pixel, or of several
+  std::span<std::int8_t> levels;      ///< depthwise: the kernel's order
+  std::span<float> scale, bias;       ///< depthwise: the kernel's order
+  std::span<std::int32_t> products;   ///< otherwise: weight levels [cout][taps][cin / groups]
+  std::vector<std::int64_t> offsets;  ///< bytes from the first tap to every tap
   BorderSums border;
 
   /// Multiplications of one image.
@@ -61,6 +61,29 @@ namespace detail {
   return joins ? whole : channels;
 }
 
+/// Where the parts of a prepared grouped convolution lie in its memory.
+struct GroupedMemory {
+  std::int64_t row = 0;     ///< `PreparedGroups::row`
+  std::int64_t padded = 0;  ///< channels, in whole blocks of the kernel
+  std::size_t levels = 0, scale = 0, bias = 0, end = 0;
+
+  GroupedMemory(const kernels::KernelTable& table, const PackedLayer& layer, const Step& step) {
+    const auto aligned = [](std::int64_t bytes) {
+      return static_cast<std::size_t>(round_up(bytes, 64));
+    };
+    if (!layer.is_depthwise()) {
+      end = aligned(layer.cout * layer.depth() * 4);
+      return;
+    }
+    const std::int64_t cols = table.depthwise_u8s8.cols;
+    row = repeated_channels(layer.cout, cols, step);
+    padded = round_up(row, cols);
+    scale = aligned(padded * round_up(layer.depth(), 4));
+    bias = scale + aligned(padded * 4);
+    end = bias + aligned(padded * 4);
+  }
+};
+
 /// Levels of weights that fit 8 bits, else codes minus 128 and what that owes.
 inline void pack_depthwise_levels(PreparedGroups& groups, std::span<const std::uint8_t> codes,
                                   const PackedLayer& layer, std::int64_t cols) {
@@ -74,11 +97,11 @@ inline void pack_depthwise_levels(PreparedGroups& groups, std::span<const std::u
                          static_cast<std::uint32_t>(levels.multiplier * shift + levels.offset);
   }
   const std::int64_t taps = layer.depth();
-  const std::int64_t padded = round_up(groups.row, cols);
   const std::int64_t fours = (taps + 3) / 4;
-  groups.levels = AlignedBuffer<std::int8_t>(static_cast<std::size_t>(padded * fours * 4));
-  groups.scale = AlignedBuffer<float>(static_cast<std::size_t>(padded));
-  groups.bias = AlignedBuffer<float>(static_cast<std::size_t>(padded));
+  std::fill(groups.levels.begin(), groups.levels.end(), std::int8_t{0});
+  for (std::span<float>* values : {&groups.scale, &groups.bias}) {
+    std::fill(values->begin(), values->end(), 0.0F);
+  }
   for (std::int64_t c = 0; c < groups.row; ++c) {
     const std::int64_t channel = c % layer.cout;
     const std::int64_t place = kernels::depthwise_place(c, cols);
@@ -95,12 +118,19 @@ inline void pack_depthwise_levels(PreparedGroups& groups, std::span<const std::u
 
 }  // namespace detail
 
-/// Prepares a grouped convolution. `planes` are those of the pack that serves its width, `x` is the
-/// layout of the codes that it reads.
+/// Bytes that `prepare_groups` fills with weights.
+[[nodiscard]] inline std::size_t prepared_group_bytes(const kernels::KernelTable& table,
+                                                      const PackedLayer& layer, const Step& step) {
+  return detail::GroupedMemory{table, layer, step}.end;
+}
+
+/// Prepares a grouped convolution in `memory`, `prepared_group_bytes` on a 64-byte boundary that
+/// outlive the result; `border` is its border without sums, which go to `border_sums`. `planes` are
+/// those of the pack that serves its width, `x` is the layout of the codes that it reads.
 [[nodiscard]] inline PreparedGroups prepare_groups(
     const kernels::KernelTable& table, const PackedLayer& layer,
     std::span<const std::span<const std::byte>> planes, const LayerState& state, const Step& step,
-    const CodeLayout& x) {
+    const CodeLayout& x, BorderSums border, std::byte* memory, std::uint32_t* border_sums) {
   const std::vector<std::uint8_t> codes =
       detail::read_weight_codes(table, layer, planes, state.executed.w);
   PreparedGroups groups;
@@ -114,23 +144,30 @@ inline void pack_depthwise_levels(PreparedGroups& groups, std::span<const std::u
     }
   }
   const std::int64_t taps = layer.kernel_h * layer.kernel_w, depth = layer.depth();
-  for (const std::uint8_t code : codes) groups.products.push_back(state.weight_levels.level(code));
-  if (state.activation_levels.offset != 0) {
+  groups.border = std::move(border);
+  if (!groups.border.empty()) {
     std::vector<std::int32_t> tap_sums(static_cast<std::size_t>(taps * layer.cout), 0);
     for (std::int64_t i = 0; i < layer.cout * depth; ++i) {
       const std::int64_t channel = i / depth, tap = i % depth / (depth / taps);
       tap_sums[static_cast<std::size_t>(tap * layer.cout + channel)] +=
-          groups.products[static_cast<std::size_t>(i)];
+          state.weight_levels.level(codes[static_cast<std::size_t>(i)]);
     }
-    groups.border = BorderSums{step.window, step.x_shape, step.y_shape, tap_sums,
-                               state.activation_levels.offset};
+    groups.border.fill(tap_sums, state.activation_levels.offset, border_sums);
   }
-  if (groups.depthwise) {
-    const std::int64_t cols = table.depthwise_u8s8.cols;
-    groups.row = detail::repeated_channels(layer.cout, cols, step);
-    groups.products.clear();
-    detail::pack_depthwise_levels(groups, codes, layer, cols);
+  if (!groups.depthwise) {
+    groups.products = {reinterpret_cast<std::int32_t*>(memory), codes.size()};
+    std::transform(codes.begin(), codes.end(), groups.products.begin(),
+                   [&](std::uint8_t code) { return state.weight_levels.level(code); });
+    return groups;
   }
+  const detail::GroupedMemory parts{table, layer, step};
+  const auto channels = static_cast<std::size_t>(parts.padded);
+  groups.row = parts.row;
+  groups.levels = {reinterpret_cast<std::int8_t*>(memory),
+                   channels * static_cast<std::size_t>(round_up(depth, 4))};
+  groups.scale = {reinterpret_cast<float*>(memory + parts.scale), channels};
+  groups.bias = {reinterpret_cast<float*>(memory + parts.bias), channels};
+  detail::pack_depthwise_levels(groups, codes, layer, table.depthwise_u8s8.cols);
   return groups;
 }
 

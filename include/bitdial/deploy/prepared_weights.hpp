@@ -9,7 +9,7 @@
 #include <span>
 #include <vector>
 
-#include <bitdial/core/aligned_buffer.hpp>
+#include <bitdial/core/rounding.hpp>
 #include <bitdial/deploy/kernel_choice.hpp>
 #include <bitdial/deploy/network_check.hpp>
 #include <bitdial/deploy/packed_network.hpp>
@@ -31,10 +31,10 @@ struct PreparedWeights {
   KernelPath path = KernelPath::bytes;
   std::int32_t product_factor = 1;
   std::int32_t row_sum_factor = 0;
-  AlignedBuffer<std::byte> memory;
   ops::PackedWeightsU8S8 bytes;
   ops::PackedPlanes planes;
-  /// [taps][cout]: the sum of the weight levels of one tap over the input channels.
+  /// [taps][cout]: the sum of the weight levels of one tap over the input channels; emptied when
+  /// the borders that need it are known.
   std::vector<std::int32_t> tap_sums;
 };
 
@@ -79,13 +79,38 @@ struct RowShape {
   friend bool operator==(const RowShape&, const RowShape&) = default;
 };
 
-/// Repacks a layer. `planes` are those of the pack that serves `width`.
+namespace detail {
+
+/// 64-bit words of one plane of a row: pixels fill whole bytes and segments whole words, as in
+/// `PlaneImages`.
+[[nodiscard]] constexpr std::int64_t plane_row_words(std::int64_t depth,
+                                                     const RowShape& shape) noexcept {
+  const std::int64_t pixels = depth / shape.pixel / shape.segments;
+  return shape.segments * ((pixels * round_up(shape.pixel, 8) + 63) / 64);
+}
+
+}  // namespace detail
+
+/// Bytes that `prepare_weights` fills.
+[[nodiscard]] inline std::size_t prepared_weight_bytes(const kernels::KernelTable& table,
+                                                       const PackedLayer& layer, int width,
+                                                       KernelPath path,
+                                                       const RowShape& shape) noexcept {
+  const std::int64_t depth = layer.depth();
+  return path == KernelPath::planes
+             ? ops::PackedPlanes::bytes(table, layer.cout, detail::plane_row_words(depth, shape),
+                                        width)
+             : ops::PackedWeightsU8S8::bytes(table, layer.cout, depth, shape.segments);
+}
+
+/// Repacks a layer into `memory`, `prepared_weight_bytes` on a 64-byte boundary that outlive the
+/// result. `planes` are those of the pack that serves `width`.
 ///
 /// Cost: O(width * number of weights), once per session.
 [[nodiscard]] inline PreparedWeights prepare_weights(
     const kernels::KernelTable& table, const PackedLayer& layer,
     std::span<const std::span<const std::byte>> planes, int width, const IntegerLevels& levels,
-    KernelPath path, const RowShape& shape) {
+    KernelPath path, const RowShape& shape, std::span<std::byte> memory) {
   const auto [segments, pixel] = shape;
   const std::int64_t depth = layer.depth();
   const std::vector<std::uint8_t> codes = detail::read_weight_codes(table, layer, planes, width);
@@ -106,11 +131,10 @@ struct RowShape {
   if (path == KernelPath::planes) {
     prepared.product_factor = levels.multiplier;
     prepared.row_sum_factor = levels.offset;
-    // Pixels fill whole bytes and segments whole words, as in `PlaneImages`.
-    const std::int64_t pixels = depth / pixel, pixel_bits = (pixel + 7) / 8 * 8;
+    const std::int64_t pixels = depth / pixel, pixel_bits = round_up(pixel, 8);
     const std::int64_t segment_pixels = pixels / segments;
-    const std::int64_t segment_bits = (segment_pixels * pixel_bits + 63) / 64 * 64;
-    const std::int64_t row_bits = segments * segment_bits, words = row_bits / 64;
+    const std::int64_t words = detail::plane_row_words(depth, shape), row_bits = 64 * words;
+    const std::int64_t segment_bits = row_bits / segments;
     std::vector<std::uint8_t> row(static_cast<std::size_t>(row_bits));
     std::vector<std::uint64_t> rows(static_cast<std::size_t>(layer.cout * words * width));
     for (std::int64_t channel = 0; channel < layer.cout; ++channel) {
@@ -125,11 +149,9 @@ struct RowShape {
                          .planes = rows.data() + channel * words * width,
                          .plane_stride = words});
     }
-    prepared.memory =
-        AlignedBuffer<std::byte>(ops::PackedPlanes::bytes(table, layer.cout, words, width));
     prepared.planes = ops::PackedPlanes::pack(
         table, ops::MatrixView<const std::uint64_t>(rows.data(), layer.cout, words * width), width,
-        prepared.memory.span());
+        memory);
     return prepared;
   }
 
@@ -143,11 +165,9 @@ struct RowShape {
   std::transform(codes.begin(), codes.end(), stored.begin(), [&](std::uint8_t code) {
     return static_cast<std::int8_t>(store_levels ? levels.level(code) : code - shift);
   });
-  prepared.memory =
-      AlignedBuffer<std::byte>(ops::PackedWeightsU8S8::bytes(table, layer.cout, depth, segments));
   prepared.bytes = ops::PackedWeightsU8S8::pack(
-      table, ops::MatrixView<const std::int8_t>(stored.data(), layer.cout, depth),
-      prepared.memory.span(), segments);
+      table, ops::MatrixView<const std::int8_t>(stored.data(), layer.cout, depth), memory,
+      segments);
   return prepared;
 }
 
