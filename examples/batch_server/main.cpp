@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Clients with different wishes share one model in one process: each request names its plan.
 //
-// usage: batch_server MODEL [REQUESTS]    REQUESTS per client, default 500
+// usage: batch_server MODEL [REQUESTS [profile]]
+//   REQUESTS   per client, default 500
+//   profile    also print where the time of each plan goes, step by step
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
@@ -10,6 +12,7 @@
 #include <exception>
 #include <future>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -87,15 +90,24 @@ int run(const std::string& path, std::size_t requests) {
   return wrong == 0 ? 0 : 1;
 }
 
+void print_profile(const std::string& path) {
+  Session session = Session::create(Model::open(path).value()).value();
+  std::printf("\n%s", profile_table(profile(session, {.seconds = 0.5}).value()).c_str());
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 2 || argc > 3) {
-    std::fprintf(stderr, "usage: batch_server MODEL [REQUESTS]\n");
+  const bool with_profile = argc == 4 && std::string_view{argv[3]} == "profile";
+  if (argc < 2 || argc > (with_profile ? 4 : 3)) {
+    std::fprintf(stderr, "usage: batch_server MODEL [REQUESTS [profile]]\n");
     return 2;
   }
   try {
-    return run(argv[1], argc > 2 ? std::max(1UL, std::strtoul(argv[2], nullptr, 10)) : 500);
+    const int status =
+        run(argv[1], argc > 2 ? std::max(1UL, std::strtoul(argv[2], nullptr, 10)) : 500);
+    if (with_profile) print_profile(argv[1]);
+    return status;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "batch_server: %s\n", error.what());
     return 1;

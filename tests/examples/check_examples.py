@@ -72,6 +72,8 @@ def check_c_api(root, folder, model):
 def check_batch_server(folder, model):
     expect("batch_server", run(folder / "batch_server", model, 64), r"(?m)^w\d.* 0$",
            r"answers in \d+ batches")
+    expect("batch_server with a profile", run(folder / "batch_server", model, 8, "profile"),
+           r"(?m)^plan w\d", r"(?m)^step +kind +widths +path +ms ", r"(?m)^total ")
     expect("batch_server", call(folder / "batch_server", model.parent).stderr, "is a directory")
 
 
