@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <string>
 
+#include "cascade.hpp"
 #include "results.hpp"
 
 namespace {
@@ -39,6 +40,10 @@ int run(const quickstart::Options& options, const std::string& command) {
 
   std::printf("\n%s\n",
               bitdial::train::to_text(quickstart::result_table(outcomes, options.threads)).c_str());
+  if (outcomes.size() > 1) {
+    const auto cascade = quickstart::try_cascade(images.test, outcomes, model);
+    std::printf("%s\n", quickstart::cascade_sentence(cascade).c_str());
+  }
   std::printf("wrote model.bitdial, history.csv, summary.json and report.html to %s\n",
               options.out.c_str());
   for (const auto& outcome : outcomes) {

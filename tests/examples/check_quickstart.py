@@ -43,6 +43,7 @@ def check_results(out, said):
         assert row["top1_fake_quant"] == row["top1_packed"], row
         assert row["bytes"] > 0 and row["ms_1_thread"] > 0 and row["ms_all_threads"] > 0, row
         assert row["precision"] in said, f"the table lacks {row['precision']}:\n{said}"
+    assert re.search(r"^cascade: .*(pays?\b)", said, re.M), f"no word on a cascade:\n{said}"
     sizes = [row["bytes"] for row in summary]
     assert sizes == sorted(sizes, reverse=True), f"fewer bits, more bytes: {sizes}"
     with open(out / "history.csv", encoding="utf-8", newline="") as history:
