@@ -7,6 +7,7 @@
 #   examples     CLI11, which reads the options of the example programs
 #   tests        doctest, Eigen and Python for the tests
 #   clang        Clang with OpenMP and clang-format, for the second half of the tests
+#   clang-19     a newer Clang, for one more look at the headers of deployment
 #   aarch64      the cross compiler and the emulator for the tests on 64-bit Arm
 #   bench        Google Benchmark, and CLI11 for the options of the benchmarks
 #   peers        what the benchmarks compare with: oneDNN, PyTorch, ONNX models, Node (optional)
@@ -74,6 +75,9 @@ need_group() {
         sh -c 'echo "int main() {}" | clang++ -fopenmp -x c++ - -o /dev/null'
       need clang-format "clang-format 14" command -v clang-format
       ;;
+    clang-19)
+      need clang-19 "Clang 19" command -v clang++-19
+      ;;
     aarch64)
       need g++-aarch64-linux-gnu "GCC for AArch64 Linux" command -v aarch64-linux-gnu-g++
       need qemu-user "QEMU in user mode" command -v qemu-aarch64
@@ -101,14 +105,14 @@ need_group() {
       ;;
     *)
       echo "install-dependencies: no group '$1'; there are" \
-        "build, examples, tests, clang, aarch64, bench, peers, jpeg, mpi, quickstart" >&2
+        "build, examples, tests, clang, clang-19, aarch64, bench, peers, jpeg, mpi, quickstart" >&2
       exit 2
       ;;
   esac
 }
 
 if [ $# -eq 0 ]; then
-  sed -n '5,16s/^# \{0,1\}//p' "$0"
+  sed -n '5,17s/^# \{0,1\}//p' "$0"
   exit 2
 fi
 for group in "$@"; do need_group "$group"; done

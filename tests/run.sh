@@ -25,6 +25,7 @@ scripts/install-dependencies.sh jpeg || echo "no libjpeg-turbo: the tests of JPE
 scripts/install-dependencies.sh mpi || echo "no MPI: the tests of distributed training are left out"
 # Clang doubles the evidence but is not needed to use bitdial: without it, its part is skipped.
 scripts/install-dependencies.sh clang || echo "no Clang: its tests are skipped"
+scripts/install-dependencies.sh clang-19 || echo "no Clang 19: its look at runtime.hpp is skipped"
 scripts/install-dependencies.sh aarch64 || echo "no AArch64 compiler: its tests are skipped"
 
 jobs=$(nproc)
