@@ -6,6 +6,10 @@
 #include <vector>
 
 #include <doctest/doctest.h>
+#include <bitdial/deploy/model.hpp>
+#include <bitdial/deploy/model_format.hpp>
+#include <bitdial/deploy/pack.hpp>
+#include <bitdial/deploy/session.hpp>
 #include <bitdial/models/resnet_cifar.hpp>
 #include <bitdial/switchable/plan_mixture.hpp>
 #include <support/packed_comparison.hpp>
@@ -46,7 +50,24 @@ TEST_CASE(
     plans.push_back(random_mixture(switches, layers, {2, other}));
     CHECK(plans.back().size() == layers);
   }
-  test::check_packed(*network, image, plans, test::ByteImages(3, image, 5), {test::Way{}});
+  const auto bytes = model_bytes(pack(*network, {.plans = plans, .input_shape = image}));
+  REQUIRE(bytes);
+  const auto model = Model::from_bytes(*bytes);
+  REQUIRE(model);
+  auto session = Session::create(*model);
+  REQUIRE(session);
+  const test::ByteImages images(3, image, 5);
+  std::vector<float> outputs(15);
+  for (const PrecisionPlan& plan : plans) {
+    CAPTURE(plan.text());
+    Tape tape;
+    const Tensor<float> expected =
+        network->forward(tape.borrow(images.values), {.plan = plan}).value();
+    REQUIRE(session->run(images.bytes, outputs, plan));
+    for (std::size_t i = 0; i < outputs.size(); ++i) {
+      CHECK(outputs[i] == expected[static_cast<std::int64_t>(i)]);
+    }
+  }
 }
 
 TEST_CASE("without the states of the transitions packing says which one is missing") {
