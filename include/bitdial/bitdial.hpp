@@ -2,6 +2,7 @@
 // Everything: training, packing and running. Deployment alone needs bitdial/runtime.hpp only.
 #pragma once
 
+#include <bitdial/autodiff/concat.hpp>
 #include <bitdial/autodiff/convolution.hpp>
 #include <bitdial/autodiff/divergence.hpp>
 #include <bitdial/autodiff/functions.hpp>
@@ -90,6 +91,9 @@
 #include <bitdial/kernels/isa_list.hpp>
 #include <bitdial/kernels/kernel_table.hpp>
 #include <bitdial/kernels/target_region.hpp>
+#include <bitdial/models/googlenet.hpp>
+#include <bitdial/models/inception_blocks.hpp>
+#include <bitdial/models/inception_v3.hpp>
 #include <bitdial/models/mobilenet_v1.hpp>
 #include <bitdial/models/mobilenet_v2.hpp>
 #include <bitdial/models/network_layers.hpp>
@@ -98,12 +102,14 @@
 #include <bitdial/models/resnet_imagenet.hpp>
 #include <bitdial/nn/activation.hpp>
 #include <bitdial/nn/batch_norm.hpp>
+#include <bitdial/nn/concat.hpp>
 #include <bitdial/nn/conv2d.hpp>
 #include <bitdial/nn/cost.hpp>
 #include <bitdial/nn/init.hpp>
 #include <bitdial/nn/linear.hpp>
 #include <bitdial/nn/module.hpp>
 #include <bitdial/nn/parameter.hpp>
+#include <bitdial/nn/plan_follower.hpp>
 #include <bitdial/nn/pooling.hpp>
 #include <bitdial/nn/quantized_layer.hpp>
 #include <bitdial/nn/residual.hpp>
@@ -113,6 +119,7 @@
 #include <bitdial/ops/add.hpp>
 #include <bitdial/ops/batch_norm.hpp>
 #include <bitdial/ops/bit_mask.hpp>
+#include <bitdial/ops/concat.hpp>
 #include <bitdial/ops/conv2d.hpp>
 #include <bitdial/ops/depthwise_conv2d.hpp>
 #include <bitdial/ops/divergence.hpp>
@@ -161,6 +168,7 @@
 #include <bitdial/quant/statistics.hpp>
 #include <bitdial/quant/straight_through.hpp>
 #include <bitdial/quant/tanh_range.hpp>
+#include <bitdial/switchable/add_plans.hpp>
 #include <bitdial/switchable/bit_list.hpp>
 #include <bitdial/switchable/block_swap.hpp>
 #include <bitdial/switchable/exact_sums.hpp>
@@ -170,9 +178,11 @@
 #include <bitdial/switchable/methods.hpp>
 #include <bitdial/switchable/plan_mixture.hpp>
 #include <bitdial/switchable/plan_sampling.hpp>
+#include <bitdial/switchable/quantizable_layer.hpp>
 #include <bitdial/switchable/running_state.hpp>
 #include <bitdial/switchable/state_bank.hpp>
 #include <bitdial/switchable/state_key.hpp>
+#include <bitdial/switchable/switchable_batch_norm.hpp>
 #include <bitdial/switchable/switchable_layer.hpp>
 #include <bitdial/switchable/switchable_options.hpp>
 #include <bitdial/switchable/teacher_choice.hpp>

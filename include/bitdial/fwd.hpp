@@ -52,6 +52,8 @@ template <int... Bits>
 struct BitList;
 template <class Layer, class Bits, class WeightPolicy, class ActivationPolicy, class Key>
 class SwitchableLayer;
+template <class Key>
+class SwitchableBatchNorm;
 
 class Model;
 class Session;
@@ -63,11 +65,13 @@ namespace bitdial::inline BITDIAL_ABI::nn {
 class Module;
 class ModuleVisitor;
 class QuantizedLayer;
+class PlanFollower;
 struct Parameter;
 class Conv2d;
 class Linear;
 class Sequential;
 class Residual;
+class Concat;
 
 }  // namespace bitdial::inline BITDIAL_ABI::nn
 

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -108,6 +109,28 @@ PackedNetwork hand_made_normalised() {
   return network;
 }
 
+// The image beside the stem, each channel mapped and rectified, five values for the classes.
+PackedNetwork hand_made_branches() {
+  PackedNetwork network = hand_made();
+  auto& nodes = network.graph.nodes;
+  nodes[2] = {.kind = ops::NodeKind::concat, .inputs = {1, 0}};
+  nodes[3] = {.kind = ops::NodeKind::scale_shift, .inputs = {2, -1}, .layer = 0};
+  nodes[4] = {.kind = ops::NodeKind::relu, .inputs = {3, -1}};
+  nodes.push_back({.kind = ops::NodeKind::global_average_pool, .inputs = {4, -1}});
+  nodes.push_back({.kind = ops::NodeKind::linear, .inputs = {5, -1}, .layer = 1});
+  for (PackedPlan& plan : network.plans) {
+    plan.scale_shifts.push_back(
+        {.multiplier = {1.0F, -1.0F, 2.0F, 1.0F, -4.0F}, .bias = {0.0F, 0.0F, 0.5F, 0.0F, 4.0F}});
+  }
+  network.plans[1].scale_shifts[0].bias[3] = -1.0F;
+  network.planes.resize(2);
+  network.layers[1].cin = 5;
+  network.layers[1].packs.clear();
+  const std::vector<std::uint8_t> codes{3, 0, 1, 2, 3, 1, 2, 0, 3, 0};
+  network.add_weights(1, codes, {.bits = 2, .nested = false});
+  return network;
+}
+
 std::string golden_path(std::string_view version = "1.0") {
   return concat(BITDIAL_SOURCE_DIR, "/tests/deploy/golden/model-", version, ".bitdial");
 }
@@ -139,8 +162,10 @@ TEST_CASE("the same network gives the committed bytes") {
     const char* version;
     PackedNetwork network;
   };
-  const Case cases[] = {
-      {"1.0", hand_made()}, {"1.1", hand_made_groups()}, {"1.2", hand_made_normalised()}};
+  const Case cases[] = {{"1.0", hand_made()},
+                        {"1.1", hand_made_groups()},
+                        {"1.2", hand_made_normalised()},
+                        {"1.3", hand_made_branches()}};
   for (const Case& c : cases) {
     CAPTURE(c.version);
     const auto bytes = model_bytes(c.network);
@@ -182,6 +207,71 @@ TEST_CASE("groups stand in a section of their own") {
   // and 3. Values (-0.5, -0.375) and (1, -0.375), mean behind the ReLU (0.5, 0), codes 2 and 1, as
   // in the file of version 1.0.
   CHECK(y == std::vector<float>{6.0F, -1.0F});
+}
+
+TEST_CASE("concatenation and per-channel maps are kinds of nodes, maps a section of their own") {
+  const auto golden = io::MappedFile::open(golden_path("1.3"));
+  REQUIRE_MESSAGE(golden.ok(), golden.error());
+  const Raw file{golden->bytes()};
+  CHECK(file.u32(12) == 3);
+  const auto graph = static_cast<std::size_t>(file.u64(64 + 32 + 8));
+  CHECK(file.u32(graph) == 7);
+  const std::size_t join = graph + 4 + 2 * 48, map = join + 48;
+  CHECK(file.u32(join) == 9);
+  CHECK(file.u32(join + 4) == 1);
+  CHECK(file.u32(join + 8) == 0);
+  CHECK(file.u32(map) == 10);
+  CHECK(file.u32(map + 12) == 0);
+  const std::size_t entry = 64 + 32 * 5;
+  CHECK(file.u32(entry) == 9);
+  const auto maps = static_cast<std::size_t>(file.u64(entry + 8));
+  CHECK(file.u64(entry + 16) == 4 + 2 * (4 + 2 * (4 + 5 * 4)));
+  CHECK(file.u32(maps) == 2);      // plans
+  CHECK(file.u32(maps + 4) == 1);  // maps of the first
+  CHECK(file.u32(maps + 8) == 5);  // channels
+  CHECK(file.f32(maps + 16) == -1.0F);
+  CHECK(file.u32(maps + 32) == 5);  // shifts
+  CHECK(file.f32(maps + 52) == 4.0F);
+
+  const auto model = Model::open(golden_path("1.3"));
+  REQUIRE_MESSAGE(model.ok(), model.error());
+  CHECK(model->shapes()[3] == ImageShape{1, 2, 5});
+  auto session = Session::create(*model);
+  REQUIRE_MESSAGE(session.ok(), session.error());
+  const std::vector<std::uint8_t> image{255, 128, 127, 0, 1, 200};
+  std::vector<float> y(2);
+  REQUIRE(session->run(image, y, "w2a1"));
+  // The stem gives (-0.5, 0.125) and (1, -0.375), the image (1, 0.502, 0.498) and (0, 0.004,
+  // 0.784). Mapped and rectified (0, 0, 2.5, 0.502, 2.008) and (1, 0.375, 0.5, 0.004, 0.863), mean
+  // (0.5, 0.188, 1.5, 0.253, 1.44): codes 2 1 2 2 2, levels 1 -1 1 1 1. With head levels
+  // {3 -3 -1 1 3; -1 1 -3 3 -3} the sums are 9 and -5.
+  CHECK(y == std::vector<float>{9.0F, -7.0F});
+  // In the other plan the stem gives (0, -0.125) and (1, -0.375), and channel 3 is shifted below 0:
+  // mean (0.5, 0.25, 1.5, 0, 1.44), codes 2 2 2 1 2, sums 1 and -9.
+  REQUIRE(session->run(image, y, "w1a1"));
+  CHECK(y == std::vector<float>{1.0F, -15.0F});
+}
+
+TEST_CASE("per-channel maps must fit the plans") {
+  const auto error_after = [](auto change) {
+    PackedNetwork network = hand_made_branches();
+    change(network);
+    const auto bytes = model_bytes(network);
+    return bytes ? std::string{} : bytes.error();
+  };
+  CHECK(error_after([](PackedNetwork&) {}).empty());
+  CHECK(error_after([](PackedNetwork& n) { n.plans[1].scale_shifts.clear(); }) ==
+        "packed network: plan 1 (w1a1): has 0 per-channel maps, the graph has 1 nodes for them");
+  CHECK(error_after([](PackedNetwork& n) { n.plans[0].scale_shifts[0].bias.pop_back(); }) ==
+        "packed network: plan 0 (w2a1): node 3 (scale_shift) has 5 multipliers and 4 biases for 5 "
+        "channels");
+  CHECK(error_after([](PackedNetwork& n) { n.plans[0].scale_shifts[0].bias[2] = HUGE_VALF; }) ==
+        "packed network: plan 0 (w2a1): node 3 (scale_shift) has a multiplier or bias that is not "
+        "finite");
+  CHECK(
+      error_after([](PackedNetwork& n) { n.graph.nodes[3].layer = 1; }) ==
+      "packed network: graph: node 3 (scale_shift): names map 1, expected 0: maps are numbered in "
+      "the order of their nodes");
 }
 
 TEST_CASE("a section of groups must fit the layers") {

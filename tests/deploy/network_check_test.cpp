@@ -55,6 +55,14 @@ TEST_CASE("a good network passes and knows its shapes") {
 
 TEST_CASE("graph") {
   using N = PackedNetwork;
+  CHECK(error_after([](N& n) {
+          n.graph.nodes[4] = {.kind = NodeKind::concat, .inputs = {3, -1}};
+        }) == "graph: node 4 (concat): input 1 is -1, expected an earlier node");
+  CHECK(error_after([](N& n) {
+          n.graph.nodes[4] = {
+              .kind = NodeKind::max_pool2d, .inputs = {3, -1}, .window = ops::Window::square(2)};
+          n.graph.nodes[5] = {.kind = NodeKind::concat, .inputs = {3, 4}};
+        }) == "graph: node 5 (concat): joins [4, 4, 3] and [3, 3, 3]");
   CHECK(error_after([](N& n) { n.graph.nodes.resize(1); }) ==
         "graph: has 1 nodes, expected 2 to 4096");
   CHECK(error_after([](N& n) { n.graph.nodes[2].kind = static_cast<NodeKind>(99); }) ==

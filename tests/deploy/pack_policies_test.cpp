@@ -77,3 +77,14 @@ TEST_CASE("two-sided tanh activations: their running range is frozen in the file
   check_policies(test::watched_layers<BitList<8, 4, 3, 1>, DoReFaWeights, TanhActivations>(),
                  {Precision{8, 8}, Precision{4, 4}, Precision{8, 3}, Precision{3, 1}});
 }
+
+TEST_CASE("batch normalisation behind the ReLU, and nowhere") {
+  using Bits = BitList<8, 4, 1>;
+  const std::vector<PrecisionPlan> plans{Precision{8, 8}, Precision{4, 1}, Precision{1, 4}};
+  check_policies(test::watched_layers<Bits, DoReFaWeights, TanhActivations>(
+                     {.batch_norm_place = nn::BatchNormPlace::after_relu}),
+                 plans);
+  check_policies(test::watched_layers<Bits, DoReFaWeights, TanhActivations>(
+                     {.batch_norm_place = nn::BatchNormPlace::none}),
+                 plans);
+}

@@ -69,6 +69,19 @@ TEST_CASE("depthwise layers and groups") {
   test::check_packed(entry.modules, entry.image, plans, images, test::all_ways());
 }
 
+TEST_CASE("branches, rectangular kernels and pools beside convolutions") {
+  std::vector<PrecisionPlan> plans{Precision{8, 8}, Precision{4, 4}, Precision{2, 3},
+                                   Precision{1, 8}, Precision{8, 1}, Precision{1, 1}};
+  test::TestNetwork entry = zoo.inception();
+  for (const PrecisionPlan& plan : mixed_plans(nn::quantized_layers(entry.modules).size(), 15)) {
+    plans.push_back(plan);
+  }
+  test::settle(entry.modules, entry.image, plans, 16);
+  const test::ByteImages images(5, entry.image, 17);
+  CHECK(test::lively_share(test::evaluate_plans(entry.modules, images, plans)) > 0.9);
+  test::check_packed(entry.modules, entry.image, plans, images, test::all_ways());
+}
+
 TEST_CASE("plans with a precision per layer") {
   auto networks = zoo.networks();
   for (test::TestNetwork& entry : networks) {

@@ -108,6 +108,43 @@ TEST_CASE("memory is used again: at most a quarter above the least possible, lin
   CHECK(twice.arena_bytes + slack >= 2 * program.arena_bytes);
 }
 
+TEST_CASE("concatenation is no step: parts are written where they belong") {
+  // Two convolutions and a pool side by side, read by a convolution: nobody reads values.
+  reference::Network net{{6, 5, 3}, {}};
+  const int stem = net.relu(net.conv(0, 8, ops::Window::square(1)));
+  const int a = net.relu(net.conv(stem, 5, {.kernel_w = 3, .padding_w = 1}));
+  const int b = net.conv(stem, 7, {.kernel_h = 3, .padding_h = 1});
+  const int pool = net.pool(NodeKind::max_pool2d, stem, ops::Window::square(3, {.padding = 1}));
+  const int mixed = net.concat(net.concat(a, b), pool);
+  static_cast<void>(net.conv(mixed, 4, ops::Window::square(3, {.padding = 1})));
+  const auto [program, shapes] = compile(std::move(net), 2);
+  CHECK(program.arena_bytes >= check_lifetimes(program));
+  REQUIRE(program.steps.size() == 6);  // input, stem, a, b, pool, the last convolution
+  const Step& last = program.steps.back();
+  std::int64_t first = 0;
+  for (std::size_t s = 2; s < 5; ++s) {
+    const Step& part = program.steps[s];
+    CHECK(part.pixel == 20);
+    CHECK(part.first_channel == first);
+    first += part.y_shape.c;
+    REQUIRE(part.codes.size() == 1);
+    CHECK(part.codes[0].buffer == last.x_codes);
+    CHECK(part.codes[0].clears_border == (s == 2));
+  }
+  CHECK(first == 20);
+  const CodeLayout& codes = program.buffers[static_cast<std::size_t>(last.x_codes)].layout;
+  CHECK(codes == CodeLayout{.h = 6, .w = 5, .pixel = 20, .border_h = 1, .border_w = 1});
+}
+
+TEST_CASE("a part with other readers, and the image, are copied") {
+  const auto [program, shapes] = compile(reference::concat_network({}), 2);
+  CHECK(program.arena_bytes >= check_lifetimes(program));
+  int copies = 0;
+  for (const Step& step : program.steps) copies += step.kind == NodeKind::concat ? 1 : 0;
+  // `grown` and the image; `narrow`; `rectified` twice; `left` twice.
+  CHECK(copies == 7);
+}
+
 TEST_CASE("values with several readers are not fused away") {
   const auto [program, shapes] = compile(reference::join_network({}), 1);
   CHECK(program.arena_bytes >= check_lifetimes(program));

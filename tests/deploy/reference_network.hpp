@@ -88,6 +88,10 @@ class Network {
   int add(int x, int y) {
     return add_node({.kind = NodeKind::add, .inputs = {x, y}}, extents_[index(x)]);
   }
+  int concat(int x, int y) {
+    const Extent a = extents_[index(x)], b = extents_[index(y)];
+    return add_node({.kind = NodeKind::concat, .inputs = {x, y}}, {a.h, a.w, a.c + b.c});
+  }
   int pool(NodeKind kind, int x, const Window& window) {
     const Extent in = extents_[index(x)];
     return add_node({.kind = kind, .inputs = {x, -1}, .window = window},
@@ -183,6 +187,17 @@ class Network {
             y.push_back(x[k] + values[index(node.inputs[1])][k]);
           }
           break;
+        case NodeKind::concat: {
+          const std::vector<float>& other = values[index(node.inputs[1])];
+          const std::int64_t second = out.c - in.c;
+          for (std::size_t pixel = 0; pixel * index(in.c) < x.size(); ++pixel) {
+            for (std::int64_t c = 0; c < in.c; ++c) y.push_back(x[pixel * index(in.c) + index(c)]);
+            for (std::int64_t c = 0; c < second; ++c) {
+              y.push_back(other[pixel * index(second) + index(c)]);
+            }
+          }
+          break;
+        }
         case NodeKind::global_average_pool:
           y = pooled(node, {in.h, in.w, 1, 1, 0, 0, 1, 1}, x, in, out, count);
           break;
@@ -405,6 +420,33 @@ inline Network join_network(const Style& style) {
   const int sum = net.add(a, b);
   const int last = net.add(net.conv(sum, 5, Window::square(1)), sum);
   static_cast<void>(net.add(last, joined));
+  return net;
+}
+
+/// Concatenations: of a convolution, a depthwise layer, pools, an addition and a ReLU; of parts
+/// that have other readers, of the image, of a value with itself; nested, read by others in
+/// between; read as codes, as values, by an addition; of classifiers, as the output.
+inline Network concat_network(const Style& style) {
+  Network net{{6, 5, 3}, style};
+  const int stem = net.relu(net.conv(0, 8, Window::square(3, {.padding = 1})));
+  const int row = net.relu(net.conv(stem, 5, {.kernel_w = 7, .padding_w = 3}));
+  const int column = net.relu(net.conv(row, 9, {.kernel_h = 7, .padding_h = 3}));
+  const int depthwise = net.depthwise(stem, Window::square(3, {.padding = 1}));
+  const int mean = net.pool(NodeKind::average_pool2d, stem, Window::square(3, {.padding = 1}));
+  const int first = net.concat(net.concat(net.conv(mean, 6, Window::square(1)), column), depthwise);
+  // Readers of `first`: a convolution, a pool, a block that adds to it.
+  const int inner = net.relu(net.conv(first, 23, {.kernel_h = 3, .padding_h = 1}));
+  const int sum = net.add(net.conv(inner, 23, Window::square(1)), first);
+  const int largest = net.pool(NodeKind::max_pool2d, first, Window::square(3, {.padding = 1}));
+  const int grown = net.concat(sum, largest);
+  const int more = net.concat(net.concat(grown, net.conv(grown, 4, Window::square(1))), 0);
+  const int narrow = net.relu(net.conv(more, 16, Window::square(2, {.stride = 2})));
+  const int rectified = net.concat(narrow, net.relu(net.conv(narrow, 3, Window::square(1))));
+  const int twice = net.concat(rectified, rectified);
+  const int pooled = net.pool(NodeKind::max_pool2d, rectified, Window::square(2));
+  const int parts = net.concat(net.global_average_pool(twice), net.global_average_pool(pooled));
+  const int left = net.linear(parts, 4);
+  static_cast<void>(net.concat(net.relu(net.linear(parts, 3)), net.concat(left, left)));
   return net;
 }
 

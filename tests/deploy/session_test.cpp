@@ -167,6 +167,11 @@ TEST_CASE("join network, nested weights, one-sided activations") {
   check_all_plans(reference::join_network({.weights = WeightFamily::nested, .seed = 16}));
 }
 
+TEST_CASE("concat network, nested weights, two-sided activations") {
+  check_all_plans(reference::concat_network(
+      {.weights = WeightFamily::nested, .activations = ActivationFamily::two_sided, .seed = 32}));
+}
+
 TEST_CASE("wide network") {
   Network net = reference::wide_network({.activations = ActivationFamily::two_sided, .seed = 17});
   net.draw_weights({2, 8});

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -48,6 +49,28 @@ TEST_CASE("layers: a stem, thirteen pairs, a classifier") {
   const nn::NetworkCost cost = nn::cost(*net, {64, 64, 3});
   CHECK(cost.layers.front().output == Shape{64, 64, 8});
   CHECK(cost.layers[26].output == Shape{4, 4, 256});
+}
+
+TEST_CASE("the quantization-friendly pair has nothing between its convolutions") {
+  using models::SeparableOrder;
+  const auto net = mobilenet({.order = SeparableOrder::nothing_between});
+  // Thirteen normalisations less, behind 4,960 depthwise channels.
+  CHECK(nn::cost(*net, {224, 224, 3}).parameters() == 4'231'976 - 2 * 4'960);
+  const std::vector<PrecisionPlan> plans{Precision{8, 8}, Precision{4, 4}};
+  const auto small = mobilenet(
+      {.width = 0.2, .stem_stride = 1, .order = SeparableOrder::nothing_between, .classes = 5});
+  nn::initialize(*small, 7);
+  add_plans(*small, plans);
+  for (const auto& named : nn::quantized_layers(*small)) {
+    const std::string& name = named.first;
+    CAPTURE(name);
+    const bool reads_sums = name.ends_with("pointwise");
+    CHECK((named.second->activation_levels(plans[1]).level(0) < 0) == reads_sums);
+  }
+  for (const float loss : test::train_step(*small, {17, 16, 3}, plans, 4, 8)) {
+    CHECK(std::isfinite(loss));
+  }
+  test::check_packed_outputs(*small, {17, 16, 3}, plans, 2, 9);
 }
 
 TEST_CASE("a step of training, then packed as evaluated") {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <cmath>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -7,9 +8,11 @@
 #include <doctest/doctest.h>
 #include <bitdial/models/resnet_cifar.hpp>
 #include <bitdial/nn/cost.hpp>
-#include <support/tensors.hpp>
+#include <support/packed_outputs.hpp>
 
 using namespace bitdial;
+
+using models::ResidualOrder;
 
 namespace {
 
@@ -72,6 +75,63 @@ TEST_CASE("published sizes of deeper networks, in 10,000 parameters") {
     const std::int64_t shortcuts = 16 * 32 + 32 * 64 + 2 * (32 + 64);
     CHECK((nn::parameter_count(*net) - shortcuts + 5000) / 10000 == published);
   }
+}
+
+TEST_CASE("pre-activated, narrow and five times as wide") {
+  // 3x3 convolutions as above, 1x1 shortcuts and a classifier. A normalisation before each of the
+  // 18 convolutions of the blocks and one at the end, none behind the stem and the shortcuts.
+  const struct {
+    std::int64_t width, parameters, multiply_accumulates;
+  } cases[] = {{16, 272'282, 40'813'184}, {80, 6'757'850, 1'011'469'440}};
+  for (const auto& [width, parameters, multiply_accumulates] : cases) {
+    const auto net = resnet({.width = width, .order = ResidualOrder::preactivated});
+    const nn::NetworkCost cost = nn::cost(*net, {32, 32, 3});
+    CHECK(cost.parameters() == parameters);
+    CHECK(cost.multiply_accumulates() == multiply_accumulates);
+    const std::int64_t w = width;
+    const std::int64_t convs = 27 * w + 9 * w * w * (6 + 2 + 5 * 4 + 8 + 5 * 16) + 2 * w * w * 5;
+    const std::int64_t norms = 2 * (6 * w + (w + 5 * 2 * w) + (2 * w + 5 * 4 * w) + 4 * w);
+    CHECK(parameters == convs + norms + 40 * w + 10);
+    const std::vector<PrecisionPlan> one{Precision{8, 8}};
+    add_plans(*net, one);
+    CHECK(nn::parameter_count(*net) == parameters);
+  }
+}
+
+TEST_CASE("every order of layers: a step of training, then packed as evaluated") {
+  const std::vector<PrecisionPlan> plans{Precision{8, 8}, Precision{4, 4}};
+  for (const ResidualOrder order : {ResidualOrder::conv_norm_relu, ResidualOrder::conv_relu_norm,
+                                    ResidualOrder::preactivated, ResidualOrder::bi_real}) {
+    const int number = static_cast<int>(order);
+    CAPTURE(number);
+    const auto net = models::resnet_cifar<Bits, DoReFaWeights, TwoSidedActivations>(
+        {.depth = 8, .width = 4, .classes = 5, .order = order});
+    nn::initialize(*net, 7);
+    add_plans(*net, plans);
+    for (const float loss : test::train_step(*net, {12, 8, 3}, plans, 4, 8)) {
+      CHECK(std::isfinite(loss));
+    }
+    test::check_packed_outputs(*net, {12, 8, 3}, plans, 2, 9);
+  }
+}
+
+TEST_CASE("real-valued first and last layers train and evaluate, and do not pack") {
+  const auto net = resnet({.depth = 8, .width = 4, .first_and_last = {.w = 32, .a = 32}});
+  const std::vector<PrecisionPlan> plans{Precision{4, 4}};
+  nn::initialize(*net, 7);
+  add_plans(*net, plans);
+  for (const float loss : test::train_step(*net, {8, 8, 3}, plans, 4, 8)) {
+    CHECK(std::isfinite(loss));
+  }
+  Tape tape;
+  const Var logits =
+      net->forward(tape.constant(test::random_images({1, 8, 8, 3}, 3)), {.plan = plans[0]});
+  CHECK(std::isfinite(logits.value()[0]));
+  CHECK(test::contains(
+      test::error_text<PrecisionError>([&] {
+        static_cast<void>(pack(*net, {.plans = plans, .input_shape = {8, 8, 3}}));
+      }),
+      "at 32 bits has no integer form; it trains and evaluates in f32 but does not pack"));
 }
 
 TEST_CASE("shapes are free: channels, classes, image size, width") {

@@ -11,6 +11,7 @@
 #include <support/packed_outputs.hpp>
 
 using namespace bitdial;
+using models::ResidualOrder;
 using models::ResNetStem;
 
 namespace {
@@ -49,6 +50,62 @@ TEST_CASE("the parameters of one switch are those of the network") {
   CHECK(nn::quantized_layers(*net).size() == 21);
 }
 
+TEST_CASE("sizes with the stems for small images") {
+  // The 32-pixel networks for CIFAR-10 are those in use (kuangliu/pytorch-cifar); the 64-pixel
+  // ones, SP-Nets' for Tiny ImageNet, follow from the published ones: another stem, 200 classes.
+  const struct {
+    int depth;
+    std::int64_t tiny, cifar, cifar_multiply_accumulates;
+  } cases[] = {{18, 11'689'512 - 9'408 + 1'728 - 800 * 513, 11'173'962, 555'422'720},
+               {34, 21'797'672 - 9'408 + 1'728 - 800 * 513, 21'282'122, 1'159'402'496},
+               {50, 25'557'032 - 9'408 + 1'728 - 800 * 2049, 23'520'842, 1'297'829'888}};
+  for (const auto& c : cases) {
+    CAPTURE(c.depth);
+    const auto tiny = resnet({.depth = c.depth, .stem = ResNetStem::conv3_pool, .classes = 200});
+    CHECK(nn::cost(*tiny, {64, 64, 3}).parameters() == c.tiny);
+    const auto cifar = resnet({.depth = c.depth, .stem = ResNetStem::conv3, .classes = 10});
+    const nn::NetworkCost cost = nn::cost(*cifar, {32, 32, 3});
+    CHECK(cost.parameters() == c.cifar);
+    CHECK(cost.multiply_accumulates() == c.cifar_multiply_accumulates);
+  }
+}
+
+TEST_CASE("pre-activated networks") {
+  // Networks for CIFAR-10 that are in use (kuangliu/pytorch-cifar) have 11,171,146 and 23,509,066
+  // parameters, without the normalisation at the end.
+  const struct {
+    int depth;
+    std::int64_t parameters, channels;
+  } small[] = {{18, 11'171'146, 512}, {50, 23'509'066, 2048}};
+  for (const auto& [depth, parameters, channels] : small) {
+    const auto net = resnet({.depth = depth,
+                             .stem = ResNetStem::conv3,
+                             .order = ResidualOrder::preactivated,
+                             .classes = 10});
+    CHECK(nn::cost(*net, {32, 32, 3}).parameters() == parameters + 2 * channels);
+  }
+  // At 224 x 224 products are those of the ordinary networks; normalisations are fewer.
+  const struct {
+    int depth;
+    std::int64_t parameters, multiply_accumulates;
+  } large[] = {{18, 11'687'720, 1'814'073'344},
+               {34, 21'795'880, 3'663'761'408},
+               {50, 25'549'352, 4'089'184'256}};
+  for (const auto& [depth, parameters, multiply_accumulates] : large) {
+    const auto net = resnet({.depth = depth, .order = ResidualOrder::preactivated});
+    const nn::NetworkCost cost = nn::cost(*net, {224, 224, 3});
+    CHECK(cost.parameters() == parameters);
+    CHECK(cost.multiply_accumulates() == multiply_accumulates);
+  }
+}
+
+TEST_CASE("the other orders have the ordinary network's size") {
+  for (const ResidualOrder order : {ResidualOrder::conv_relu_norm, ResidualOrder::bi_real}) {
+    const auto net = resnet({.order = order});
+    CHECK(nn::cost(*net, {224, 224, 3}).parameters() == 11'689'512);
+  }
+}
+
 TEST_CASE("stems for small images keep the resolution that the paper's stem would lose") {
   const auto first_block = [](ResNetStem stem, std::int64_t pixels) {
     const auto net = resnet({.stem = stem});
@@ -70,6 +127,12 @@ TEST_CASE("a step of training, then packed as evaluated") {
       {{.depth = 18, .stem = ResNetStem::conv3_pool, .width = 3, .in_channels = 1, .classes = 7},
        {18, 17, 1}},
       {{.depth = 50, .stem = ResNetStem::conv3, .width = 4, .classes = 3}, {16, 16, 3}},
+      {{.depth = 50,
+        .stem = ResNetStem::conv3_pool,
+        .order = ResidualOrder::preactivated,
+        .width = 4,
+        .classes = 3},
+       {17, 16, 3}},
   };
   for (const auto& c : cases) {
     CAPTURE(c.options.depth);
@@ -88,4 +151,7 @@ TEST_CASE("depths and sizes out of range are refused with what was given") {
   CHECK(test::error_text<ConfigError>([] {
           static_cast<void>(resnet({.width = 0, .classes = 5}));
         }) == "resnet_imagenet: width and classes must be at least 1, got width 0, classes 5");
+  CHECK(test::error_text<ConfigError>(
+            [] { static_cast<void>(resnet({.depth = 50, .order = ResidualOrder::bi_real})); }) ==
+        "residual block: a shortcut around every convolution needs basic blocks: depth 18 or 34");
 }

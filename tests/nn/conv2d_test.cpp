@@ -30,6 +30,18 @@ TEST_CASE("geometry and weight shape follow the options") {
   CHECK(nn::parameter_count(conv) == 5 * 49 * 3);
 }
 
+TEST_CASE("kernels, strides and paddings may differ in height and width") {
+  nn::Conv2d conv({.in = 2, .out = 3, .kernel = {1, 7}, .stride = {1, 2}, .padding = {0, 3}});
+  CHECK(conv.weight().value.shape() == Shape{3, 1, 7, 2});
+  CHECK(conv.geometry().window == ops::Window{1, 7, 1, 2, 0, 3, 1, 1});
+  CHECK(conv.geometry().depth() == 14);
+  CHECK(test::error_text<ConfigError>([] {
+          nn::Conv2d({.kernel = {3, 0}, .padding = {0, 1}});
+        }) ==
+        "conv2d: channels, kernel and stride must be at least 1 and padding at least 0, got in 1, "
+        "out 1, kernel 3 x 0, stride 1, padding 0 x 1");
+}
+
 TEST_CASE("groups divide the channels, and a layer says so") {
   nn::Conv2d depthwise({.in = 6, .out = 6, .kernel = 3, .padding = 1, .groups = 6});
   CHECK(depthwise.weight().value.shape() == Shape{6, 3, 3, 1});

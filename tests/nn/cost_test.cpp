@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <doctest/doctest.h>
+#include <bitdial/switchable/switchable_batch_norm.hpp>
 #include <support/networks.hpp>
 
 using namespace bitdial;
@@ -44,6 +45,36 @@ TEST_CASE("parameters and multiply-accumulates of every layer") {
   CHECK(cost.multiply_accumulates() == 2592 + 3456 + 120);
 
   // The parameters of a network with one switch.
+  const std::vector<PrecisionPlan> one{Precision{8, 8}};
+  add_plans(net, one);
+  CHECK(cost.parameters() == nn::parameter_count(net));
+}
+
+TEST_CASE("branches, and batch normalisations that stand alone") {
+  using Place = nn::BatchNormPlace;
+  const auto layers = [](Place place) {
+    return test::watched_layers<BitList<8>>({.batch_norm_place = place});
+  };
+  nn::Sequential a, b;
+  layers(Place::after_relu).conv(a, "conv", {.in = 3, .out = 5, .kernel = {1, 3}});
+  layers(Place::none).conv(b, "conv", {.in = 3, .out = 2, .kernel = {2, 3}, .padding = {1, 0}});
+  b.add<nn::MaxPool2d>("pool", ops::Window{.kernel_h = 2});
+  nn::Concat branches;
+  branches.add("a", std::move(a)).add("b", std::move(b));
+  nn::Sequential net;
+  net.add<nn::Concat>("mixed", std::move(branches));
+  net.add<SwitchableBatchNorm<>>("norm", SwitchableBatchNormOptions{.channels = 7});
+  layers(Place::after).conv(net, "last", {.in = 7, .out = 1, .kernel = 1});
+  nn::number_layers(net);
+  const nn::NetworkCost cost = nn::cost(net, {6, 5, 3});
+  REQUIRE(cost.layers.size() == 3);
+  CHECK(cost.layers[0].parameters == 5 * 9);
+  CHECK(cost.layers[1].parameters == 2 * 18);
+  CHECK(cost.layers[1].output == Shape{7, 3, 2});
+  CHECK(cost.layers[2].output == Shape{6, 3, 1});
+  CHECK(cost.layers[2].parameters == 7 + 2);
+  CHECK(cost.normalisation_parameters == 2 * 5 + 2 * 7);
+  CHECK(test::contains(cost.text(), "normalisation"));
   const std::vector<PrecisionPlan> one{Precision{8, 8}};
   add_plans(net, one);
   CHECK(cost.parameters() == nn::parameter_count(net));

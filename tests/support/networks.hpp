@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <bitdial/nn/activation.hpp>
+#include <bitdial/nn/concat.hpp>
 #include <bitdial/nn/conv2d.hpp>
 #include <bitdial/nn/init.hpp>
 #include <bitdial/nn/linear.hpp>
@@ -133,6 +134,13 @@ struct Zoo {
     return network;
   }
 
+  /// Rectangular kernels, pool branches.
+  [[nodiscard]] TestNetwork inception() const {
+    TestNetwork network{"inception", {8, 7, 3}, branches()};
+    bitdial::nn::number_layers(network.modules);
+    return network;
+  }
+
   /// Stride 2, 17 channels.
   [[nodiscard]] Sequential plain() const {
     Sequential net;
@@ -217,6 +225,49 @@ struct Zoo {
     net.add<Residual>("inverted", std::move(inverted));
     layers.conv(net, "last", {.in = 8, .out = 8, .kernel = 3, .padding = 1, .groups = 8});
     net.add<bitdial::nn::GlobalAveragePool>("mean");
+    return net;
+  }
+
+  /// Two blocks of branches: 1x1, 1x5 and 5x1, 3x1, an average pool before a 1x1; then stride 2
+  /// beside a max pool, and nested branches 1x3 and 3x1; a block that adds.
+  [[nodiscard]] Sequential branches() const {
+    const auto conv = [this](Sequential& net, const std::string& name,
+                             const bitdial::nn::Conv2dOptions& options) {
+      layers.conv(net, name, options);
+      net.add<Relu>(name + ".relu");
+    };
+    Sequential one, factorised, pool;
+    conv(one, "1x1", {.in = 9, .out = 4, .kernel = 1});
+    conv(factorised, "1x5", {.in = 9, .out = 3, .kernel = {1, 5}, .padding = {0, 2}});
+    conv(factorised, "5x1", {.in = 3, .out = 5, .kernel = {5, 1}, .padding = {2, 0}});
+    conv(factorised, "3x1", {.in = 5, .out = 6, .kernel = {3, 1}, .padding = {1, 0}});
+    pool.add<bitdial::nn::AveragePool2d>("mean", Window::square(3, {.padding = 1}));
+    conv(pool, "1x1", {.in = 9, .out = 7, .kernel = 1});
+    bitdial::nn::Concat first;
+    first.add("one", std::move(one)).add("factorised", std::move(factorised));
+    first.add("pool", std::move(pool));
+
+    Sequential row, column, split, largest;
+    conv(row, "1x3", {.in = 5, .out = 3, .kernel = {1, 3}, .padding = {0, 1}});
+    conv(column, "3x1", {.in = 5, .out = 4, .kernel = {3, 1}, .padding = {1, 0}});
+    bitdial::nn::Concat both;
+    both.add("row", std::move(row)).add("column", std::move(column));
+    conv(split, "down", {.in = 17, .out = 5, .kernel = 3, .stride = 2});
+    split.add<bitdial::nn::Concat>("both", std::move(both));
+    largest.add<bitdial::nn::MaxPool2d>("largest", Window::square(3, {.stride = 2}));
+    bitdial::nn::Concat second;
+    second.add("split", std::move(split)).add("largest", std::move(largest));
+
+    Sequential body;
+    layers.conv(body, "a", {.in = 24, .out = 24, .kernel = {1, 3}, .padding = {0, 1}});
+
+    Sequential net;
+    conv(net, "stem", {.in = 3, .out = 9, .kernel = 3, .padding = 1});
+    net.add<bitdial::nn::Concat>("first", std::move(first));
+    net.add<bitdial::nn::Concat>("second", std::move(second));
+    net.add<Residual>("sum", std::move(body));
+    net.add<bitdial::nn::GlobalAveragePool>("mean");
+    layers.head(net, "head", {.in = 24, .out = 4});
     return net;
   }
 

@@ -8,6 +8,7 @@
 #include <functional>
 #include <initializer_list>
 #include <memory>
+#include <span>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -135,6 +136,11 @@ class BasicTape {
   /// not of this tape.
   Var record(std::string_view op, Tensor<T> value, std::initializer_list<Var> inputs,
              Backward backward) {
+    return record(op, std::move(value), std::span<const Var>{inputs.begin(), inputs.size()},
+                  std::move(backward));
+  }
+  /// The same for any number of inputs.
+  Var record(std::string_view op, Tensor<T> value, std::span<const Var> inputs, Backward backward) {
     return append({.op = op, .value = share(std::move(value)), .is_leaf = false}, inputs,
                   std::move(backward));
   }
@@ -144,7 +150,7 @@ class BasicTape {
              std::initializer_list<Var> inputs, Backward backward) {
     return append(
         {.op = op, .is_leaf = false, .shape = shape, .stream = std::move(stream), .cost = cost},
-        inputs, std::move(backward));
+        std::span<const Var>{inputs.begin(), inputs.size()}, std::move(backward));
   }
 
   /// Tells the readers of a streamed result which codes it comes from.
@@ -340,7 +346,7 @@ class BasicTape {
     return std::make_shared<const Tensor<T>>(std::move(value));
   }
 
-  Var append(Node node, std::initializer_list<Var> inputs, Backward backward) {
+  Var append(Node node, std::span<const Var> inputs, Backward backward) {
     for (const Var& input : inputs) {
       if (input.tape_ != this) {
         throw Error(

@@ -130,6 +130,7 @@ class Executor {
   // The memory of a border belonged to other buffers before.
   void clear_borders(const Step& step) const noexcept {
     for (const CodeOutput& output : step.codes) {
+      if (!output.clears_border) continue;
       const CodeLayout& own = layout(output.buffer);
       for (std::int64_t n = 0; n < batch_.count; ++n) {
         own.clear_border(codes(output.buffer) + n * own.image());
@@ -159,7 +160,7 @@ class Executor {
   [[nodiscard]] MatrixOperands operands_of(const Step& step) const noexcept {
     return {.x = codes(step.x_codes),
             .planes = context_.planes,
-            .y = step.y >= 0 ? real(step.y) : nullptr,
+            .y = step.y >= 0 ? real(step.y) + step.first_channel : nullptr,
             .residual = step.residual >= 0 ? real(step.residual) : nullptr,
             .arena = context_.arena,
             .images = batch_.count};
@@ -252,19 +253,34 @@ class Executor {
                                         std::int64_t r) const noexcept {
     const CodeLayout& own = layout(output.buffer);
     const std::int64_t h = step.y_shape.h;
-    return codes(output.buffer) + r / h * own.image() + own.at(r % h, 0);
+    return codes(output.buffer) + r / h * own.image() + own.at(r % h, 0) + step.first_channel;
   }
-  void encode_line(const Step& step, std::int64_t r, const float* y, std::int64_t count) const {
+  void encode_line(const Step& step, std::int64_t r, const float* y) const {
+    const Runs runs = runs_of(step);
     for (const CodeOutput& output : step.codes) {
-      encoder(output).encode(context_.table, y, count, code_line(step, output, r));
+      std::uint8_t* const out = code_line(step, output, r);
+      for (std::int64_t i = 0; i < runs.count; ++i) {
+        encoder(output).encode(context_.table, y + i * runs.step, runs.size, out + i * runs.step);
+      }
     }
+  }
+
+  /// A line of a result as runs of values without gaps: one, or one per pixel where the line is a
+  /// part of a concatenation.
+  struct Runs {
+    std::int64_t count = 1, size = 0, step = 0;
+  };
+  [[nodiscard]] static Runs runs_of(const Step& step) noexcept {
+    const ImageShape& shape = step.y_shape;
+    if (step.pixel == shape.c) return {1, shape.w * shape.c, 0};
+    return {shape.w, shape.c, step.pixel};
   }
 
   void run_input_line(const Step& step, std::int64_t r, std::int64_t line) const {
     if (batch_.bytes == nullptr) {
       const float* const x = batch_.values + r * line;
       if (step.y >= 0) std::copy_n(x, line, real(step.y) + r * line);
-      return encode_line(step, r, x, line);
+      return encode_line(step, r, x);
     }
     const std::uint8_t* const x = batch_.bytes + r * line;
     if (step.y >= 0) {
@@ -282,32 +298,48 @@ class Executor {
   void run_real_line(const Step& step, std::int64_t r, std::int64_t line) const {
     const ImageShape& shape = step.y_shape;
     const float* const image = real(step.x) + r / shape.h * step.x_shape.size();
-    float* const y = real(step.y) + r * line;
+    float* const y = real(step.y) + r * shape.w * step.pixel + step.first_channel;
     switch (step.kind) {
       case ops::NodeKind::global_average_pool:
         global_average(step.x_shape, image, y);
         break;
       case ops::NodeKind::max_pool2d:
-      case ops::NodeKind::average_pool2d: {
-        const bool max = step.kind == ops::NodeKind::max_pool2d;
-        if (max && step.x_rectified) {
-          rectified_max_pool_line(context_.table, step.window, step.x_shape, image, r % shape.h,
-                                  {y, y + line});
-          break;
-        }
-        const auto pool = max ? max_pool_pixel : average_pool_pixel;
+      case ops::NodeKind::average_pool2d:
         for (std::int64_t ox = 0; ox < shape.w; ++ox) {
-          pool(step.window, step.x_shape, image, r % shape.h, ox, y + ox * shape.c);
+          pool_pixel(step, image, r % shape.h, ox, y + ox * step.pixel);
+        }
+        break;
+      case ops::NodeKind::scale_shift: {
+        const ScaleShift& map = plan_.program.scale_shifts[static_cast<std::size_t>(step.map)];
+        for (std::int64_t ox = 0; ox < shape.w; ++ox) {
+          scale_shift_pixel(map, real(step.x) + r * line + ox * shape.c, step.relu,
+                            y + ox * step.pixel);
         }
         break;
       }
-      default:
-        elementwise(real(step.x) + r * line, line,
-                    {.residual = step.residual >= 0 ? real(step.residual) + r * line : nullptr,
-                     .rectify = step.relu || step.kind == ops::NodeKind::relu},
-                    y);
+      default: {
+        const Runs runs = runs_of(step);
+        for (std::int64_t i = 0; i < runs.count; ++i) {
+          const std::int64_t at = r * line + i * runs.size;
+          elementwise(real(step.x) + at, runs.size,
+                      {.residual = step.residual >= 0 ? real(step.residual) + at : nullptr,
+                       .rectify = step.relu || step.kind == ops::NodeKind::relu},
+                      y + i * runs.step);
+        }
+      }
     }
-    encode_line(step, r, y, line);
+    encode_line(step, r, y);
+  }
+
+  void pool_pixel(const Step& step, const float* image, std::int64_t oy, std::int64_t ox,
+                  float* y) const noexcept {
+    if (step.kind == ops::NodeKind::average_pool2d) {
+      average_pool_pixel(step.window, step.x_shape, image, oy, ox, y);
+    } else if (step.x_rectified) {
+      rectified_max_pool_pixel(context_.table, step.window, step.x_shape, image, oy, ox, y);
+    } else {
+      max_pool_pixel(step.window, step.x_shape, image, oy, ox, y);
+    }
   }
 
   const ExecutorContext& context_;

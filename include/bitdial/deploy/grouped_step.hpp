@@ -51,7 +51,7 @@ class GroupedStep {
 
   void run(IndexRange lines, std::byte* scratch) const noexcept {
     const bool direct = groups_.depthwise && step_.codes.size() == 1 && operands_.y == nullptr &&
-                        operands_.residual == nullptr && groups_.border.empty() &&
+                        operands_.residual == nullptr && groups_.border.empty() && is_whole() &&
                         encoder(step_.codes.front()).uniform().has_value();
     for (std::int64_t line = lines.begin; line < lines.end; ++line) {
       if (direct) {
@@ -69,6 +69,8 @@ class GroupedStep {
   [[nodiscard]] const PreparedEncoder& encoder(const CodeOutput& output) const noexcept {
     return encoders_[static_cast<std::size_t>(output.encoder)];
   }
+  /// The result has all channels of its pixels: lines have no gaps.
+  [[nodiscard]] bool is_whole() const noexcept { return step_.pixel == step_.y_shape.c; }
   [[nodiscard]] const std::uint8_t* input(std::int64_t line) const noexcept {
     const std::int64_t h = step_.y_shape.h;
     return operands_.x + line / h * x_.image() +
@@ -79,7 +81,7 @@ class GroupedStep {
     const ProgramBuffer& buffer = buffers_[static_cast<std::size_t>(codes.buffer)];
     const std::int64_t h = step_.y_shape.h;
     return reinterpret_cast<std::uint8_t*>(operands_.arena + buffer.offset) +
-           line / h * buffer.layout.image() + buffer.layout.at(line % h, 0);
+           line / h * buffer.layout.image() + buffer.layout.at(line % h, 0) + step_.first_channel;
   }
 
   /// Calls the kernel for one line, in rows of as many channels as were prepared.
@@ -125,8 +127,9 @@ class GroupedStep {
     } else {
       multiply_groups(input(line), sums);
     }
-    float* const y = operands_.y != nullptr ? operands_.y + line * size
+    float* const y = operands_.y != nullptr ? operands_.y + line * step_.y_shape.w * step_.pixel
                                             : reinterpret_cast<float*>(scratch + line_bytes(step_));
+    const std::int64_t y_step = operands_.y != nullptr ? step_.pixel : channels;
     for (std::int64_t ox = 0; ox < step_.y_shape.w; ++ox) {
       std::int32_t* const pixel = sums + ox * channels;
       if (!groups_.border.empty()) add_border(line % step_.y_shape.h, ox, pixel);
@@ -138,10 +141,17 @@ class GroupedStep {
            .bias = groups_.state->bias.data(),
            .residual = operands_.residual == nullptr ? nullptr : operands_.residual + at,
            .relu = step_.relu,
-           .y = y + ox * channels});
+           .y = y + ox * y_step});
     }
     for (const CodeOutput& codes : step_.codes) {
-      encoder(codes).encode(table_, y, size, output(codes, line));
+      std::uint8_t* const out = output(codes, line);
+      if (is_whole()) {
+        encoder(codes).encode(table_, y, size, out);
+        continue;
+      }
+      for (std::int64_t ox = 0; ox < step_.y_shape.w; ++ox) {
+        encoder(codes).encode(table_, y + ox * y_step, channels, out + ox * step_.pixel);
+      }
     }
   }
 

@@ -48,7 +48,7 @@ struct IndexRange {
 struct MatrixOperands {
   const std::uint8_t* x = nullptr;
   std::uint8_t* planes = nullptr;   ///< working memory: the codes as `PreparedStep::planes`
-  float* y = nullptr;               ///< null where nobody reads values
+  float* y = nullptr;               ///< first channel of the result; null where nobody reads values
   const float* residual = nullptr;  ///< null where nothing is added
   std::byte* arena = nullptr;       ///< of the codes of y
   std::int64_t images = 0;
@@ -257,10 +257,10 @@ class MatrixStep {
   void finish(const Rows& rows, IndexRange cols, std::byte* scratch) const noexcept {
     const Scratch& part = parts_;
     const std::int64_t channels = step_.y_shape.c, count = cols.end - cols.begin;
-    const std::int64_t at = tiles_.row_of(rows.tile) * channels + cols.begin;
-    float* const y =
-        operands_.y != nullptr ? operands_.y + at : reinterpret_cast<float*>(scratch + part.values);
-    const std::int64_t y_step = operands_.y != nullptr ? channels : count;
+    const std::int64_t row = tiles_.row_of(rows.tile), at = row * channels + cols.begin;
+    float* const y = operands_.y != nullptr ? operands_.y + row * step_.pixel + cols.begin
+                                            : reinterpret_cast<float*>(scratch + part.values);
+    const std::int64_t y_step = operands_.y != nullptr ? step_.pixel : count;
     const auto* const sums = reinterpret_cast<const std::int32_t*>(scratch);
     for (std::int64_t r = 0; r < rows.tile.rows; ++r) {
       table_.requantize(
@@ -292,8 +292,8 @@ class MatrixStep {
                                    : tile.image * layout.image() + layout.at(tile.line, tile.first);
     const std::int64_t step = image_rows ? layout.image() : layout.pixel;
     const std::int64_t count = cols.end - cols.begin;
-    auto* const codes =
-        reinterpret_cast<std::uint8_t*>(operands_.arena + buffer.offset) + first + cols.begin;
+    auto* const codes = reinterpret_cast<std::uint8_t*>(operands_.arena + buffer.offset) + first +
+                        step_.first_channel + cols.begin;
     if (count == step && count == y_step) {
       encoder.encode(table_, y, tile.rows * count, codes);
       return;

@@ -24,7 +24,7 @@ namespace bitdial::inline BITDIAL_ABI {
 /// Files of major version 1 are read by every build that reads major version 1. A network is
 /// written at the lowest minor version that can hold it.
 inline constexpr io::SectionFileKind model_file_kind{
-    {'B', 'I', 'T', 'D', 'I', 'A', 'L', '\0'}, 1, 2, "bitdial model"};
+    {'B', 'I', 'T', 'D', 'I', 'A', 'L', '\0'}, 1, 3, "bitdial model"};
 
 namespace detail {
 
@@ -37,6 +37,7 @@ enum class ModelSection : std::uint32_t {
   plane = 6,   ///< one section per weight plane, index = plane
   groups = 7,  ///< of every layer; only in files with grouped convolutions, from version 1.1 on
   preprocessing = 8,  ///< only where it is not the default, from version 1.2 on
+  scale_shifts = 9,   ///< of every plan; only in files with scale_shift nodes, from version 1.3 on
 };
 
 [[nodiscard]] constexpr io::SectionKey model_section(ModelSection section,
@@ -139,6 +140,12 @@ inline void read_layers(io::ByteReader& in, NetworkDescription& network) {
                      [](const PackedLayer& layer) { return layer.groups != 1; });
 }
 
+[[nodiscard]] inline bool has_node(const NetworkDescription& network, ops::NodeKind kind) noexcept {
+  const auto& nodes = network.graph.nodes;
+  return std::any_of(nodes.begin(), nodes.end(),
+                     [&](const ops::GraphNode& node) { return node.kind == kind; });
+}
+
 [[nodiscard]] inline std::vector<std::byte> write_groups(const NetworkDescription& network) {
   io::ByteWriter out;
   out.put(u32(network.layers.size()));
@@ -172,6 +179,33 @@ inline void read_preprocessing(io::ByteReader& in, NetworkDescription& network) 
   network.preprocessing.centre = in.get<float>();
   network.preprocessing.normalisation.mean = in.get_array<float>();
   network.preprocessing.normalisation.deviation = in.get_array<float>();
+}
+
+[[nodiscard]] inline std::vector<std::byte> write_scale_shifts(const NetworkDescription& network) {
+  io::ByteWriter out;
+  out.put(u32(network.plans.size()));
+  for (const PackedPlan& plan : network.plans) {
+    out.put(u32(plan.scale_shifts.size()));
+    for (const ScaleShift& map : plan.scale_shifts) {
+      out.put_array(std::span<const float>{map.multiplier});
+      out.put_array(std::span<const float>{map.bias});
+    }
+  }
+  return out.take();
+}
+
+inline void read_scale_shifts(io::ByteReader& in, NetworkDescription& network) {
+  const std::size_t count = in.get_count(4);
+  if (!in.failed() && count != network.plans.size()) {
+    return in.fail(concat("per-channel maps of ", count, " plans for ", network.plans.size()));
+  }
+  for (PackedPlan& plan : network.plans) {
+    plan.scale_shifts.resize(in.get_count(8));
+    for (ScaleShift& map : plan.scale_shifts) {
+      map.multiplier = in.get_array<float>();
+      map.bias = in.get_array<float>();
+    }
+  }
 }
 
 [[nodiscard]] inline std::vector<std::byte> write_encoders(const NetworkDescription& network) {
@@ -284,6 +318,8 @@ template <class Read>
 
 /// The lowest minor version that can hold `network`.
 [[nodiscard]] inline std::uint32_t minor_version_of(const NetworkDescription& network) {
+  using ops::NodeKind;
+  if (has_node(network, NodeKind::concat) || has_node(network, NodeKind::scale_shift)) return 3;
   if (has_preprocessing(network)) return 2;
   return has_groups(network) ? 1 : 0;
 }
@@ -322,6 +358,9 @@ struct ParsedModel {
   if (detail::has_preprocessing(network)) {
     writer.add(model_section(ModelSection::preprocessing), detail::write_preprocessing(network));
   }
+  if (detail::has_node(network, ops::NodeKind::scale_shift)) {
+    writer.add(model_section(ModelSection::scale_shifts), detail::write_scale_shifts(network));
+  }
   for (std::size_t p = 0; p < network.planes.size(); ++p) {
     writer.add(model_section(ModelSection::plane, static_cast<std::uint32_t>(p)),
                network.planes[p]);
@@ -352,6 +391,10 @@ struct ParsedModel {
   }
   if (file.count(detail::u32(ModelSection::preprocessing)) > 0) {
     auto done = read(ModelSection::preprocessing, "preprocessing", detail::read_preprocessing);
+    if (!done) return done.failure();
+  }
+  if (file.count(detail::u32(ModelSection::scale_shifts)) > 0) {
+    auto done = read(ModelSection::scale_shifts, "scale_shifts", detail::read_scale_shifts);
     if (!done) return done.failure();
   }
   std::vector<std::size_t> plane_sizes;

@@ -61,13 +61,17 @@ namespace detail {
       return "global_average_pool";
     case ops::NodeKind::grouped_conv2d:
       return "grouped_conv2d";
+    case ops::NodeKind::concat:
+      return "concat";
+    case ops::NodeKind::scale_shift:
+      return "scale_shift";
   }
   return "unknown";
 }
 
 [[nodiscard]] constexpr int input_count(ops::NodeKind kind) noexcept {
   if (kind == ops::NodeKind::input) return 0;
-  return kind == ops::NodeKind::add ? 2 : 1;
+  return kind == ops::NodeKind::add || kind == ops::NodeKind::concat ? 2 : 1;
 }
 
 [[nodiscard]] constexpr bool has_layer(ops::NodeKind kind) noexcept {
@@ -135,7 +139,12 @@ class GraphCheck {
     return {};
   }
 
-  [[nodiscard]] std::string check_layer_index(const ops::GraphNode& node) const {
+  [[nodiscard]] std::string check_layer_index(const ops::GraphNode& node) {
+    if (node.kind == ops::NodeKind::scale_shift) {
+      if (node.layer == scale_shifts_++) return {};
+      return concat("names map ", node.layer, ", expected ", scale_shifts_ - 1,
+                    ": maps are numbered in the order of their nodes");
+    }
     if (!has_layer(node.kind)) {
       return node.layer == -1 ? "" : concat("names layer ", node.layer, ", expected none (-1)");
     }
@@ -176,6 +185,10 @@ class GraphCheck {
     } else if (node.kind == ops::NodeKind::add) {
       const ImageShape y = shapes_[static_cast<std::size_t>(node.inputs[1])];
       if (x != y) return concat("adds ", x, " and ", y);
+    } else if (node.kind == ops::NodeKind::concat) {
+      const ImageShape y = shapes_[static_cast<std::size_t>(node.inputs[1])];
+      if (x.h != y.h || x.w != y.w) return concat("joins ", x, " and ", y);
+      shape.c += y.c;
     }
     if (!has_layer(node.kind)) return {};
     const PackedLayer& layer = network_.layers[static_cast<std::size_t>(node.layer)];
@@ -204,6 +217,7 @@ class GraphCheck {
   const NetworkDescription& network_;
   std::vector<ImageShape>& shapes_;
   std::vector<bool> used_;
+  std::int32_t scale_shifts_ = 0;
 };
 
 [[nodiscard]] inline std::string check_layer(const PackedLayer& layer,
@@ -324,6 +338,36 @@ class GraphCheck {
   return {};
 }
 
+/// The per-channel maps of a plan against the nodes that name them.
+[[nodiscard]] inline std::string check_scale_shifts(const NetworkDescription& network,
+                                                    std::span<const ImageShape> shapes,
+                                                    const PackedPlan& plan) {
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < network.graph.nodes.size(); ++i) {
+    if (network.graph.nodes[i].kind != ops::NodeKind::scale_shift) continue;
+    if (count == plan.scale_shifts.size()) break;
+    const ScaleShift& map = plan.scale_shifts[count++];
+    const auto channels = static_cast<std::size_t>(shapes[i].c);
+    if (map.multiplier.size() != channels || map.bias.size() != channels) {
+      return concat("node ", i, " (scale_shift) has ", map.multiplier.size(), " multipliers and ",
+                    map.bias.size(), " biases for ", channels, " channels");
+    }
+    const auto finite = [](float x) { return std::isfinite(x); };
+    if (!std::all_of(map.multiplier.begin(), map.multiplier.end(), finite) ||
+        !std::all_of(map.bias.begin(), map.bias.end(), finite)) {
+      return concat("node ", i, " (scale_shift) has a multiplier or bias that is not finite");
+    }
+  }
+  const std::size_t nodes = static_cast<std::size_t>(std::count_if(
+      network.graph.nodes.begin(), network.graph.nodes.end(),
+      [](const ops::GraphNode& node) { return node.kind == ops::NodeKind::scale_shift; }));
+  if (nodes != plan.scale_shifts.size()) {
+    return concat("has ", plan.scale_shifts.size(), " per-channel maps, the graph has ", nodes,
+                  " nodes for them");
+  }
+  return {};
+}
+
 }  // namespace detail
 
 /// The shape of every node's value, after everything that a plan compiler and an executor rely on
@@ -375,6 +419,9 @@ class GraphCheck {
       return Failure{concat(where, ": has ", plan.requested.size(), " precisions and ",
                             plan.layers.size(), " layer states, the network has ",
                             network.layers.size(), " layers")};
+    }
+    if (std::string wrong = detail::check_scale_shifts(network, shapes, plan); !wrong.empty()) {
+      return Failure{concat(where, ": ", wrong)};
     }
     for (std::size_t i = 0; i < plan.layers.size(); ++i) {
       std::string wrong = detail::check_state(network, network.layers[i], plan.layers[i]);

@@ -121,6 +121,10 @@ inline void pack_weights(PackedNetwork& packed, const std::string& name,
     for (const auto& [name, layer] : named) {
       state.layers.push_back(detail::pack_state(packed, *layer, plan));
     }
+    for (const auto& numbers : description.scale_shifts) {
+      nn::Epilogue map = numbers(plan);
+      state.scale_shifts.push_back({std::move(map.multiplier), std::move(map.bias)});
+    }
     packed.plans.push_back(std::move(state));
   }
   return packed;

@@ -78,6 +78,13 @@ struct LayerState {
   std::vector<float> bias;
 };
 
+/// A per-channel map of one plan: y[c] = fma(x[c], multiplier[c], bias[c]), a batch normalisation
+/// that no layer has taken in.
+struct ScaleShift {
+  std::vector<float> multiplier;
+  std::vector<float> bias;
+};
+
 /// What was measured when the network was packed.
 struct MeasuredAccuracy {
   double top1 = 0.0;  ///< share of right answers, 0..1
@@ -90,7 +97,8 @@ struct MeasuredAccuracy {
 /// One position of the dial.
 struct PackedPlan {
   PrecisionPlan requested;
-  std::vector<LayerState> layers;  ///< one per quantized layer
+  std::vector<LayerState> layers;          ///< one per quantized layer
+  std::vector<ScaleShift> scale_shifts{};  ///< one per scale_shift node, in order
   std::optional<MeasuredAccuracy> accuracy{};
 
   /// The name by which a plan is asked for: `w4a4`.

@@ -24,19 +24,27 @@ using BufferId = std::int32_t;
 struct CodeOutput {
   std::int32_t encoder = 0;
   BufferId buffer = -1;
+  bool clears_border = true;  ///< false where another step writes the same images before
 };
 
 /// One step: y = operation(inputs), then `+ residual`, then ReLU, then the codes of y. Each part is
 /// optional but the operation, and each is the same floating-point operation that the graph node it
 /// came from stands for, in the same order.
+///
+/// A step whose value is a part of a concatenation writes it, values and codes, where it belongs
+/// among the channels of the whole: concatenation itself is no step. Only a part that has other
+/// readers, or that is the image, is copied, by a step of kind `concat` with one operand.
 struct Step {
   ops::NodeKind kind = ops::NodeKind::input;  ///< the operation
   std::int32_t node = 0;                      ///< the graph node whose value y is
   std::int32_t layer = -1;                    ///< of conv2d and linear
+  std::int32_t map = -1;                      ///< of scale_shift
   ops::Window window{};
   ImageShape x_shape, y_shape;
-  BufferId x = -1;         ///< real-valued operand: relu, add, pools
-  BufferId x_codes = -1;   ///< operand of conv2d and linear
+  std::int64_t pixel = 0;          ///< values between pixels of y: its channels, or the whole's
+  std::int64_t first_channel = 0;  ///< of y among them
+  BufferId x = -1;                 ///< real-valued operand: relu, add, pools, concat, scale_shift
+  BufferId x_codes = -1;           ///< operand of conv2d and linear
   BufferId residual = -1;  ///< second operand of add; what conv2d and linear add to their result
   bool relu = false;
   bool x_rectified = false;  ///< x went through a ReLU: no value is NaN, negative or -0
@@ -55,7 +63,8 @@ struct ProgramBuffer {
 struct Program {
   std::vector<Step> steps;
   std::vector<ProgramBuffer> buffers;
-  BufferId output = -1;  ///< the real-valued result of the last step
+  std::span<const ScaleShift> scale_shifts;  ///< of the plan
+  BufferId output = -1;                      ///< the real-valued result of the last step
   std::size_t arena_bytes = 0;
 };
 
@@ -68,7 +77,9 @@ class PlanCompiler {
       : nodes_{network.graph.nodes}, shapes_{shapes}, plan_{plan}, max_batch_{max_batch} {}
 
   [[nodiscard]] Program compile() {
+    program_.scale_shifts = plan_.scale_shifts;
     count_uses();
+    place_parts();
     fuse();
     connect();
     place_buffers();
@@ -100,6 +111,27 @@ class PlanCompiler {
     ++uses_.back();  // the caller reads the last value
   }
 
+  // Finds the parts of every concatenation. A concatenation that only another one reads is no value
+  // of its own: its parts are parts of the other.
+  void place_parts() {
+    whole_.resize(nodes_.size());
+    for (std::size_t i = 0; i < nodes_.size(); ++i) {
+      whole_[i] = {static_cast<std::int32_t>(i), 0};
+    }
+    for (std::size_t i = nodes_.size(); i-- > 0;) {
+      if (nodes_[i].kind != ops::NodeKind::concat) continue;
+      std::int64_t first = whole_[i].first_channel;
+      for (const std::int32_t part : nodes_[i].inputs) {
+        if (uses_[at(part)] == 1 && nodes_[at(part)].kind != ops::NodeKind::input) {
+          whole_[at(part)] = {whole_[i].node, first};
+        } else {
+          copies_.push_back({part, {whole_[i].node, first}});
+        }
+        first += shapes_[at(part)].c;
+      }
+    }
+  }
+
   // Turns nodes into steps. A convolution takes in an addition and a ReLU behind it when nobody
   // else reads the values between them; the step runs in the place of its last node, where all
   // operands exist. Addition commutes exactly, so it does not matter which operand the convolution
@@ -107,15 +139,16 @@ class PlanCompiler {
   void fuse() {
     std::vector<bool> taken(nodes_.size(), false);
     for (std::size_t i = 0; i < nodes_.size(); ++i) {
-      if (taken[i]) continue;
+      if (taken[i] || nodes_[i].kind == ops::NodeKind::concat) continue;
       const ops::GraphNode& node = nodes_[i];
       Step step;
       step.kind = node.kind;
-      step.layer = node.layer;
+      (node.kind == ops::NodeKind::scale_shift ? step.map : step.layer) = node.layer;
       step.window = node.window;
       std::int32_t residual = node.kind == ops::NodeKind::add ? node.inputs[1] : -1;
       bool may_add = has_layer(node.kind);
-      bool may_rectify = may_add || node.kind == ops::NodeKind::add;
+      bool may_rectify =
+          may_add || node.kind == ops::NodeKind::add || node.kind == ops::NodeKind::scale_shift;
       auto last = static_cast<std::int32_t>(i);
       while (uses_[at(last)] == 1 && consumer_[at(last)] >= 0 && !taken[at(consumer_[at(last)])]) {
         const std::int32_t next = consumer_[at(last)];
@@ -136,11 +169,19 @@ class PlanCompiler {
       step.y_shape = shapes_[at(last)];
       if (node.inputs[0] >= 0) step.x_shape = shapes_[at(node.inputs[0])];
       program_.steps.push_back(std::move(step));
-      operands_.push_back({node.inputs[0], residual});
+      operands_.push_back({node.inputs[0], residual, whole_[at(last)]});
+    }
+    for (const Copy& copy : copies_) {
+      program_.steps.push_back({.kind = ops::NodeKind::concat,
+                                .node = copy.to.node,
+                                .x_shape = shapes_[at(copy.part)],
+                                .y_shape = shapes_[at(copy.part)],
+                                .codes = {}});
+      operands_.push_back({copy.part, -1, copy.to});
     }
     std::vector<std::size_t> order(program_.steps.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
-    std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
       return program_.steps[a].node < program_.steps[b].node;
     });
     std::vector<Step> steps;
@@ -153,12 +194,16 @@ class PlanCompiler {
     operands_ = std::move(operands);
   }
 
-  // Gives every operand a buffer, made by the step that computes its node, in the form that the
+  // Gives every operand a buffer, made by the steps that compute its node, in the form that the
   // reader needs: real values, or codes of the reader's encoder.
   void connect() {
-    step_of_.assign(nodes_.size(), -1);
+    makers_.resize(nodes_.size());
     for (std::size_t s = 0; s < program_.steps.size(); ++s) {
-      step_of_[at(program_.steps[s].node)] = static_cast<std::int32_t>(s);
+      Step& step = program_.steps[s];
+      const Place& place = operands_[s].y;
+      step.pixel = shapes_[at(place.node)].c;
+      step.first_channel = place.first_channel;
+      makers_[at(place.node)].push_back(static_cast<std::int32_t>(s));
     }
     for (std::size_t s = 0; s < program_.steps.size(); ++s) {
       Step& step = program_.steps[s];
@@ -172,15 +217,22 @@ class PlanCompiler {
         layout.border_w = std::max(layout.border_w, step.window.padding_w);
       } else if (step.kind != ops::NodeKind::input) {
         step.x = real_of(operands.x, reader);
-        const Step& maker = program_.steps[at(step_of_[at(operands.x)])];
-        step.x_rectified = maker.relu || maker.kind == ops::NodeKind::relu;
-        if (step.y < 0) step.y = add_buffer(step.y_shape, sizeof(float), reader);
+        step.x_rectified = is_rectified(operands.x);
+        static_cast<void>(real_of(operands.y.node, reader));
       }
       if (operands.residual >= 0) step.residual = real_of(operands.residual, reader);
     }
     const auto end = static_cast<std::int32_t>(program_.steps.size());
-    program_.output = real_of(program_.steps.back().node, end);
+    program_.output = real_of(static_cast<std::int32_t>(nodes_.size()) - 1, end);
     size_code_buffers();
+  }
+
+  [[nodiscard]] bool is_rectified(std::int32_t node) const noexcept {
+    const std::vector<std::int32_t>& makers = makers_[at(node)];
+    return std::all_of(makers.begin(), makers.end(), [&](std::int32_t maker) {
+      const Step& step = program_.steps[at(maker)];
+      return step.relu || step.kind == ops::NodeKind::relu;
+    });
   }
 
   // Codes have the widest border that a reader asks for, so their size is known last.
@@ -194,26 +246,38 @@ class PlanCompiler {
   }
 
   [[nodiscard]] BufferId real_of(std::int32_t node, std::int32_t reader) {
-    const std::int32_t maker = step_of_[at(node)];
-    Step& step = program_.steps[at(maker)];
-    if (step.y < 0) step.y = add_buffer(step.y_shape, sizeof(float), maker);
-    lifetimes_[at(step.y)].last = std::max(lifetimes_[at(step.y)].last, reader);
-    return step.y;
+    const std::vector<std::int32_t>& makers = makers_[at(node)];
+    BufferId buffer = program_.steps[at(makers.front())].y;
+    if (buffer < 0) {
+      buffer = add_buffer(shapes_[at(node)], sizeof(float), makers.front());
+      for (const std::int32_t maker : makers) program_.steps[at(maker)].y = buffer;
+    }
+    extend(buffer, reader);
+    return buffer;
   }
 
   [[nodiscard]] BufferId codes_of(std::int32_t node, std::int32_t encoder, std::int32_t reader) {
-    const std::int32_t maker = step_of_[at(node)];
-    Step& step = program_.steps[at(maker)];
-    auto found = std::find_if(step.codes.begin(), step.codes.end(),
-                              [&](const CodeOutput& output) { return output.encoder == encoder; });
-    if (found == step.codes.end()) {
-      step.codes.push_back({encoder, add_buffer(step.y_shape, 1, maker)});
-      program_.buffers.back().layout = {
-          .h = step.y_shape.h, .w = step.y_shape.w, .pixel = step.y_shape.c};
-      found = step.codes.end() - 1;
+    const std::vector<std::int32_t>& makers = makers_[at(node)];
+    const std::vector<CodeOutput>& known = program_.steps[at(makers.front())].codes;
+    const auto found = std::find_if(known.begin(), known.end(), [&](const CodeOutput& output) {
+      return output.encoder == encoder;
+    });
+    if (found != known.end()) {
+      extend(found->buffer, reader);
+      return found->buffer;
     }
-    lifetimes_[at(found->buffer)].last = std::max(lifetimes_[at(found->buffer)].last, reader);
-    return found->buffer;
+    const ImageShape& shape = shapes_[at(node)];
+    const BufferId buffer = add_buffer(shape, 1, makers.front());
+    program_.buffers.back().layout = {.h = shape.h, .w = shape.w, .pixel = shape.c};
+    for (const std::int32_t maker : makers) {
+      program_.steps[at(maker)].codes.push_back({encoder, buffer, maker == makers.front()});
+    }
+    extend(buffer, reader);
+    return buffer;
+  }
+
+  void extend(BufferId buffer, std::int32_t reader) noexcept {
+    lifetimes_[at(buffer)].last = std::max(lifetimes_[at(buffer)].last, reader);
   }
 
   [[nodiscard]] BufferId add_buffer(const ImageShape& shape, std::size_t element,
@@ -252,8 +316,18 @@ class PlanCompiler {
     }
   }
 
+  /// Where the value of a node stands: in a concatenation, or alone.
+  struct Place {
+    std::int32_t node = -1;  ///< of the whole
+    std::int64_t first_channel = 0;
+  };
   struct Operands {
     std::int32_t x = -1, residual = -1;  ///< graph nodes
+    Place y;
+  };
+  struct Copy {
+    std::int32_t part = -1;
+    Place to;
   };
 
   const std::vector<ops::GraphNode>& nodes_;
@@ -261,15 +335,19 @@ class PlanCompiler {
   const PackedPlan& plan_;
   std::int64_t max_batch_;
   std::vector<int> uses_;
-  std::vector<std::int32_t> consumer_, step_of_;
-  std::vector<Operands> operands_;   ///< of each step
-  std::vector<Lifetime> lifetimes_;  ///< of each buffer
+  std::vector<std::int32_t> consumer_;
+  std::vector<Place> whole_;  ///< of each node
+  std::vector<Copy> copies_;
+  std::vector<std::vector<std::int32_t>> makers_;  ///< of each node that is a value: its steps
+  std::vector<Operands> operands_;                 ///< of each step
+  std::vector<Lifetime> lifetimes_;                ///< of each buffer
   Program program_;
 };
 
 }  // namespace detail
 
-/// Compiles a plan. `network` must have passed `check_network`, which returned `shapes`.
+/// Compiles a plan, which must outlive the program. `network` must have passed `check_network`,
+/// which returned `shapes`.
 ///
 /// Cost: quadratic in the number of nodes at worst; no weights are touched.
 [[nodiscard]] inline Program compile_plan(const NetworkDescription& network,

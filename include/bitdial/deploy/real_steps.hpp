@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // The real-valued operations between quantized layers, for one output row: the same floating-point
-// operations in the same order as `ops/pooling.hpp`, `ops/add.hpp` and `ops/activation.hpp`.
+// operations in the same order as `ops/pooling.hpp`, `ops/add.hpp`, `ops/batch_norm.hpp` and
+// `ops/activation.hpp`.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
-#include <span>
 
 #include <bitdial/deploy/network_check.hpp>
+#include <bitdial/deploy/packed_network.hpp>
 #include <bitdial/kernels/kernel_table.hpp>
+#include <bitdial/ops/detail/exact_fma.hpp>
 #include <bitdial/ops/window.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::detail {
@@ -29,6 +31,14 @@ inline void elementwise(const float* x, std::int64_t count, const ElementwiseOpt
   }
   if (!options.rectify) return;
   for (std::int64_t i = 0; i < count; ++i) y[i] = y[i] > 0.0F ? y[i] : 0.0F;
+}
+
+/// y = fma(x, multiplier[c], bias[c]) for one pixel, then y > 0 ? y : 0 when `rectify`.
+inline void scale_shift_pixel(const ScaleShift& map, const float* x, bool rectify,
+                              float* y) noexcept {
+  const auto channels = static_cast<std::int64_t>(map.multiplier.size());
+  ops::detail::fma_span(channels, y, x, map.multiplier.data(), map.bias.data());
+  for (std::int64_t c = 0; rectify && c < channels; ++c) y[c] = y[c] > 0.0F ? y[c] : 0.0F;
 }
 
 /// Calls f(pixel values) for the taps of output (oy, ox) inside the image, ky slowest.
@@ -60,17 +70,14 @@ inline void max_pool_pixel(const ops::Window& window, const ImageShape& shape, c
   });
 }
 
-/// Line `oy` of the same maximum over values that are neither NaN, negative nor -0. A window
-/// outside the image gives -infinity.
-inline void rectified_max_pool_line(const kernels::KernelTable& table, const ops::Window& window,
-                                    const ImageShape& shape, const float* image, std::int64_t oy,
-                                    std::span<float> y) noexcept {
-  std::fill(y.begin(), y.end(), -std::numeric_limits<float>::infinity());
-  float* out = y.data();
-  for (std::int64_t ox = 0; out < y.data() + y.size(); ++ox, out += shape.c) {
-    for_each_tap(window, shape, image, oy, ox,
-                 [&](const float* x) { table.maximum({.x = x, .count = shape.c, .y = out}); });
-  }
+/// The same maximum over values that are neither NaN, negative nor -0. A window outside the image
+/// gives -infinity.
+inline void rectified_max_pool_pixel(const kernels::KernelTable& table, const ops::Window& window,
+                                     const ImageShape& shape, const float* image, std::int64_t oy,
+                                     std::int64_t ox, float* y) noexcept {
+  std::fill_n(y, shape.c, -std::numeric_limits<float>::infinity());
+  for_each_tap(window, shape, image, oy, ox,
+               [&](const float* x) { table.maximum({.x = x, .count = shape.c, .y = y}); });
 }
 
 /// The sum of the taps inside the image, one by one, divided by the number of all taps.

@@ -15,10 +15,17 @@
 
 namespace bitdial::inline BITDIAL_ABI::models {
 
+/// What stands between the depthwise and the pointwise convolution of a pair.
+enum class SeparableOrder : std::uint8_t {
+  norm_relu_between,  ///< batch normalisation and ReLU: the paper
+  nothing_between,    ///< nothing: the quantization-friendly block of Sheng et al. and SP-Nets
+};
+
 /// Width and interface of `mobilenet_v1`.
 struct MobileNetV1Options {
   double width = 1.0;            ///< multiplies all channels: the paper has 1, 0.75, 0.5 and 0.25
   std::int64_t stem_stride = 2;  ///< 2 for 224 pixels, 1 for 64 and 32
+  SeparableOrder order = SeparableOrder::norm_relu_between;
   std::int64_t in_channels = 3;
   std::int64_t classes = 1000;
   Precision first_and_last{.w = 8, .a = 8};  ///< of the stem and of the classifier, under any plan
@@ -30,14 +37,20 @@ struct MobileNetV1Options {
 /// Input `[N, H, W, in_channels]` in [0, 1], output logits `[N, classes]`. At 224 x 224 and width 1
 /// it has 4.23 million parameters and 0.569 billion multiply-accumulates. ReLU stands in the place
 /// of the paper's ReLU6, as in SP-Nets: the activation quantizers clip, at 1 or at a learned value.
-/// Layers are numbered; weights are still zero: call `nn::initialize`, then `add_plans`.
+/// With `nothing_between` the pointwise layers see signed sums: they take `PointwisePolicy`,
+/// two-sided by default (inferred: the paper's one-sided quantizer would be a ReLU there); with
+/// `norm_relu_between` they take `ActivationPolicy` like all others. Layers are numbered; weights
+/// are still zero: call `nn::initialize`, then `add_plans`.
 /// Throws `ConfigError` for a width that is not positive and for sizes below 1.
-/// Sources: Howard et al., 1704.04861; SP-Nets, 2002.02815 (ReLU, stem for 64 pixels).
+/// Sources: Howard et al., 1704.04861; Sheng et al., 1803.08607 (quantization-friendly); SP-Nets,
+/// 2002.02815 (ReLU, stem for 64 pixels).
 template <class Bits, class WeightPolicy = DoReFaWeights,
-          class ActivationPolicy = DoReFaActivations, class Key = KeyByPair>
+          class ActivationPolicy = DoReFaActivations, class PointwisePolicy = TwoSidedActivations,
+          class Key = KeyByPair>
 [[nodiscard]] std::unique_ptr<nn::Sequential> mobilenet_v1(const MobileNetV1Options& options) {
   using Layers = NetworkLayers<Bits, WeightPolicy, ActivationPolicy, Key>;
-  using Conv = typename Layers::Conv;
+  using SignedLayers = NetworkLayers<Bits, WeightPolicy, PointwisePolicy, Key>;
+  const bool is_signed = options.order == SeparableOrder::nothing_between;
   if (!(options.width > 0.0 && options.width <= 64.0)) {
     throw ConfigError(
         concat("mobilenet_v1: width must be above 0 and at most 64, got ", options.width));
@@ -74,15 +87,16 @@ template <class Bits, class WeightPolicy = DoReFaWeights,
   for (std::size_t i = 0; i < pairs.size(); ++i) {
     const std::string name = concat("pair", i + 1);
     const std::int64_t out = channels(pairs[i].out);
-    net->add<Conv>(name + ".depthwise", nn::Conv2dOptions{.in = in,
-                                                          .out = in,
-                                                          .kernel = 3,
-                                                          .stride = pairs[i].stride,
-                                                          .padding = 1,
-                                                          .groups = in});
-    net->add<nn::Relu>(name + ".depthwise.relu");
-    net->add<Conv>(name + ".pointwise", nn::Conv2dOptions{.in = in, .out = out, .kernel = 1});
-    net->add<nn::Relu>(name + ".pointwise.relu");
+    const nn::Conv2dOptions depthwise{
+        .in = in, .out = in, .kernel = 3, .stride = pairs[i].stride, .padding = 1, .groups = in};
+    const nn::Conv2dOptions pointwise{.in = in, .out = out, .kernel = 1};
+    if (is_signed) {
+      Layers::add_conv(*net, name + ".depthwise", depthwise, LayerOrder::conv_alone);
+      SignedLayers::add_conv(*net, name + ".pointwise", pointwise, LayerOrder::conv_norm_relu);
+    } else {
+      Layers::add_conv(*net, name + ".depthwise", depthwise, LayerOrder::conv_norm_relu);
+      Layers::add_conv(*net, name + ".pointwise", pointwise, LayerOrder::conv_norm_relu);
+    }
     in = out;
   }
   Layers::add_head(*net, {.in = in, .out = options.classes}, options.first_and_last);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The two kinds of blocks of residual networks.
+// The blocks of residual networks, in the orders of layers that the papers have.
 #pragma once
 
 #include <cstdint>
@@ -11,60 +11,155 @@
 
 namespace bitdial::inline BITDIAL_ABI::models {
 
+/// The kinds of basic blocks and bottlenecks.
+enum class ResidualOrder : std::uint8_t {
+  conv_norm_relu,  ///< He et al.; SP-Nets with one-sided quantizers: ReLU behind the addition
+  conv_relu_norm,  ///< SP-Nets with two-sided quantizers (tanh): no ReLU behind the addition
+  preactivated,    ///< normalisation and ReLU before each convolution, nothing behind the addition
+  bi_real,         ///< a shortcut around every convolution, no ReLU: for sign activations
+};
+
 /// The layers and blocks of a residual network of one bit list, one pair of policies and one key.
 ///
-/// Where a block changes the shape, its shortcut is a 1x1 convolution, quantized like the others.
-/// Source: He et al., 1512.03385; SP-Nets, 2002.02815 (quantized shortcuts, order of layers).
+/// Where a block changes the shape, its shortcut is a 1x1 convolution, quantized like the others;
+/// with `preactivated` it reads what the first normalisation and ReLU give and has no normalisation
+/// of its own, with `bi_real` it reads a 2x2 average.
+/// Sources: He et al., 1512.03385 and, pre-activated, 1603.05027; SP-Nets, 2002.02815 (quantized
+/// shortcuts, both orders; that the shortcut has the order of the others is inferred); Liu et al.,
+/// 1808.00278 (Bi-Real).
 template <class Bits, class WeightPolicy, class ActivationPolicy, class Key = KeyByPair>
 struct ResidualParts : NetworkLayers<Bits, WeightPolicy, ActivationPolicy, Key> {
-  using Conv = typename NetworkLayers<Bits, WeightPolicy, ActivationPolicy, Key>::Conv;
+  using Layers = NetworkLayers<Bits, WeightPolicy, ActivationPolicy, Key>;
 
   /// Channels and stride of one block.
   struct Block {
     std::int64_t in = 1;
     std::int64_t out = 1;
     std::int64_t stride = 1;
+    ResidualOrder order = ResidualOrder::conv_norm_relu;
+
+    [[nodiscard]] bool changes_shape() const noexcept { return stride != 1 || in != out; }
   };
 
-  /// relu( conv3x3-BN-ReLU-conv3x3-BN (x) + shortcut(x) ).
+  /// The order of the layers outside of blocks.
+  [[nodiscard]] static constexpr LayerOrder layer_order(ResidualOrder order) noexcept {
+    switch (order) {
+      case ResidualOrder::conv_relu_norm:
+        return LayerOrder::conv_relu_norm;
+      case ResidualOrder::preactivated:
+        return LayerOrder::conv_alone;
+      case ResidualOrder::bi_real:
+        return LayerOrder::conv_norm;
+      default:
+        return LayerOrder::conv_norm_relu;
+    }
+  }
+
+  /// Two 3x3 convolutions and a shortcut:
+  /// relu( conv-BN-ReLU-conv-BN (x) + shortcut(x) ), or another order.
   static void add_basic(nn::Sequential& net, const std::string& name, const Block& block) {
-    nn::Sequential body;
-    add_conv(body, "conv1", 3, block);
-    body.add<nn::Relu>("relu");
-    add_conv(body, "conv2", 3, {.in = block.out, .out = block.out});
+    if (block.order == ResidualOrder::bi_real) {
+      add_unit(net, name + ".conv1", block);
+      add_unit(net, name + ".conv2", {.in = block.out, .out = block.out, .order = block.order});
+      return;
+    }
+    nn::Sequential body = begin(net, name, block);
+    add_inner(body, "conv1",
+              {.in = block.in, .out = block.out, .kernel = 3, .stride = block.stride, .padding = 1},
+              block.order);
+    add_last(body, "conv2", {.in = block.out, .out = block.out, .kernel = 3, .padding = 1},
+             block.order);
     add_join(net, name, std::move(body), block);
   }
 
-  /// relu( conv1x1-BN-ReLU-conv3x3-BN-ReLU-conv1x1-BN (x) + shortcut(x) ), a quarter of the
-  /// channels inside; the 3x3 convolution has the stride (the paper's networks stride in the first
-  /// 1x1).
+  /// 1x1, 3x3 and 1x1 convolutions with a quarter of the channels inside, and a shortcut; the 3x3
+  /// convolution has the stride (the paper's networks stride in the first 1x1).
+  /// Throws `ConfigError` for `bi_real`, which has basic blocks only.
   static void add_bottleneck(nn::Sequential& net, const std::string& name, const Block& block) {
+    if (block.order == ResidualOrder::bi_real) {
+      throw ConfigError(
+          "residual block: a shortcut around every convolution needs basic blocks: "
+          "depth 18 or 34");
+    }
     const std::int64_t inner = block.out / 4;
-    nn::Sequential body;
-    add_conv(body, "conv1", 1, {.in = block.in, .out = inner});
-    body.add<nn::Relu>("relu1");
-    add_conv(body, "conv2", 3, {.in = inner, .out = inner, .stride = block.stride});
-    body.add<nn::Relu>("relu2");
-    add_conv(body, "conv3", 1, {.in = inner, .out = block.out});
+    nn::Sequential body = begin(net, name, block);
+    add_inner(body, "conv1", {.in = block.in, .out = inner, .kernel = 1}, block.order);
+    add_inner(body, "conv2",
+              {.in = inner, .out = inner, .kernel = 3, .stride = block.stride, .padding = 1},
+              block.order);
+    add_last(body, "conv3", {.in = inner, .out = block.out, .kernel = 1}, block.order);
     add_join(net, name, std::move(body), block);
+  }
+
+  /// What stands between the last block and the head, of `channels` channels. Returns true when the
+  /// head sees negative values.
+  [[nodiscard]] static bool add_end(nn::Sequential& net, std::int64_t channels,
+                                    ResidualOrder order) {
+    if (order == ResidualOrder::preactivated) Layers::add_activation(net, "norm", channels);
+    return order == ResidualOrder::conv_relu_norm || order == ResidualOrder::bi_real;
   }
 
  private:
-  static void add_conv(nn::Sequential& net, const std::string& name, std::int64_t kernel,
-                       const Block& block) {
-    net.add<Conv>(name, nn::Conv2dOptions{.in = block.in,
-                                          .out = block.out,
-                                          .kernel = kernel,
-                                          .stride = block.stride,
-                                          .padding = kernel / 2});
+  /// A convolution behind which another one stands.
+  static void add_inner(nn::Sequential& net, const std::string& name,
+                        const nn::Conv2dOptions& options, ResidualOrder order) {
+    // The normalisation before the next convolution of the block stands behind this one.
+    const bool norm_relu = order == ResidualOrder::preactivated;
+    Layers::add_conv(net, name, options,
+                     norm_relu ? LayerOrder::conv_norm_relu : layer_order(order));
+  }
+
+  /// A convolution behind which the addition stands.
+  static void add_last(nn::Sequential& net, const std::string& name,
+                       const nn::Conv2dOptions& options, ResidualOrder order) {
+    const bool relu_joins = order == ResidualOrder::conv_norm_relu;
+    Layers::add_conv(net, name, options, relu_joins ? LayerOrder::conv_norm : layer_order(order));
+  }
+
+  [[nodiscard]] static nn::Sequential shortcut_of(const Block& block) {
+    nn::Sequential shortcut;
+    if (block.changes_shape()) {
+      add_last(shortcut, "conv",
+               {.in = block.in, .out = block.out, .kernel = 1, .stride = block.stride},
+               block.order);
+    }
+    return shortcut;
+  }
+
+  /// The body of a block with what stands before its first convolution: a pre-activation, which the
+  /// shortcut shares where it is a convolution too.
+  [[nodiscard]] static nn::Sequential begin(nn::Sequential& net, const std::string& name,
+                                            const Block& block) {
+    nn::Sequential body;
+    if (block.order != ResidualOrder::preactivated) return body;
+    if (block.changes_shape()) {
+      Layers::add_activation(net, name + ".norm", block.in);
+    } else {
+      Layers::add_activation(body, "norm", block.in);
+    }
+    return body;
   }
 
   static void add_join(nn::Sequential& net, const std::string& name, nn::Sequential body,
                        const Block& block) {
+    net.add<nn::Residual>(name, std::move(body), shortcut_of(block));
+    if (block.order == ResidualOrder::conv_norm_relu) net.add<nn::Relu>(name + ".relu");
+  }
+
+  /// conv3x3-BN (x) + shortcut(x).
+  static void add_unit(nn::Sequential& net, const std::string& name, const Block& block) {
+    nn::Sequential body;
+    add_last(body, "conv",
+             {.in = block.in, .out = block.out, .kernel = 3, .stride = block.stride, .padding = 1},
+             block.order);
     nn::Sequential shortcut;
-    if (block.stride != 1 || block.in != block.out) add_conv(shortcut, "conv", 1, block);
+    if (block.stride != 1) {
+      shortcut.add<nn::AveragePool2d>("mean", ops::Window::square(2, {.stride = block.stride}));
+    }
+    if (block.changes_shape()) {
+      add_last(shortcut, "conv", {.in = block.in, .out = block.out, .kernel = 1}, block.order);
+    }
     net.add<nn::Residual>(name, std::move(body), std::move(shortcut));
-    net.add<nn::Relu>(name + ".relu");
   }
 };
 

@@ -17,6 +17,7 @@ struct ResNetCifarOptions {
   std::int64_t width = 16;  ///< channels of the first stage; the others have 2 and 4 times as many
   std::int64_t in_channels = 3;  ///< any image size works: the head averages over it
   std::int64_t classes = 10;
+  ResidualOrder order = ResidualOrder::conv_norm_relu;
   std::int64_t stem_stride = 1;              ///< 2 quarters the work of every layer after the stem
   Precision first_and_last{.w = 8, .a = 8};  ///< of the stem and of the classifier, under any plan
 };
@@ -25,10 +26,13 @@ struct ResNetCifarOptions {
 /// with w, 2w and 4w channels, global average pooling, a classifier.
 ///
 /// Input `[N, H, W, in_channels]` in [0, 1], output logits `[N, classes]`. ResNet-20 at 32x32x3 has
-/// about 0.27 million parameters and 41 million multiply-accumulates. Layers are numbered; weights
-/// are still zero: call `nn::initialize`, then `add_plans`.
+/// about 0.27 million parameters and 41 million multiply-accumulates. Any-Precision's network for
+/// CIFAR-10 is depth 20, width 80, `preactivated`: 6.76 million and 1.01 billion. Layers are
+/// numbered; weights are still zero: call `nn::initialize`, then `add_plans`.
 /// Throws `ConfigError` for a depth that is not 6n + 2 and for sizes below 1.
-/// Sources: He et al., 1512.03385; SP-Nets, 2002.02815 (quantized 1x1 shortcuts, order of layers).
+/// Sources: He et al., 1512.03385; SP-Nets, 2002.02815 (quantized 1x1 shortcuts, order of layers);
+/// Any-Precision, 1911.07346 (its shortcuts, first and last layer are real-valued, and its last
+/// normalisation has no ReLU; here the one has and the others are quantized).
 template <class Bits, class WeightPolicy = DoReFaWeights,
           class ActivationPolicy = DoReFaActivations, class Key = KeyByPair>
 [[nodiscard]] std::unique_ptr<nn::Sequential> resnet_cifar(const ResNetCifarOptions& options) {
@@ -48,18 +52,19 @@ template <class Bits, class WeightPolicy = DoReFaWeights,
                    .kernel = 3,
                    .stride = options.stem_stride,
                    .padding = 1},
-                  options.first_and_last);
+                  options.first_and_last, Parts::layer_order(options.order));
   std::int64_t in = options.width;
   for (int stage = 0; stage < 3; ++stage) {
     const std::int64_t out = options.width << stage;
     for (int block = 0; block < (options.depth - 2) / 6; ++block) {
       const std::int64_t stride = stage > 0 && block == 0 ? 2 : 1;
       Parts::add_basic(*net, concat("stage", stage + 1, ".block", block + 1),
-                       {.in = in, .out = out, .stride = stride});
+                       {.in = in, .out = out, .stride = stride, .order = options.order});
       in = out;
     }
   }
-  Parts::add_head(*net, {.in = in, .out = options.classes}, options.first_and_last);
+  const bool is_signed = Parts::add_end(*net, in, options.order);
+  Parts::add_head(*net, {.in = in, .out = options.classes}, options.first_and_last, is_signed);
   return net;
 }
 

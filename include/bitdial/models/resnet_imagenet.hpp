@@ -24,6 +24,7 @@ enum class ResNetStem : std::uint8_t {
 struct ResNetImageNetOptions {
   int depth = 18;  ///< 18 or 34 (basic blocks), 50, 101 or 152 (bottlenecks)
   ResNetStem stem = ResNetStem::conv7_pool;
+  ResidualOrder order = ResidualOrder::conv_norm_relu;
   std::int64_t width = 64;  ///< channels of the stem; the stages follow in proportion
   std::int64_t in_channels = 3;
   std::int64_t classes = 1000;
@@ -60,9 +61,12 @@ namespace detail {
 /// 34 and 50 have 11.69, 21.80 and 25.56 million parameters and 1.81, 3.66 and 4.09 billion
 /// multiply-accumulates. Layers are numbered; weights are still zero: call `nn::initialize`, then
 /// `add_plans`.
-/// Throws `ConfigError` for a depth that does not exist and for sizes below 1.
+/// Throws `ConfigError` for a depth that does not exist, for sizes below 1, and for `bi_real` with
+/// bottlenecks.
 /// Sources: He et al., 1512.03385 (strides of bottlenecks as torchvision has them, in the 3x3
-/// convolution); SP-Nets, 2002.02815 (order of layers, stem for 64 pixels).
+/// convolution) and 1603.05027 (pre-activation); SP-Nets, 2002.02815 (order of layers, stem for 64
+/// pixels); Any-Precision, 1911.07346 (no normalisation behind the stem); Liu et al., 1808.00278
+/// (Bi-Real, which needs even heights and widths before every stride).
 template <class Bits, class WeightPolicy = DoReFaWeights,
           class ActivationPolicy = DoReFaActivations, class Key = KeyByPair>
 [[nodiscard]] std::unique_ptr<nn::Sequential> resnet_imagenet(
@@ -82,7 +86,7 @@ template <class Bits, class WeightPolicy = DoReFaWeights,
                    .kernel = kernel,
                    .stride = large ? 2 : 1,
                    .padding = kernel / 2},
-                  options.first_and_last);
+                  options.first_and_last, Parts::layer_order(options.order));
   if (options.stem != ResNetStem::conv3) {
     net->add<nn::MaxPool2d>("stem.pool", ops::Window::square(3, {.stride = 2, .padding = 1}));
   }
@@ -93,7 +97,7 @@ template <class Bits, class WeightPolicy = DoReFaWeights,
     for (int index = 0; index < stages[stage]; ++index) {
       const std::string name = concat("stage", stage + 1, ".block", index + 1);
       const typename Parts::Block block{
-          .in = in, .out = out, .stride = stage > 0 && index == 0 ? 2 : 1};
+          .in = in, .out = out, .stride = stage > 0 && index == 0 ? 2 : 1, .order = options.order};
       if (bottlenecks) {
         Parts::add_bottleneck(*net, name, block);
       } else {
@@ -102,7 +106,8 @@ template <class Bits, class WeightPolicy = DoReFaWeights,
       in = out;
     }
   }
-  Parts::add_head(*net, {.in = in, .out = options.classes}, options.first_and_last);
+  const bool is_signed = Parts::add_end(*net, in, options.order);
+  Parts::add_head(*net, {.in = in, .out = options.classes}, options.first_and_last, is_signed);
   return net;
 }
 

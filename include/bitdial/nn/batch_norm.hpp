@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include <bitdial/autodiff/functions.hpp>
 #include <bitdial/nn/module.hpp>
@@ -21,6 +22,29 @@ inline void fold(const BatchNormState& state, const BatchNormOptions& options, s
   ops::fold_batch_norm(TensorView<float>{g.data(), channels}, TensorView<float>{h.data(), channels},
                        state.gamma.value.view(), state.beta.value.view(), state.running_mean.view(),
                        state.running_var.view(), options.epsilon);
+}
+
+/// Where the batch normalisation of a convolution stands.
+enum class BatchNormPlace : std::uint8_t {
+  after,       ///< BN(conv(x)); a ReLU may follow
+  after_relu,  ///< BN(relu(conv(x))): SP-Nets' order for two-sided quantizers
+  none,        ///< conv(x): the network normalises elsewhere, or not at all
+};
+
+/// The evaluation form of `state` as numbers: fma(x, multiplier[c], bias[c]).
+[[nodiscard]] inline Epilogue folded(const BatchNormState& state, const BatchNormOptions& options) {
+  const auto channels = static_cast<std::size_t>(state.gamma.value.size());
+  Epilogue result{std::vector<float>(channels), std::vector<float>(channels)};
+  fold(state, options, result.multiplier, result.bias);
+  return result;
+}
+
+/// Shows the parameters and statistics of `state` to `visitor`.
+inline void visit(ModuleVisitor& visitor, const std::string& name, BatchNormState& state) {
+  visitor.parameter(name + ".gamma", state.gamma);
+  visitor.parameter(name + ".beta", state.beta);
+  visitor.buffer(name + ".running_mean", state.running_mean);
+  visitor.buffer(name + ".running_var", state.running_var);
 }
 
 /// Normalises x `[..., C]` with the batch's statistics (training, which also moves the running

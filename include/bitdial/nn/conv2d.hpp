@@ -6,22 +6,24 @@
 
 #include <bitdial/autodiff/functions.hpp>
 #include <bitdial/nn/module.hpp>
+#include <bitdial/ops/window.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::nn {
 
-/// Channels and square window of a `Conv2d`. With groups, every out / groups outputs see in /
-/// groups inputs; in = out = groups is a depthwise convolution.
+/// Channels and window of a `Conv2d`: `.kernel = 3` is square, `.kernel = {1, 7}` is one high and
+/// seven wide. With groups, every out / groups outputs see in / groups inputs; in = out = groups is
+/// a depthwise convolution.
 struct Conv2dOptions {
   std::int64_t in = 1;
   std::int64_t out = 1;
-  std::int64_t kernel = 3;
-  std::int64_t stride = 1;
-  std::int64_t padding = 0;
+  ops::HeightWidth kernel = 3;
+  ops::HeightWidth stride = 1;
+  ops::HeightWidth padding = 0;
   std::int64_t groups = 1;
 };
 
 /// y = x * weight, without bias (a batch normalisation follows): x `[N, H, W, in]`,
-/// weight `[out, kernel, kernel, in / groups]`.
+/// weight `[out, kernel.h, kernel.w, in / groups]`.
 ///
 /// Throws `ConfigError` for options out of range and `ShapeError` when x has other channels.
 class Conv2d final : public Module {
@@ -32,7 +34,7 @@ class Conv2d final : public Module {
   explicit Conv2d(const Options& options)
       : options_{checked(options)},
         weight_{Tensor<float>(
-                    {options.out, options.kernel, options.kernel, options.in / options.groups}),
+                    {options.out, options.kernel.h, options.kernel.w, options.in / options.groups}),
                 ParameterRole::weight} {}
 
   [[nodiscard]] Var forward(Var x, const Pass&) override {
@@ -66,13 +68,18 @@ class Conv2d final : public Module {
             .window = window()};
   }
   [[nodiscard]] ops::Window window() const noexcept {
-    return ops::Window::square(options_.kernel,
-                               {.stride = options_.stride, .padding = options_.padding});
+    return {.kernel_h = options_.kernel.h,
+            .kernel_w = options_.kernel.w,
+            .stride_h = options_.stride.h,
+            .stride_w = options_.stride.w,
+            .padding_h = options_.padding.h,
+            .padding_w = options_.padding.w};
   }
 
  private:
   [[nodiscard]] static const Options& checked(const Options& o) {
-    if (o.in < 1 || o.out < 1 || o.kernel < 1 || o.stride < 1 || o.padding < 0) {
+    if (o.in < 1 || o.out < 1 || o.kernel.least() < 1 || o.stride.least() < 1 ||
+        o.padding.least() < 0) {
       throw ConfigError(
           concat("conv2d: channels, kernel and stride must be at least 1 and padding ",
                  "at least 0, got in ", o.in, ", out ", o.out, ", kernel ", o.kernel, ", stride ",

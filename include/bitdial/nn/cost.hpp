@@ -30,10 +30,11 @@ struct LayerCost {
 /// normalisation have no multiply-accumulates.
 struct NetworkCost {
   std::vector<LayerCost> layers;
+  std::int64_t normalisation_parameters = 0;  ///< of batch normalisations that stand alone
 
   /// Of a network with one switch; every further switch adds its own batch normalisation.
   [[nodiscard]] std::int64_t parameters() const noexcept {
-    std::int64_t sum = 0;
+    std::int64_t sum = normalisation_parameters;
     for (const LayerCost& layer : layers) sum += layer.parameters;
     return sum;
   }
@@ -52,6 +53,9 @@ struct NetworkCost {
       rows.push_back({layer.name, concat(window.kernel_h, " x ", window.kernel_w),
                       layer.output.text(), concat(layer.parameters),
                       concat(layer.multiply_accumulates)});
+    }
+    if (normalisation_parameters > 0) {
+      rows.push_back({"normalisation", "", "", concat(normalisation_parameters), ""});
     }
     rows.push_back({"sum", "", "", concat(parameters()), concat(multiply_accumulates())});
     std::string out;
@@ -91,9 +95,12 @@ namespace detail {
       return windowed(x[2]);
     case ops::NodeKind::global_average_pool:
       return {1, 1, x[2]};
+    case ops::NodeKind::concat:
+      return {x[0], x[1], x[2] + shapes[static_cast<std::size_t>(node.inputs[1])][2]};
     case ops::NodeKind::input:
     case ops::NodeKind::relu:
     case ops::NodeKind::add:
+    case ops::NodeKind::scale_shift:
       break;
   }
   return x;
@@ -112,7 +119,7 @@ namespace detail {
   return {.name = std::move(name),
           .geometry = geometry,
           .output = y,
-          .parameters = weights + (linear ? 1 : 2) * geometry.out_channels,
+          .parameters = weights + geometry.per_channel * geometry.out_channels,
           .multiply_accumulates = y[0] * y[1] * weights};
 }
 
@@ -138,6 +145,10 @@ namespace detail {
   for (std::size_t i = 1; i < description.graph.nodes.size(); ++i) {
     const ops::GraphNode& node = description.graph.nodes[i];
     shapes.push_back(detail::image_shape(node, description, shapes));
+    if (node.kind == ops::NodeKind::scale_shift) {
+      result.normalisation_parameters += 2 * shapes.back()[2];
+      continue;
+    }
     if (node.layer < 0) continue;
     const QuantizedLayer* const layer = description.layers[static_cast<std::size_t>(node.layer)];
     result.layers.push_back(detail::layer_cost(name_of(layer), layer->geometry(),

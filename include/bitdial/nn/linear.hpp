@@ -60,7 +60,8 @@ class Linear final : public Module {
     return {.kind = ops::NodeKind::linear,
             .out_channels = options_.out,
             .in_channels = options_.in,
-            .window = {}};
+            .window = {},
+            .per_channel = 1};
   }
 
  private:

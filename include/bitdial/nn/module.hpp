@@ -3,13 +3,16 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <bitdial/autodiff/tape.hpp>
 #include <bitdial/nn/parameter.hpp>
+#include <bitdial/nn/plan_follower.hpp>
 #include <bitdial/nn/quantized_layer.hpp>
 #include <bitdial/ops/graph.hpp>
 #include <bitdial/quant/plan.hpp>
@@ -33,6 +36,7 @@ class ModuleVisitor {
   virtual void parameter(const std::string& name, Parameter& parameter) = 0;
   virtual void buffer(const std::string& name, Tensor<float>& buffer) = 0;
   virtual void layer(const std::string& name, QuantizedLayer& layer) = 0;
+  virtual void follower(const std::string& /*name*/, PlanFollower& /*follower*/) {}
 
   /// Parallel paths of the block `name` begin here; what is visited next is the first path.
   virtual void fork(const std::string& /*name*/) {}
@@ -42,10 +46,22 @@ class ModuleVisitor {
   virtual void join() {}
 };
 
-/// A network as a graph plus its quantized layers, in order of appearance.
+/// A network as a graph plus its quantized layers and its per-channel maps, in order of appearance.
 struct Description {
+  /// The numbers of y = fma(x, multiplier[c], bias[c]) under a plan.
+  using ScaleShift = std::function<Epilogue(const PrecisionPlan& plan)>;
+
   ops::Graph graph;
   std::vector<const QuantizedLayer*> layers;
+  std::vector<ScaleShift> scale_shifts{};
+
+  /// Appends the per-channel map of node x; returns the index of its node.
+  std::int32_t append(std::int32_t x, ScaleShift numbers) {
+    scale_shifts.push_back(std::move(numbers));
+    return graph.append({.kind = ops::NodeKind::scale_shift,
+                         .inputs = {x, -1},
+                         .layer = static_cast<std::int32_t>(scale_shifts.size()) - 1});
+  }
 };
 
 /// One part of a network, from a ReLU to a whole ResNet.

@@ -20,6 +20,8 @@ struct LayerGeometry {
   std::int64_t in_channels = 0;
   std::int64_t groups = 1;  ///< above 1 in a `grouped_conv2d` only
   ops::Window window{};
+  std::int64_t per_channel = 2;  ///< learned numbers of an output channel beside its weights: two
+                                 ///< of a batch normalisation, one bias, or none
 
   /// The number of weights of one output channel.
   [[nodiscard]] std::int64_t depth() const noexcept {

@@ -2,6 +2,7 @@
 // Walks over a network: its parameters, its named tensors, its quantized layers.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -122,6 +123,41 @@ inline constexpr auto skip = [](const std::string&, auto&) {};
   return found;
 }
 
+namespace detail {
+
+/// The followers of a network, each with the number of quantized layers before it.
+class FollowerWalk final : public ModuleVisitor {
+ public:
+  struct Found {
+    PlanFollower* follower = nullptr;
+    int layers_before = 0;
+  };
+  std::vector<Found> found;
+  int layers = 0;
+
+  void parameter(const std::string&, Parameter&) override {}
+  void buffer(const std::string&, Tensor<float>&) override {}
+  void layer(const std::string&, QuantizedLayer&) override { ++layers; }
+  void follower(const std::string&, PlanFollower& item) override {
+    found.push_back({&item, layers});
+  }
+};
+
+[[nodiscard]] inline FollowerWalk followers(Module& network) {
+  FollowerWalk walk;
+  network.visit(walk, "");
+  return walk;
+}
+
+}  // namespace detail
+
+/// The parts with private state that are no quantized layers, in visiting order.
+[[nodiscard]] inline std::vector<PlanFollower*> plan_followers(Module& network) {
+  std::vector<PlanFollower*> all;
+  for (const auto& entry : detail::followers(network).found) all.push_back(entry.follower);
+  return all;
+}
+
 /// Gives each quantized layer its position in a plan; returns their number. Call it once when a
 /// network is complete (the functions of `models/` do).
 inline int number_layers(Module& network) {
@@ -136,6 +172,11 @@ inline int number_layers(Module& network) {
       if (before.is_pinned()) position.previous_pinned = before.executed(PrecisionPlan{});
     }
     layer->set_position(position);
+  }
+  for (const auto& entry : detail::followers(network).found) {
+    if (count == 0) break;
+    const int leader = std::min(entry.layers_before, count - 1);
+    entry.follower->set_leader(*structure.layers[static_cast<std::size_t>(leader)].layer);
   }
   return count;
 }

@@ -24,13 +24,16 @@ enum class NodeKind : std::uint32_t {
   average_pool2d = 6,       ///< window; padded taps count as zeros in the mean
   global_average_pool = 7,  ///< [N, H, W, C] -> [N, C]
   grouped_conv2d = 8,       ///< layer, window: `conv2d` in groups of channels, such as depthwise
+  concat = 9,               ///< the channels of x, then those of y; equal in all else
+  scale_shift = 10,         ///< layer, an index of its own kind: fma(x, scale[c], shift[c])
 };
 
 /// One operation. `inputs` are indices of earlier nodes, -1 where unused.
 struct GraphNode {
   NodeKind kind = NodeKind::input;
   std::array<std::int32_t, 2> inputs{-1, -1};
-  std::int32_t layer = -1;  ///< index into the quantized layers, in order of appearance
+  std::int32_t layer = -1;  ///< index into the quantized layers, or into the per-channel maps, in
+                            ///< order of appearance
   Window window{};
 
   friend bool operator==(const GraphNode&, const GraphNode&) = default;

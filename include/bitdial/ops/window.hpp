@@ -6,8 +6,22 @@
 #include <string>
 
 #include <bitdial/core/shape.hpp>
+#include <bitdial/core/text.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::ops {
+
+/// A number for each direction: `3` is 3 by 3, `{1, 7}` one high and seven wide.
+struct HeightWidth {
+  std::int64_t h = 1, w = 1;
+
+  constexpr HeightWidth(std::int64_t both) noexcept : h{both}, w{both} {}
+  constexpr HeightWidth(std::int64_t height, std::int64_t width) noexcept : h{height}, w{width} {}
+
+  [[nodiscard]] constexpr std::int64_t least() const noexcept { return h < w ? h : w; }
+  /// `"3"`, or `"1 x 7"` where the directions differ.
+  [[nodiscard]] std::string text() const { return h == w ? concat(h) : concat(h, " x ", w); }
+  friend constexpr bool operator==(const HeightWidth&, const HeightWidth&) = default;
+};
 
 /// A sliding window over height and width.
 ///

@@ -8,6 +8,7 @@
 #include <span>
 
 #include <bitdial/autodiff/tape.hpp>
+#include <bitdial/quant/levels.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::detail {
 
@@ -31,6 +32,15 @@ namespace bitdial::inline BITDIAL_ABI::detail {
   Tensor<double> wide(narrow.shape(), Uninitialized{});
   std::ranges::copy(narrow.span(), wide.span().begin());
   return wide;
+}
+
+/// The levels of `codes`, as numbers.
+[[nodiscard]] inline Tensor<float> as_levels(std::span<const std::uint8_t> codes,
+                                             const IntegerLevels& levels, const Shape& shape) {
+  Tensor<float> result(shape, Uninitialized{});
+  std::ranges::transform(codes, result.span().begin(),
+                         [&](std::uint8_t code) { return static_cast<float>(levels.level(code)); });
+  return result;
 }
 
 /// float(I) for I = layer(x, w) on integer-valued tensors.

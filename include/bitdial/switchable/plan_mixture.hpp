@@ -64,6 +64,7 @@ inline void add_mixtures(nn::Module& network, std::span<const PrecisionPlan> pla
   std::vector<std::vector<Precision>> entries;
   for (const PrecisionPlan& plan : plans) entries.push_back(layer_precisions(plan, layers.size()));
   add_plans(network, plans);
+  const std::vector<nn::PlanFollower*> followers = nn::plan_followers(network);
   for (const std::vector<Precision>& before : entries) {
     for (const std::vector<Precision>& own : entries) {
       for (const auto& [name, layer] : layers) {
@@ -71,7 +72,9 @@ inline void add_mixtures(nn::Module& network, std::span<const PrecisionPlan> pla
         if (previous < 0) continue;
         std::vector<Precision> transition = own;
         transition[static_cast<std::size_t>(previous)] = before[static_cast<std::size_t>(previous)];
-        layer->add_plan(plan_of(std::move(transition)));
+        const PrecisionPlan mixed = plan_of(std::move(transition));
+        layer->add_plan(mixed);
+        for (nn::PlanFollower* const follower : followers) follower->add_plan(mixed);
       }
     }
   }

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <concepts>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -18,9 +17,11 @@
 #include <bitdial/quant/integer_form.hpp>
 #include <bitdial/quant/policies/dorefa.hpp>
 #include <bitdial/quant/quantizer.hpp>
+#include <bitdial/switchable/add_plans.hpp>
 #include <bitdial/switchable/bit_list.hpp>
 #include <bitdial/switchable/exact_sums.hpp>
 #include <bitdial/switchable/learned_state.hpp>
+#include <bitdial/switchable/quantizable_layer.hpp>
 #include <bitdial/switchable/running_state.hpp>
 #include <bitdial/switchable/state_bank.hpp>
 #include <bitdial/switchable/state_key.hpp>
@@ -28,22 +29,12 @@
 
 namespace bitdial::inline BITDIAL_ABI {
 
-/// A layer that a `SwitchableLayer` can wrap: linear in its weights, with or without a bias.
-template <class L>
-concept QuantizableLayer = std::derived_from<L, nn::Module> &&
-    requires(L layer, Var x, const typename L::Options& o) {
-  L{o};
-  { L::has_bias } -> std::convertible_to<bool>;
-  { layer.weight() } -> std::same_as<nn::Parameter&>;
-  { layer.apply(x, x) } -> std::same_as<Var>;
-  { layer.geometry() } -> std::same_as<nn::LayerGeometry>;
-};
-
 /// A layer at every precision of `Bits` from one set of weights.
 ///
 /// y = BN_key( layer( Q_a(x), Q_w(W) ) ), where W is shared, (w, a) is the plan's precision for
 /// this layer, and BN_key is private to the switch. A layer with a bias has the bias in place of
-/// BN. Width 32 is the policy's real-valued path.
+/// BN; `BatchNormPlace` puts a ReLU before BN, or leaves BN out. Width 32 is the policy's
+/// real-valued path.
 ///
 /// Training normalises s * float(I), I the exact sum of integer levels and s their scale, with the
 /// statistics of the batch; policies without integer levels and width 32 multiply in f32.
@@ -94,7 +85,12 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
     if constexpr (is_exact) {
       if (pass.mode == nn::Mode::evaluation && precision.w != real_valued_bits &&
           precision.a != real_valued_bits) {
-        return x.tape().record("exact sums", evaluate_exactly(x.value(), pass.plan), {}, nullptr);
+        const Var y =
+            x.tape().record("exact sums", evaluate_exactly(x.value(), pass.plan), {}, nullptr);
+        if (!normalises_last()) return y;
+        const Var result = normalised(ad::relu(y), pass);
+        nn::discard_unless(y, {result});
+        return result;
       }
     }
     const Var quantized_x = quantized_input(x, pass, precision.a);
@@ -107,8 +103,8 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
       y = layer_.apply(quantized_x, quantized_w, layer_.bias_on(x.tape()));
     } else {
       const Var sums = layer_.apply(quantized_x, quantized_w);
-      y = nn::batch_norm(sums, private_state(pass.plan).batch_norm, switching_.batch_norm,
-                         pass.mode);
+      y = sums;
+      if (normalises()) y = normalised(normalises_last() ? ad::relu(sums) : sums, pass);
       nn::discard_unless(sums, {y});
     }
     nn::discard_unless(quantized_x, {x, y});
@@ -120,12 +116,8 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
     visitor.layer(name, *this);
     layer_.visit(visitor, name);
     for (const auto& [key, state] : bank_) {
-      if constexpr (!Layer::has_bias) {
-        const std::string prefix = nn::child_name(name, "bn." + key.text());
-        visitor.parameter(prefix + ".gamma", state->batch_norm.gamma);
-        visitor.parameter(prefix + ".beta", state->batch_norm.beta);
-        visitor.buffer(prefix + ".running_mean", state->batch_norm.running_mean);
-        visitor.buffer(prefix + ".running_var", state->batch_norm.running_var);
+      if (normalises()) {
+        nn::visit(visitor, nn::child_name(name, "bn." + key.text()), state->batch_norm);
       }
       if constexpr (RunningState<ActivationPolicy>::is_kept) {
         visitor.buffer(nn::child_name(name, "range." + key.text()), state->activations.words());
@@ -140,11 +132,17 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
   [[nodiscard]] std::int32_t describe(nn::Description& description, std::int32_t x) const override {
     const nn::LayerGeometry shape = geometry();
     description.layers.push_back(this);
-    return description.graph.append(
-        {.kind = shape.kind,
-         .inputs = {x, -1},
-         .layer = static_cast<std::int32_t>(description.layers.size()) - 1,
-         .window = shape.window});
+    const std::int32_t y =
+        description.graph.append({.kind = shape.kind,
+                                  .inputs = {x, -1},
+                                  .layer = static_cast<std::int32_t>(description.layers.size()) - 1,
+                                  .window = shape.window});
+    if (!normalises_last()) return y;
+    const std::int32_t relu =
+        description.graph.append({.kind = ops::NodeKind::relu, .inputs = {y, -1}});
+    return description.append(relu, [this](const PrecisionPlan& plan) {
+      return nn::folded(private_state(plan).batch_norm, switching_.batch_norm);
+    });
   }
 
   void add_plan(const PrecisionPlan& plan) override {
@@ -162,7 +160,13 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
     }
   }
 
-  [[nodiscard]] nn::LayerGeometry geometry() const override { return layer_.geometry(); }
+  [[nodiscard]] nn::LayerGeometry geometry() const override {
+    nn::LayerGeometry geometry = layer_.geometry();
+    if (!Layer::has_bias && switching_.batch_norm_place != nn::BatchNormPlace::after) {
+      geometry.per_channel = 0;
+    }
+    return geometry;
+  }
 
   [[nodiscard]] Precision executed(const PrecisionPlan& plan) const override {
     const Precision precision = switching_.pinned.value_or(requested(plan));
@@ -245,6 +249,20 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
     }
     friend bool operator==(const WeightKey&, const WeightKey&) = default;
   };
+
+  /// True when the layer has batch normalisations, and when one of them ends it.
+  [[nodiscard]] bool normalises() const noexcept {
+    return !Layer::has_bias && switching_.batch_norm_place != nn::BatchNormPlace::none;
+  }
+  [[nodiscard]] bool normalises_last() const noexcept {
+    return !Layer::has_bias && switching_.batch_norm_place == nn::BatchNormPlace::after_relu;
+  }
+  [[nodiscard]] Var normalised(Var x, const nn::Pass& pass) {
+    const Var y =
+        nn::batch_norm(x, private_state(pass.plan).batch_norm, switching_.batch_norm, pass.mode);
+    if (normalises_last()) nn::discard_unless(x, {y});
+    return y;
+  }
 
   /// What the plan asks of this layer.
   [[nodiscard]] Precision requested(const PrecisionPlan& plan) const {
@@ -379,9 +397,11 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
     if constexpr (Layer::has_bias) {
       std::ranges::fill(result.multiplier, 1.0F);
       std::ranges::copy(layer_.bias().value.span(), result.bias.begin());
-    } else {
+    } else if (switching_.batch_norm_place == nn::BatchNormPlace::after) {
       nn::fold(private_state(plan).batch_norm, switching_.batch_norm, result.multiplier,
                result.bias);
+    } else {
+      std::ranges::fill(result.multiplier, 1.0F);
     }
     for (std::size_t c = 0; c < channels; ++c) {
       const float scale = weights.scales.empty() ? weights.levels.scale : weights.scales[c];
@@ -400,9 +420,9 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
     activations_.encode(x.span(), frozen_state(plan), precision.a, codes);
     const IntegerForm form = activation_form(plan);
     for (std::uint8_t& code : codes) code = form.codes[code];
-    const Tensor<float> x_levels = as_levels(codes, levels, x.shape());
+    const Tensor<float> x_levels = detail::as_levels(codes, levels, x.shape());
     const Tensor<float> w_levels =
-        as_levels(weights.codes, weights.levels, layer_.weight().value.shape());
+        detail::as_levels(weights.codes, weights.levels, layer_.weight().value.shape());
     const double largest =
         std::max(std::abs(levels.level(0)), std::abs(levels.level((1 << form.bits) - 1)));
 
@@ -413,15 +433,6 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
                              TensorView<const float>{affine.multiplier.data(), per_channel},
                              TensorView<const float>{affine.bias.data(), per_channel});
     return y;
-  }
-
-  [[nodiscard]] static Tensor<float> as_levels(std::span<const std::uint8_t> codes,
-                                               const IntegerLevels& levels, const Shape& shape) {
-    Tensor<float> result(shape, Uninitialized{});
-    std::ranges::transform(codes, result.span().begin(), [&](std::uint8_t code) {
-      return static_cast<float>(levels.level(code));
-    });
-    return result;
   }
 
   void require_width(Precision precision) const {
@@ -453,21 +464,5 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
   StateBank<typename Key::Key, PrivateState> bank_;
   StateBank<WeightKey, LearnedState<WeightPolicy>> weight_bank_;
 };
-
-/// Gives every quantized layer of a network the private state that `plans` need. New states start
-/// as copies of the layer's first one. Call it before the optimizer collects the parameters.
-/// Throws `PrecisionError` for a plan that has not one entry per layer (or one for all), and for a
-/// width that a layer was not built for.
-inline void add_plans(nn::Module& network, std::span<const PrecisionPlan> plans) {
-  const nn::Named<nn::QuantizedLayer> layers = nn::quantized_layers(network);
-  for (const PrecisionPlan& plan : plans) {
-    if (!plan.fits(layers.size())) {
-      throw PrecisionError(concat("add_plans: plan ", plan, " has ", plan.size(),
-                                  " entries, the network has ", layers.size(),
-                                  " quantized layers"));
-    }
-    for (const auto& [name, layer] : layers) layer->add_plan(plan);
-  }
-}
 
 }  // namespace bitdial::inline BITDIAL_ABI

@@ -18,6 +18,7 @@ struct SwitchableOptions {
   WeightPolicy weights{};
   ActivationPolicy activations{};
   nn::BatchNormOptions batch_norm{};
+  nn::BatchNormPlace batch_norm_place = nn::BatchNormPlace::after;
   /// Training convolves codes as integers where both sides have integer levels: exact, and faster
   /// than f32. False: values are stored and multiplied in f32, as for other policies.
   bool integer_forward = true;
