@@ -12,9 +12,11 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -349,6 +351,59 @@ TEST_CASE("preprocessing stands in a section of its own, and runs") {
   // Codes 1 1 0, sums (-3, 1), values (-0.5, 0.125), mean (0, 0.125): codes 1 and 1, levels -1 and
   // -1, and with the head levels {3 -3; -1 1} sums of 0 and 0.
   CHECK(y == std::vector<float>{0.0F, 3.0F});
+}
+
+// The file of version 1.2 with its section 8 changed, in a file of minor version `minor`.
+std::vector<std::byte> with_preprocessing(std::uint32_t minor, auto change) {
+  const auto bytes = model_bytes(hand_made_normalised());
+  REQUIRE_MESSAGE(bytes.ok(), bytes.error());
+  const auto file = io::SectionFile::parse(*bytes, model_file_kind, "m");
+  REQUIRE_MESSAGE(file.ok(), file.error());
+  io::SectionFileKind kind = model_file_kind;
+  kind.minor = minor;
+  io::SectionFileWriter writer{kind};
+  for (const std::uint32_t id : {1U, 2U, 3U, 4U, 5U, 8U, 6U}) {
+    for (std::uint32_t index = 0; index < file->count(id); ++index) {
+      const auto section = file->section({id, index});
+      REQUIRE_MESSAGE(section.ok(), section.error());
+      std::vector<std::byte> copy(section->begin(), section->end());
+      if (id == 8) change(copy);
+      writer.add({id, index}, std::move(copy));
+    }
+  }
+  return writer.finish();
+}
+
+TEST_CASE("a section of preprocessing must fit; a newer minor version may append to it") {
+  const auto longer = [](std::vector<std::byte>& section) { section.resize(section.size() + 4); };
+  const auto newer = with_preprocessing(model_file_kind.minor + 1, longer);
+  const auto model = Model::from_bytes(newer);
+  REQUIRE_MESSAGE(model.ok(), model.error());
+  CHECK(model->preprocessing() == hand_made_normalised().preprocessing);
+
+  const auto error_of = [](const std::vector<std::byte>& bytes) {
+    const auto opened = Model::from_bytes(bytes);
+    return opened ? std::string{} : opened.error();
+  };
+  CHECK(error_of(with_preprocessing(2, longer)) ==
+        "model in memory: damaged bitdial model: section preprocessing: 4 bytes are left over at "
+        "offset 43");
+  CHECK(error_of(with_preprocessing(2, [](auto& section) { section.resize(20); })) ==
+        "model in memory: damaged bitdial model: section preprocessing: ends early: announces 3 "
+        "elements of at least 4 bytes at offset 11, 5 bytes are left");
+  CHECK(error_of(with_preprocessing(2, [](auto& section) { section[42] = std::byte{0x80}; })) ==
+        "model in memory: damaged bitdial model: preprocessing: expected 3 finite means and "
+        "positive deviations, found 3 means and 3 deviations");
+}
+
+TEST_CASE("an accuracy that is no share is refused") {
+  for (const double wrong : {-0.5, 1.5, std::numeric_limits<double>::quiet_NaN()}) {
+    PackedNetwork network = hand_made();
+    network.plans[0].accuracy->top1 = wrong;
+    const auto bytes = model_bytes(network);
+    CHECK_FALSE(bytes.ok());
+    CHECK(bytes.error().find("its accuracy is ") != std::string::npos);
+  }
 }
 
 TEST_CASE("the committed file of version 1.0 loads and computes what it says") {

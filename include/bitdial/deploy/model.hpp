@@ -30,19 +30,21 @@ enum class WeightCheck : std::uint8_t {
 
 struct ModelOptions {
   WeightCheck weight_check = WeightCheck::at_opening;
+  io::FileAccess access = io::FileAccess::mapped;  ///< of `Model::open`
 };
 
-/// A packed network in a memory-mapped file or in the caller's bytes. Weights are never copied.
+/// A packed network in a file, memory-mapped or read into memory, or in the caller's bytes, which
+/// may be constants of the program. Weights are used where they lie.
 ///
 /// Copies are cheap and share the file. All members are const and may be called from any thread.
 class Model {
  public:
-  /// Maps the file at `path`. Errors: the file cannot be mapped, is no model file, has another
+  /// Opens the file at `path`. Errors: the file cannot be read, is no model file, has another
   /// major version, is truncated or damaged; each with the path, what was expected and what was
   /// found.
   [[nodiscard]] static Result<Model> open(const std::string& path,
                                           const ModelOptions& options = {}) {
-    auto file = io::MappedFile::open(path);
+    auto file = io::MappedFile::open(path, options.access);
     if (!file) return file.failure();
     return read(*std::move(file), {}, path, options);
   }

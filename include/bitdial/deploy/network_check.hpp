@@ -414,6 +414,9 @@ class GraphCheck {
         std::any_of(network.plans.begin(), network.plans.begin() + static_cast<std::ptrdiff_t>(p),
                     [&](const PackedPlan& earlier) { return earlier.requested == plan.requested; });
     if (twice) return Failure{concat(where, ": appears twice")};
+    if (plan.accuracy && !(plan.accuracy->top1 >= 0.0 && plan.accuracy->top1 <= 1.0)) {
+      return Failure{concat(where, ": its accuracy is ", plan.accuracy->top1, ", expected 0 to 1")};
+    }
     if (plan.layers.size() != network.layers.size() ||
         !plan.requested.fits(network.layers.size())) {
       return Failure{concat(where, ": has ", plan.requested.size(), " precisions and ",
