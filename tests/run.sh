@@ -80,7 +80,7 @@ run() {
 run release release -DBITDIAL_BUILD_BENCH=ON
 if [ "$quick" = no ]; then
   run asan asan -DBITDIAL_BUILD_EXAMPLES=OFF \
-    "-DBITDIAL_TEST_LAYERS=core;io;kernels;quant;ops;data;deploy"
+    "-DBITDIAL_TEST_LAYERS=core;io;kernels;quant;ops;data;deploy;fuzz"
   if command -v clang++ >/dev/null; then
     run clang clang -DBITDIAL_BUILD_EXAMPLES=OFF \
       "-DBITDIAL_TEST_LAYERS=core;io;kernels;quant;ops;autodiff;nn;switchable;models;train;data;deploy;interop;compile_fail"

@@ -35,7 +35,7 @@ def text_files(root):
         folders[:] = sorted(f for f in folders if not SKIPPED_FOLDERS.match(f))
         for name in sorted(files):
             path = pathlib.Path(folder) / name
-            if path.suffix in TEXT_SUFFIXES and name != "LICENSE":
+            if path.suffix in TEXT_SUFFIXES and name not in ("LICENSE", ".git"):
                 yield path.relative_to(root).as_posix()
 
 
