@@ -5,6 +5,7 @@
 usage: abi_mix.py COMPILER ROOT
 """
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -17,7 +18,9 @@ OWNER = """#include <bitdial/core/shape.hpp>
 long extent(const bitdial::Shape& shape);
 long extent(const bitdial::Shape& shape) { return shape[0]; }
 """
+OTHER_VERSION = "other_version"  # a folder of headers of the next minor version
 MODES = [
+    ("version", [], [f"-I{OTHER_VERSION}"]),
     ("threads", [], ["-fopenmp"]),
     ("checks", ["-DNDEBUG"], []),
     ("forced checks", ["-DNDEBUG"], ["-DNDEBUG", "-DBITDIAL_CHECKED=1"]),
@@ -38,8 +41,8 @@ def link(compiler, include, folder, user_flags, owner_flags):
     objects = []
     for name, text, flags in (("user", USER, user_flags), ("owner", OWNER, owner_flags)):
         target = folder / f"{name}.o"
-        subprocess.run([compiler, "-std=c++20", "-c", f"-I{include}", *flags, "-x", "c++", "-",
-                        "-o", str(target)], input=text, text=True, check=True)
+        subprocess.run([compiler, "-std=c++20", "-c", *flags, f"-I{include}", "-x", "c++", "-",
+                        "-o", str(target)], input=text, text=True, check=True, cwd=folder)
         objects.append(str(target))
     openmp = ["-fopenmp"] if "-fopenmp" in user_flags + owner_flags else []
     done = subprocess.run([compiler, *openmp, *objects, "-o", str(folder / "program")], text=True,
@@ -50,11 +53,23 @@ def link(compiler, include, folder, user_flags, owner_flags):
     return None
 
 
+def write_other_version(include, folder):
+    """version.hpp of the next minor version, to be found before this one."""
+    header = pathlib.Path("bitdial") / "version.hpp"
+    text = (include / header).read_text(encoding="utf-8")
+    raised = re.sub(r"(?m)^(#define BITDIAL_VERSION_MINOR )(\d+)$",
+                    lambda found: found[1] + str(int(found[2]) + 1), text)
+    assert raised != text, "version.hpp has no minor version"
+    (folder / header).parent.mkdir(parents=True)
+    (folder / header).write_text(raised, encoding="utf-8")
+
+
 def main(compiler, root):
-    include = pathlib.Path(root) / "include"
+    include = pathlib.Path(root).resolve() / "include"
     failures = []
     with tempfile.TemporaryDirectory() as work:
         folder = pathlib.Path(work)
+        write_other_version(include, folder / OTHER_VERSION)
         for name, one, other in MODES:
             if not supports(compiler, one) or not supports(compiler, other):
                 print(f"{name}: left out, {compiler} does not support {one + other}")
