@@ -9,6 +9,7 @@
 #include <bitdial/autodiff/grad_check.hpp>
 #include <bitdial/autodiff/gradient.hpp>
 #include <bitdial/autodiff/learned_quantization.hpp>
+#include <bitdial/autodiff/reshape.hpp>
 #include <bitdial/autodiff/stream.hpp>
 #include <bitdial/autodiff/tape.hpp>
 #include <bitdial/core/aligned_buffer.hpp>
@@ -43,10 +44,12 @@
 #include <bitdial/data/random_resized_crop.hpp>
 #include <bitdial/data/resample.hpp>
 #include <bitdial/data/synthetic.hpp>
+#include <bitdial/data/synthetic_clips.hpp>
 #include <bitdial/deploy/activation_encoder.hpp>
 #include <bitdial/deploy/border_sums.hpp>
 #include <bitdial/deploy/calibrate.hpp>
 #include <bitdial/deploy/cascade.hpp>
+#include <bitdial/deploy/clip_consensus.hpp>
 #include <bitdial/deploy/code_layout.hpp>
 #include <bitdial/deploy/executor.hpp>
 #include <bitdial/deploy/fit_cascade.hpp>
@@ -57,7 +60,6 @@
 #include <bitdial/deploy/ladder.hpp>
 #include <bitdial/deploy/linux_sensors.hpp>
 #include <bitdial/deploy/matrix_step.hpp>
-#include <bitdial/deploy/measured_paths.hpp>
 #include <bitdial/deploy/model.hpp>
 #include <bitdial/deploy/model_format.hpp>
 #include <bitdial/deploy/network_check.hpp>
@@ -65,15 +67,11 @@
 #include <bitdial/deploy/packed_network.hpp>
 #include <bitdial/deploy/plan_compiler.hpp>
 #include <bitdial/deploy/plane_images.hpp>
-#include <bitdial/deploy/preparation.hpp>
 #include <bitdial/deploy/prepared_encoder.hpp>
 #include <bitdial/deploy/prepared_groups.hpp>
 #include <bitdial/deploy/prepared_weights.hpp>
-#include <bitdial/deploy/profile_text.hpp>
-#include <bitdial/deploy/profiler.hpp>
 #include <bitdial/deploy/real_steps.hpp>
 #include <bitdial/deploy/session.hpp>
-#include <bitdial/deploy/session_options.hpp>
 #include <bitdial/deploy/window_rows.hpp>
 #include <bitdial/fwd.hpp>
 #include <bitdial/io/byte_io.hpp>
@@ -97,6 +95,7 @@
 #include <bitdial/models/mobilenet_v1.hpp>
 #include <bitdial/models/mobilenet_v2.hpp>
 #include <bitdial/models/network_layers.hpp>
+#include <bitdial/models/r2plus1d.hpp>
 #include <bitdial/models/residual_blocks.hpp>
 #include <bitdial/models/resnet_cifar.hpp>
 #include <bitdial/models/resnet_imagenet.hpp>
@@ -105,6 +104,7 @@
 #include <bitdial/nn/concat.hpp>
 #include <bitdial/nn/conv2d.hpp>
 #include <bitdial/nn/cost.hpp>
+#include <bitdial/nn/frames.hpp>
 #include <bitdial/nn/init.hpp>
 #include <bitdial/nn/linear.hpp>
 #include <bitdial/nn/module.hpp>

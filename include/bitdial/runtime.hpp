@@ -5,6 +5,7 @@
 
 #include <bitdial/deploy/calibrate.hpp>
 #include <bitdial/deploy/cascade.hpp>
+#include <bitdial/deploy/clip_consensus.hpp>
 #include <bitdial/deploy/fit_cascade.hpp>
 #include <bitdial/deploy/governor.hpp>
 #include <bitdial/deploy/governor_trace.hpp>
@@ -12,10 +13,7 @@
 #include <bitdial/deploy/linux_sensors.hpp>
 #include <bitdial/deploy/model.hpp>
 #include <bitdial/deploy/packed_network.hpp>
-#include <bitdial/deploy/profile_text.hpp>
-#include <bitdial/deploy/profiler.hpp>
 #include <bitdial/deploy/session.hpp>
-#include <bitdial/deploy/session_options.hpp>
 #include <bitdial/io/mapped_file.hpp>
 #include <bitdial/kernels/dispatch.hpp>
 #include <bitdial/quant/plan.hpp>

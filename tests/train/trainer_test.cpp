@@ -397,6 +397,11 @@ TEST_CASE("options out of range") {
   CHECK(text({.plans = test::training_plans(), .epochs = -1, .batch_size = 8}) ==
         "trainer: expected epochs >= 0, got -1");
   CHECK_FALSE(text({.plans = test::training_plans(), .batch_size = 71}).empty());
+  CHECK(text({.plans = test::training_plans(),
+              .batch_size = 8,
+              .block_swap = {.probability = train::ConstantSchedule{.rate = 0.5F}}}) ==
+        "trainer: block_swap: the network has no parts with parallel paths; say in "
+        "block_swap.blocks which layers are swapped together");
   CHECK(text({.plans = test::training_plans(), .batch_size = 8, .teaching = {.weight = -1.0F}}) ==
         "teaching: expected weights >= 0, got weight -1, label_weight 1");
 }

@@ -32,7 +32,8 @@ struct BlockSwap {
   /// The probability that a block is swapped, a function of the step: constant, linear, any. Empty:
   /// no block is swapped.
   Schedule probability{};
-  std::vector<nn::LayerBlock> blocks{};  ///< what is swapped as one; empty: `nn::blocks(network)`
+  /// What is swapped as one; empty: `nn::blocks(network)`, of which there must be one.
+  std::vector<nn::LayerBlock> blocks{};
 };
 
 /// What to train and how; the optimizer is given apart.
@@ -98,14 +99,23 @@ class Trainer {
                              .part = options_.peers == nullptr ? 0 : options_.peers->rank(),
                              .parts = options_.peers == nullptr ? 1 : options_.peers->count()}),
                 options_.prefetch} {
-    if (options_.plans.empty()) throw ConfigError("trainer: expected at least one plan, got none");
+    if (options_.plans.empty() && !options_.plans_of_step) {
+      throw ConfigError("trainer: expected at least one plan, got none");
+    }
     if (options_.epochs < 0) {
       throw ConfigError(concat("trainer: expected epochs >= 0, got ", options_.epochs));
     }
-    require_valid(options_.teaching, options_.plans.size());
+    require_valid(options_.teaching, options_.plans_of_step
+                                         ? options_.teaching.switch_weights.size()
+                                         : options_.plans.size());
     layers_ = nn::quantized_layers(network).size();
     if (options_.block_swap.probability && options_.block_swap.blocks.empty()) {
       options_.block_swap.blocks = nn::blocks(network);
+      if (options_.block_swap.blocks.empty()) {
+        throw ConfigError(
+            "trainer: block_swap: the network has no parts with parallel paths; say in "
+            "block_swap.blocks which layers are swapped together");
+      }
     }
     require_same_parameters();
     share_state();
