@@ -72,8 +72,9 @@ class Ladder {
         }
       }
     }
-    std::stable_sort(points.begin(), points.end(), [](const auto& a, const auto& b) {
-      return a.accuracy != b.accuracy ? a.accuracy < b.accuracy : a.latency > b.latency;
+    std::sort(points.begin(), points.end(), [](const auto& a, const auto& b) {
+      if (a.accuracy != b.accuracy) return a.accuracy < b.accuracy;
+      return a.latency != b.latency ? a.latency > b.latency : a.plan < b.plan;
     });
     Ladder ladder;
     for (const OperatingPoint& point : points) {

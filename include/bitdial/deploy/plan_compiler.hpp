@@ -293,8 +293,8 @@ class PlanCompiler {
     auto& buffers = program_.buffers;
     std::vector<std::size_t> order(buffers.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
-    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-      return buffers[a].bytes > buffers[b].bytes;
+    std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+      return buffers[a].bytes != buffers[b].bytes ? buffers[a].bytes > buffers[b].bytes : a < b;
     });
     std::vector<std::size_t> placed;  // by offset
     for (const std::size_t i : order) {
