@@ -87,7 +87,8 @@ TEST_CASE("wrong cascades are sentences") {
   CHECK(Cascade::create(*model, {}).error() == "cascade: expected at least one stage, got none");
   CHECK(Cascade::create(*model, {{3, 0.5F}}).error() == "cascade: plan 3, the model has 3");
   CHECK(Cascade::create(*model, {{1, nan}, {0, 0.0F}}).error() ==
-        "cascade: the threshold of plan w2a2 is not a number");
+        "cascade: the threshold of plan w2a2 is not a number, expected a margin: 0 always answers, "
+        "above 1 never; fit_cascade finds one");
   const auto cascade = Cascade::create(*model, {{1, 0.5F}, {0, 0.0F}});
   auto session = Session::create(*model, {.plans = {1}});
   std::vector<float> outputs(4);

@@ -71,7 +71,8 @@ class Cascade {
       }
       if (std::isnan(stage.threshold)) {
         return Failure{concat("cascade: the threshold of plan ", model.plans()[stage.plan].name(),
-                              " is not a number")};
+                              " is not a number, expected a margin: 0 always answers, above 1 "
+                              "never; fit_cascade finds one")};
       }
     }
     Cascade cascade;
