@@ -166,6 +166,9 @@ TEST_CASE("the planned bytes are exact, for each plan and for all of them") {
           CHECK(block_bytes == plan->bytes());
           CHECK(session->memory() == *plan);
           CHECK(plan->weights > 0);
+          if (plans.size() == 1 && threads == 1) {
+            CHECK(*Session::plan_memory(*model, plans[0], batch) == *plan);
+          }
           (plans.empty() ? together : apart) += plan->weights;
         }
       }

@@ -88,6 +88,11 @@ class Session {
     if (!preparation) return preparation.failure();
     return preparation->memory_plan();
   }
+  /// The same for one plan and up to `batch` images at a time, on one thread.
+  [[nodiscard]] static Result<MemoryPlan> plan_memory(const Model& model, std::size_t plan,
+                                                      std::int64_t batch) {
+    return plan_memory(model, {.max_batch = batch, .plans = {plan}});
+  }
 
   /// Errors: options out of range, an arena that is too small or not aligned, an unknown
   /// instruction set in BITDIAL_FORCE_ISA, a damaged weight plane, no memory.
