@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <exception>
 #include <future>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -57,6 +58,15 @@ void run_client(Client& client, const Model& model, BatchServer& server, std::si
   }
 }
 
+std::size_t count_of(const std::string& text) {
+  char* end = nullptr;
+  const long count = std::strtol(text.c_str(), &end, 10);
+  if (*end != '\0' || count < 1 || count > 1'000'000'000) {
+    throw std::runtime_error("REQUESTS is \"" + text + "\", expected a number from 1 on");
+  }
+  return static_cast<std::size_t>(count);
+}
+
 int run(const std::string& path, std::size_t requests) {
   const Model model = Model::open(path).value();
   BatchServer server{model, 16};
@@ -73,17 +83,22 @@ int run(const std::string& path, std::size_t requests) {
   }
   const std::chrono::duration<double> time = Clock::now() - start;
 
-  std::printf("%-10s %10s %9s %9s %10s %6s\n", "plan", "in flight", "requests", "median", "99 %",
-              "wrong");
+  std::printf("%-10s %8s %10s %9s %9s %10s %6s\n", "plan", "accuracy", "in flight", "requests",
+              "median", "99 %", "wrong");
   std::size_t answered = 0, wrong = 0;
   for (Client& client : clients) {
     auto& times = client.milliseconds;
     std::sort(times.begin(), times.end());
     answered += times.size();
     wrong += client.wrong;
-    std::printf("%-10s %10zu %9zu %6.3f ms %7.3f ms %6zu\n",
-                model.plans()[client.plan].name().c_str(), client.in_flight, times.size(),
-                times[times.size() / 2], times[times.size() * 99 / 100], client.wrong);
+    const PackedPlan& plan = model.plans()[client.plan];
+    char accuracy[16] = "-";
+    if (plan.accuracy) {
+      std::snprintf(accuracy, sizeof accuracy, "%.2f%%", 100.0 * plan.accuracy->top1);
+    }
+    std::printf("%-10s %8s %10zu %9zu %6.3f ms %7.3f ms %6zu\n", plan.name().c_str(), accuracy,
+                client.in_flight, times.size(), times[times.size() / 2],
+                times[times.size() * 99 / 100], client.wrong);
   }
   std::printf("%zu answers in %zu batches, %.0f a second\n", answered, server.batches(),
               static_cast<double>(answered) / time.count());
@@ -104,8 +119,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   try {
-    const int status =
-        run(argv[1], argc > 2 ? std::max(1UL, std::strtoul(argv[2], nullptr, 10)) : 500);
+    const int status = run(argv[1], argc > 2 ? count_of(argv[2]) : 500);
     if (with_profile) print_profile(argv[1]);
     return status;
   } catch (const std::exception& error) {

@@ -37,8 +37,14 @@ BITDIAL_C int bitdial_model_open(const char* path, bitdial_model** model);
 BITDIAL_C int bitdial_model_from_memory(const void* bytes, size_t size, bitdial_model** model);
 BITDIAL_C void bitdial_model_close(bitdial_model* model);
 
-/* Height, width and channels of one image of bytes. */
+/* Height, width and channels of one image of bytes, which goes in as it is: the session normalises
+ * as the file says. */
 BITDIAL_C void bitdial_model_input(const bitdial_model* model, size_t shape[3]);
+/* What the channels are, in order: "RGB", "grey"; empty when the file does not say. */
+BITDIAL_C const char* bitdial_model_channels(const bitdial_model* model);
+/* The share of the shorter side of a picture that the network sees: the square in the middle, which
+ * the caller resamples to the input's height and width. 1 is the whole side. */
+BITDIAL_C float bitdial_model_centre(const bitdial_model* model);
 /* The number of values per image that a session gives. */
 BITDIAL_C size_t bitdial_model_outputs(const bitdial_model* model);
 /* The name of output `index`; null when the file has no names or the index is out of range. */
@@ -49,11 +55,30 @@ BITDIAL_C size_t bitdial_model_plans(const bitdial_model* model);
 BITDIAL_C const char* bitdial_model_plan_name(const bitdial_model* model, size_t index);
 /* The share of right answers that was measured at packing, 0 to 1; below 0 when none was. */
 BITDIAL_C double bitdial_model_plan_accuracy(const bitdial_model* model, size_t index);
+/* On how many images of which data set it was measured; 0 and null when it was not. */
+BITDIAL_C uint64_t bitdial_model_plan_samples(const bitdial_model* model, size_t index);
+BITDIAL_C const char* bitdial_model_plan_data_set(const bitdial_model* model, size_t index);
+/* Bytes of packed weights that the plan reads; 0 when the index is out of range. */
+BITDIAL_C size_t bitdial_model_plan_bytes(const bitdial_model* model, size_t index);
 /* The index of the plan with this name. */
 BITDIAL_C int bitdial_model_find_plan(const bitdial_model* model, const char* name, size_t* index);
 
-/* Prepares all plans for batches of up to `max_batch` images on `threads` threads. */
-BITDIAL_C int bitdial_session_create(const bitdial_model* model, int threads, size_t max_batch,
+/* What a session prepares for. Zero is a default everywhere: bitdial_session_options o = {0}; */
+typedef struct bitdial_session_options {
+  int threads;         /* default 1 */
+  size_t max_batch;    /* images that run together at most, default 1 */
+  const size_t* plans; /* indices of the plans to prepare; null: all */
+  size_t plan_count;
+  void* arena; /* the caller's memory on a boundary of 64 bytes, which must outlive the session; */
+  size_t arena_size; /* null: the session allocates it */
+} bitdial_session_options;
+
+/* The size of the arena that a session with these options takes, `options->arena` apart. Options
+ * may be null for the defaults, here and below. */
+BITDIAL_C int bitdial_session_memory(const bitdial_model* model,
+                                     const bitdial_session_options* options, size_t* bytes);
+BITDIAL_C int bitdial_session_create(const bitdial_model* model,
+                                     const bitdial_session_options* options,
                                      bitdial_session** session);
 BITDIAL_C void bitdial_session_close(bitdial_session* session);
 

@@ -54,6 +54,21 @@ int keep(bitdial::Result<bitdial::Model> opened, bitdial_model** model) {
   return 0;
 }
 
+const bitdial::MeasuredAccuracy* measured(const bitdial_model& model, std::size_t index) {
+  const auto& plans = model.model.plans();
+  return index < plans.size() && plans[index].accuracy ? &*plans[index].accuracy : nullptr;
+}
+
+bitdial::SessionOptions options_of(const bitdial_session_options* given) {
+  bitdial::SessionOptions options;
+  if (given == nullptr) return options;
+  if (given->threads != 0) options.threads = given->threads;
+  if (given->max_batch != 0) options.max_batch = static_cast<std::int64_t>(given->max_batch);
+  if (given->plans != nullptr) options.plans.assign(given->plans, given->plans + given->plan_count);
+  options.arena = {static_cast<std::byte*>(given->arena), given->arena_size};
+  return options;
+}
+
 std::span<const std::uint8_t> pixels(const bitdial_session& session, const std::uint8_t* images,
                                      std::size_t count) {
   const auto size = static_cast<std::size_t>(session.session.model().input_shape().size());
@@ -92,6 +107,14 @@ void bitdial_model_input(const bitdial_model* model, std::size_t shape[3]) {
   }
 }
 
+const char* bitdial_model_channels(const bitdial_model* model) {
+  return model->model.preprocessing().channels.c_str();
+}
+
+float bitdial_model_centre(const bitdial_model* model) {
+  return model->model.preprocessing().centre;
+}
+
 std::size_t bitdial_model_outputs(const bitdial_model* model) {
   return static_cast<std::size_t>(model->model.output_size());
 }
@@ -110,8 +133,23 @@ const char* bitdial_model_plan_name(const bitdial_model* model, std::size_t inde
 }
 
 double bitdial_model_plan_accuracy(const bitdial_model* model, std::size_t index) {
-  const auto& plans = model->model.plans();
-  return index < plans.size() && plans[index].accuracy ? plans[index].accuracy->top1 : -1.0;
+  const bitdial::MeasuredAccuracy* const accuracy = measured(*model, index);
+  return accuracy != nullptr ? accuracy->top1 : -1.0;
+}
+
+std::uint64_t bitdial_model_plan_samples(const bitdial_model* model, std::size_t index) {
+  const bitdial::MeasuredAccuracy* const accuracy = measured(*model, index);
+  return accuracy != nullptr ? accuracy->samples : 0;
+}
+
+const char* bitdial_model_plan_data_set(const bitdial_model* model, std::size_t index) {
+  const bitdial::MeasuredAccuracy* const accuracy = measured(*model, index);
+  return accuracy != nullptr ? accuracy->data_set.c_str() : nullptr;
+}
+
+std::size_t bitdial_model_plan_bytes(const bitdial_model* model, std::size_t index) {
+  if (index >= model->plan_names.size()) return 0;
+  return static_cast<std::size_t>(model->model.packed_bytes(index));
 }
 
 int bitdial_model_find_plan(const bitdial_model* model, const char* name, std::size_t* index) {
@@ -123,11 +161,20 @@ int bitdial_model_find_plan(const bitdial_model* model, const char* name, std::s
   });
 }
 
-int bitdial_session_create(const bitdial_model* model, int threads, std::size_t max_batch,
+int bitdial_session_memory(const bitdial_model* model, const bitdial_session_options* options,
+                           std::size_t* bytes) {
+  return guarded([&] {
+    const auto memory = bitdial::Session::plan_memory(model->model, options_of(options));
+    if (!memory) return fail(memory.error());
+    *bytes = memory->bytes();
+    return 0;
+  });
+}
+
+int bitdial_session_create(const bitdial_model* model, const bitdial_session_options* options,
                            bitdial_session** session) {
   return guarded([&] {
-    auto created = bitdial::Session::create(
-        model->model, {.threads = threads, .max_batch = static_cast<std::int64_t>(max_batch)});
+    auto created = bitdial::Session::create(model->model, options_of(options));
     if (!created) return fail(created.error());
     *session = new bitdial_session{*std::move(created)};
     return 0;

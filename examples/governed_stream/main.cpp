@@ -4,11 +4,10 @@
 // stream runs at the highest precision only.
 //
 // usage: governed_stream MODEL [IMAGES [SECONDS]]
-//   MODEL   a packed network for 28 x 28 images, such as the quickstart's model.bitdial
-//   IMAGES  the folder of Fashion-MNIST (default: where Debian's package puts it)
+//   MODEL   a packed network, such as the quickstart's model.bitdial
+//   IMAGES  the folder of Fashion-MNIST (default: where Debian's package puts it; a model of the
+//           quickstart's synthetic images sees such images)
 //   SECONDS of each of the two streams, default 9
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -17,15 +16,15 @@
 #include <exception>
 #include <fstream>
 #include <optional>
+#include <stdexcept>
 #include <string>
-#include <string_view>
 #include <thread>
 #include <vector>
 
-#include <bitdial/data/fashion_mnist.hpp>
-#include <bitdial/data/gzip.hpp>
 #include <bitdial/runtime.hpp>
 
+#include "frames.hpp"
+#include "live_table.hpp"
 #include "load.hpp"
 
 namespace {
@@ -43,10 +42,6 @@ struct Camera {
   double period = 0.0, deadline = 0.0;
 };
 
-struct Count {
-  std::size_t frames = 0, right = 0, late = 0;
-};
-
 void print_ladder(const Ladder& ladder) {
   std::printf("%-8s %9s %10s %9s\n", "plan", "accuracy", "median", "memory");
   for (const auto& rungs : {ladder.rungs(), ladder.dominated()}) {
@@ -58,21 +53,9 @@ void print_ladder(const Ladder& ladder) {
   }
 }
 
-void print_state(double now, bool load, std::string_view plan, const Decision& decision,
-                 double queue, const Count& count) {
-  const bool live = ::isatty(STDOUT_FILENO) != 0;
-  const auto frames = static_cast<double>(count.frames);
-  std::printf("%s%6.2f s  load %-3s  queue %5.0f  plan %-6s %-12s  right %6.2f%%  late %6.2f%%%s",
-              live ? "\r" : "", now, load ? "yes" : "no", queue, std::string{plan}.c_str(),
-              std::string{reason_text(decision.reason)}.c_str(),
-              100.0 * static_cast<double>(count.right) / frames,
-              100.0 * static_cast<double>(count.late) / frames, live ? "" : "\n");
-  std::fflush(stdout);
-}
-
 // Runs the whole stream; counts each third. An answer that takes too long delays all frames behind
 // it; a frame that is older than the deadline when its turn comes is dropped.
-std::vector<Count> stream(Session& session, const Governor& governor, const data::Dataset& images,
+std::vector<Count> stream(Session& session, const Governor& governor, const Frames& frames,
                           const Camera& camera, std::optional<std::size_t> pinned,
                           std::string* trace) {
   std::vector<float> outputs(static_cast<std::size_t>(session.model().output_size()));
@@ -80,7 +63,7 @@ std::vector<Count> stream(Session& session, const Governor& governor, const data
   std::vector<Count> counts(3);
   GovernorState state;
   Signals signals{.pinned_plan = pinned};
-  double shown = 0.0;
+  LiveTable table{governor.ladder()};
   const auto start = Clock::now();
   for (std::size_t frame = 0; frame < camera.frames; ++frame) {
     const double arrival = static_cast<double>(frame) * camera.period;
@@ -99,18 +82,14 @@ std::vector<Count> stream(Session& session, const Governor& governor, const data
     const Decision decision = governor.decide(state, signals);
     if (trace != nullptr) *trace += trace_line(governor, signals, decision);
 
-    const auto index = static_cast<std::int64_t>(frame) % images.size();
+    const auto index = static_cast<std::int64_t>(frame) % frames.images.size();
     const auto begin = Clock::now();
-    session.run(images.image(index), outputs, decision.plan).value();
+    session.run(frames.images.image(index), outputs, decision.plan).value();
     signals.last_latency = seconds_since(begin);
 
-    count.right += confidence_of(outputs).label == images.labels()[static_cast<std::size_t>(index)];
+    count.right += confidence_of(outputs).label == frames.answers[static_cast<std::size_t>(index)];
     count.late += seconds_since(start) - arrival > camera.deadline;
-    if (trace != nullptr && signals.now >= shown) {
-      shown = signals.now + 0.1;
-      print_state(signals.now, third == 1, governor.ladder().find(decision.plan)->name, decision,
-                  signals.queue_depth, count);
-    }
+    if (trace != nullptr) table.add(signals.now, third == 1, signals.queue_depth, decision, count);
   }
   return counts;
 }
@@ -118,27 +97,28 @@ std::vector<Count> stream(Session& session, const Governor& governor, const data
 void print_counts(const char* name, const std::vector<Count>& counts) {
   std::printf("%-10s", name);
   for (const Count& count : counts) {
-    const auto frames = static_cast<double>(std::max<std::size_t>(1, count.frames));
-    std::printf("   %6.2f%% %6.2f%%", 100.0 * static_cast<double>(count.right) / frames,
-                100.0 * static_cast<double>(count.late) / frames);
+    std::printf("   %6.2f%% %6.2f%%", percent(count.right, count.frames),
+                percent(count.late, count.frames));
   }
   std::printf("\n");
 }
 
 int run(int argc, char** argv) {
-  const std::string folder = argc > 2 ? argv[2] : std::string{data::fashion_mnist_debian_directory};
   const double seconds = argc > 3 ? std::strtod(argv[3], nullptr) : 9.0;
-  const data::Dataset images =
-      data::read_fashion_mnist(folder, data::FashionMnistPart::test, data::read_file_or_gzip);
-
+  if (!(seconds > 0.0 && seconds < 1e6)) {
+    throw std::runtime_error(concat("SECONDS is \"", argv[3], "\", expected a number above 0"));
+  }
   const Model model = Model::open(argv[1]).value();
   Session session = Session::create(model).value();
+  const Frames frames = load_frames(session, argc > 2 ? argv[2] : "");
   const Calibration costs = calibrate_cached("calibration.txt", session).value();
   const Ladder ladder = make_ladder(model, costs).value();
+  const OperatingPoint& top = ladder.rungs().back();
   print_ladder(ladder);
+  std::printf("frames: %s%s\n", frames.images.name().c_str(),
+              frames.note.empty() ? "" : ("; " + frames.note).c_str());
 
   // The camera keeps the most accurate plan busy for four fifths of the time.
-  const OperatingPoint& top = ladder.rungs().back();
   const double period = top.latency / 0.8;
   const Camera camera{static_cast<std::size_t>(seconds / period), period, 20.0 * period};
   const Governor governor =
@@ -147,10 +127,10 @@ int run(int argc, char** argv) {
               camera.frames, 1e3 * period, 1e3 * camera.deadline);
 
   std::string trace{trace_header};
-  const auto governed = stream(session, governor, images, camera, std::nullopt, &trace);
-  const auto fixed = stream(session, governor, images, camera, top.plan, nullptr);
+  const auto governed = stream(session, governor, frames, camera, std::nullopt, &trace);
+  const auto fixed = stream(session, governor, frames, camera, top.plan, nullptr);
 
-  std::printf("\n\n%-10s   %-15s   %-15s   %-15s\n", "", "idle", "loaded", "idle");
+  std::printf("\n%-10s   %-15s   %-15s   %-15s\n", "", "idle", "loaded", "idle");
   std::printf("%-10s   %7s %7s   %7s %7s   %7s %7s\n", "", "right", "late", "right", "late",
               "right", "late");
   print_counts("governed", governed);

@@ -5,6 +5,7 @@
 usage: check_examples.py ROOT COMPILER MODEL
 MODEL is a small packed network. Exit code 77: no such compiler.
 """
+import importlib.util
 import pathlib
 import re
 import shutil
@@ -34,11 +35,12 @@ def expect(what, text, *patterns):
             sys.exit(f"{what}: expected {pattern!r} in\n{text}")
 
 
-def build(root, compiler, prefix, work, name):
+def build(root, compiler, prefix, work, name, *definitions):
     folder = work / name
     run("cmake", "-S", root / "examples" / name, "-B", folder, f"-DCMAKE_PREFIX_PATH={prefix}",
         f"-DCMAKE_CXX_COMPILER={compiler}", f"-DCMAKE_CXX_FLAGS={WARNINGS}",
-        f"-DCMAKE_C_FLAGS={WARNINGS}", "-DCMAKE_BUILD_TYPE=Release")
+        f"-DCMAKE_C_FLAGS={WARNINGS}", "-DCMAKE_BUILD_TYPE=Release",
+        *definitions)
     run("cmake", "--build", folder, "--parallel", 2)
     return folder
 
@@ -67,6 +69,77 @@ def check_c_api(root, folder, model):
            r"short\.raw: 1 bytes, one image has \d+")
     expect("a short image", call(sys.executable, "-B", python, library, model, image).stderr,
            r"1 bytes, one image has \d+")
+    image.write_bytes(bytes(10000))
+    expect("a long image", call(folder / "classify", model, image).stderr,
+           r"short\.raw: more than \d+ bytes")
+    check_python(python, library, model)
+
+
+def check_python(script, library, model):
+    """The interface beyond what the script prints: a model in memory, and reasons of failures."""
+    specification = importlib.util.spec_from_file_location("classify", script)
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    c = module.Library(str(library))
+    with module.Model(c, model) as mapped, module.Model(c, model.read_bytes()) as in_memory:
+        if mapped.plans != in_memory.plans or mapped.memory != in_memory.memory:
+            sys.exit("a model in memory differs from the file")
+        height, width, channels = mapped.shape
+        image = bytes(i % 251 for i in range(height * width * channels))
+        for plan in mapped.plans:
+            if mapped.run(image, plan) != in_memory.run(image, plan):
+                sys.exit(f"{plan}: a model in memory gives other answers")
+        try:
+            mapped.run(image, "w7a7")
+            sys.exit("a plan that does not exist runs")
+        except RuntimeError as error:
+            expect("an unknown plan", str(error), r'plan "w7a7" is not in this model; it has w\d')
+        measured = mapped.accuracy(0)
+        if measured is not None and not (0 <= measured[0] <= 1 and measured[1] > 0):
+            sys.exit(f"a measured accuracy makes no sense: {measured}")
+    try:
+        module.Model(c, model.read_bytes()[:-1])
+        sys.exit("a truncated model opens")
+    except RuntimeError as error:
+        expect("a truncated model", str(error), "truncated: ")
+
+
+def check_embed(root, compiler, prefix, work, model):
+    """The same answers from .incbin and from an array, and from C; no model file is opened."""
+    answers = []
+    for as_array in ("OFF", "ON"):
+        folder = build(root, compiler, prefix, work, "embed", f"-DMODEL={model}",
+                       f"-DAS_ARRAY={as_array}")
+        refused = call(folder / "embed")
+        expect("embed without images", refused.stderr, r"expected images of \d+ bytes")
+        size = int(re.search(r"images of (\d+) bytes", refused.stderr)[1])
+        image = work / "images.raw"
+        image.write_bytes(bytes(i % 251 for i in range(2 * size)))
+        with open(image, "rb") as images:
+            done = subprocess.run([folder / "embed"], stdin=images, capture_output=True, text=True,
+                                  check=True)
+        expect("embed", done.stdout, rf"{model.stat().st_size} bytes of model", r"image 1:  w\d")
+        answers.append(done.stdout)
+    if answers[0] != answers[1]:
+        sys.exit(f".incbin and the array disagree:\n{answers[0]}\n{answers[1]}")
+    refused = call("cmake", "-S", root / "examples" / "embed", "-B", work / "embed-none",
+                   f"-DCMAKE_PREFIX_PATH={prefix}", f"-DCMAKE_CXX_COMPILER={compiler}")
+    expect("embed without a model", refused.stderr, "name a packed network with -DMODEL=FILE")
+
+
+def check_firmware(root, compiler, prefix, work, model):
+    folder = build(root, compiler, prefix, work, "firmware", f"-DMODEL={model}")
+    expect("firmware", run(folder / "firmware"), r"model \d+ bytes, arena \d+ of 1048576, heap \d+",
+           r"(?m)^frame 7, plan \d: \d")
+    symbols = run("nm", "-C", folder / "firmware")
+    expect("firmware's symbols", symbols, r"(?m) [rR] model_begin$")  # read-only memory
+    if re.search(r"__cxa_throw|typeinfo for bitdial", symbols):
+        sys.exit("firmware: exceptions or run-time types are in the program")
+    build(root, compiler, prefix, work, "firmware", "-DARENA_BYTES=64")
+    refused = call(folder / "firmware")
+    expect("firmware in a small arena", refused.stderr, r"the arena has 64 bytes")
+    if refused.returncode != 1:
+        sys.exit(f"firmware in a small arena: exit code {refused.returncode}")
 
 
 def check_batch_server(folder, model):
@@ -74,12 +147,24 @@ def check_batch_server(folder, model):
            r"answers in \d+ batches")
     expect("batch_server with a profile", run(folder / "batch_server", model, 8, "profile"),
            r"(?m)^plan w\d", r"(?m)^step +kind +widths +path +ms ", r"(?m)^total ")
+    expect("batch_server", call(folder / "batch_server", model, "many").stderr,
+           'REQUESTS is "many", expected a number')
     expect("batch_server", call(folder / "batch_server", model.parent).stderr, "is a directory")
 
 
-def check_governed_stream(folder, model):
-    refused = call(folder / "governed_stream", model, folder)
+def check_governed_stream(folder, model, odd):
+    program = folder / "governed_stream"
+    refused = call(program, odd, folder)
     expect("governed_stream without images", refused.stderr, "t10k-images")
+    expect("governed_stream for no time", call(program, model, folder, "soon").stderr,
+           'SECONDS is "soon", expected a number')
+    expect("governed_stream without a model", call(program, folder).stderr, "is a directory")
+    shown = run(program, odd, "", 2, cwd=folder)
+    expect("governed_stream", shown, r"frames: synthetic", r"load yes +queue",
+           r"(?m)^governed +\d", r"(?m)^fixed w\d", r"decisions, 0 differ on replay")
+    refused = call(program, model, "", 1, cwd=folder)
+    expect("governed_stream with another input", refused.stderr,
+           r"expected size 12 \.\. 256|takes images")
 
 
 def main(root, compiler, model):
@@ -96,7 +181,10 @@ def main(root, compiler, model):
         run("cmake", "--install", work / "library")
         check_c_api(root, build(root, compiler, prefix, work, "c_api"), model)
         check_batch_server(build(root, compiler, prefix, work, "batch_server"), model)
-        check_governed_stream(build(root, compiler, prefix, work, "governed_stream"), model)
+        odd = model.parent / "odd-network.bitdial"
+        check_governed_stream(build(root, compiler, prefix, work, "governed_stream"), model, odd)
+        check_embed(root, compiler, prefix, work, odd)
+        check_firmware(root, compiler, prefix, work, odd)
 
 
 if __name__ == "__main__":
