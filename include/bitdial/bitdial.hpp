@@ -60,6 +60,7 @@
 #include <bitdial/deploy/ladder.hpp>
 #include <bitdial/deploy/linux_sensors.hpp>
 #include <bitdial/deploy/matrix_step.hpp>
+#include <bitdial/deploy/measured_paths.hpp>
 #include <bitdial/deploy/model.hpp>
 #include <bitdial/deploy/model_format.hpp>
 #include <bitdial/deploy/network_check.hpp>
@@ -67,11 +68,15 @@
 #include <bitdial/deploy/packed_network.hpp>
 #include <bitdial/deploy/plan_compiler.hpp>
 #include <bitdial/deploy/plane_images.hpp>
+#include <bitdial/deploy/preparation.hpp>
 #include <bitdial/deploy/prepared_encoder.hpp>
 #include <bitdial/deploy/prepared_groups.hpp>
 #include <bitdial/deploy/prepared_weights.hpp>
+#include <bitdial/deploy/profile_text.hpp>
+#include <bitdial/deploy/profiler.hpp>
 #include <bitdial/deploy/real_steps.hpp>
 #include <bitdial/deploy/session.hpp>
+#include <bitdial/deploy/session_options.hpp>
 #include <bitdial/deploy/window_rows.hpp>
 #include <bitdial/fwd.hpp>
 #include <bitdial/io/byte_io.hpp>
