@@ -156,9 +156,12 @@
 #include <bitdial/quant/policies/double_rounding.hpp>
 #include <bitdial/quant/policies/hwgq.hpp>
 #include <bitdial/quant/policies/logarithmic.hpp>
+#include <bitdial/quant/policies/lq_nets.hpp>
 #include <bitdial/quant/policies/lsq.hpp>
+#include <bitdial/quant/policies/lsq_plus.hpp>
 #include <bitdial/quant/policies/pact.hpp>
 #include <bitdial/quant/policies/power_of_two.hpp>
+#include <bitdial/quant/policies/qil.hpp>
 #include <bitdial/quant/policies/sawb.hpp>
 #include <bitdial/quant/policies/scaled_dorefa.hpp>
 #include <bitdial/quant/policies/sign.hpp>

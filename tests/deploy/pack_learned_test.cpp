@@ -9,9 +9,14 @@
 #include <bitdial/quant/policies/double_rounding.hpp>
 #include <bitdial/quant/policies/hwgq.hpp>
 #include <bitdial/quant/policies/logarithmic.hpp>
+#include <bitdial/quant/policies/lq_nets.hpp>
 #include <bitdial/quant/policies/lsq.hpp>
+#include <bitdial/quant/policies/lsq_plus.hpp>
 #include <bitdial/quant/policies/pact.hpp>
 #include <bitdial/quant/policies/power_of_two.hpp>
+#include <bitdial/quant/policies/qil.hpp>
+#include <bitdial/quant/policies/sawb.hpp>
+#include <bitdial/quant/policies/scaled_dorefa.hpp>
 #include <bitdial/quant/policies/ternary.hpp>
 #include <support/packed_comparison.hpp>
 
@@ -44,6 +49,27 @@ TEST_CASE("learned clipping levels and steps") {
       plans, {.activations = {.signs = GridSigns::signed_values}});
   check_policies<Bits, LsqWeights, PactActivations>(plans);
   check_policies<Bits, LsqWeights, CgPactActivations>(plans);
+}
+
+TEST_CASE("learned offsets, intervals and bases") {
+  const std::vector<PrecisionPlan> plans{Precision{4, 8}, Precision{3, 3}, Precision{2, 2}};
+  using Bits = BitList<8, 4, 3, 2>;
+  check_policies<Bits, LsqPlusWeights, LsqPlusActivations>(plans);
+  check_policies<Bits, LsqPlusWeights, LsqPlusActivations>(
+      plans, {.activations = {.signs = GridSigns::signed_values}});
+  check_policies<Bits, QilWeights, QilActivations>(plans);
+  check_policies<Bits, LqNetsWeights, LqNetsActivations>(plans);
+  check_policies<BitList<2, 1>, LqNetsWeights, LqNetsActivations>(
+      {Precision{2, 2}, Precision{1, 1}});
+}
+
+TEST_CASE("scales that are measured on the weights") {
+  const std::vector<PrecisionPlan> plans{Precision{8, 4}, Precision{3, 3}, Precision{1, 2}};
+  using Bits = BitList<8, 4, 3, 2, 1>;
+  check_policies<Bits, GaussianWeights, HwgqActivations>(plans);
+  check_policies<Bits, SawbWeights, PactActivations>(plans);
+  check_policies<Bits, ScaledDoReFaWeights, HwgqActivations>(
+      plans, {.activations = {.rule = HwgqRule::positive_step}});
 }
 
 TEST_CASE("logarithmic values are looked up") {

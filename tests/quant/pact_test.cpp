@@ -44,3 +44,21 @@ TEST_CASE("alpha is set by name, starts where the policy says, and counts by mag
                        "Quantizer<PactActivations>::parameter: no parameter 'step', there is alpha",
                        ConfigError);
 }
+
+TEST_CASE("two sides: clamp to [-alpha, alpha], quantize the map to [0, 1], map back") {
+  PactActivations pact;
+  CgPactActivations calibrated;
+  pact.sides = calibrated.sides = ClipSides::two;
+  const PactState state{0.8F};
+  // x / 1.6 + 1/2 of -1, -0.8, -0.3, 0.1, 0.7, 0.9: 0 0 .3125 .5625 .9375 1, times 3 rounded 0 0 1 2 3 3
+  const std::vector<float> x{-1.0F, -0.8F, -0.3F, 0.1F, 0.7F, 0.9F};
+  const double third = 0.8 / 3;
+  vectors::check_forward_at(pact, state, x, 2, {-0.8, -0.8, -third, third, 0.8, 0.8});
+  vectors::check_forward_at(pact, state, x, 32, {-0.8, -0.8, -0.3, 0.1, 0.7, 0.8});
+  vectors::check_backward_at(pact, state, x, 2, {0, 0, 1, 1, 1, 0});
+  vectors::check_slopes(pact, state, x, 2, "alpha", {-1, -1, 0, 0, 0, 1});
+  vectors::check_slopes(calibrated, state, x, 2, "alpha",
+                        {-1, -1, (-third + 0.3) / 0.8, (third - 0.1) / 0.8, 0.1 / 0.8, 1});
+  CHECK(Quantizer{pact}.levels(state, 2) ==
+        IntegerLevels{.scale = 0.8F / 3.0F, .multiplier = 2, .offset = -3});
+}

@@ -23,9 +23,12 @@
 #include <bitdial/quant/policies/double_rounding.hpp>
 #include <bitdial/quant/policies/hwgq.hpp>
 #include <bitdial/quant/policies/logarithmic.hpp>
+#include <bitdial/quant/policies/lq_nets.hpp>
 #include <bitdial/quant/policies/lsq.hpp>
+#include <bitdial/quant/policies/lsq_plus.hpp>
 #include <bitdial/quant/policies/pact.hpp>
 #include <bitdial/quant/policies/power_of_two.hpp>
+#include <bitdial/quant/policies/qil.hpp>
 #include <bitdial/quant/policies/sawb.hpp>
 #include <bitdial/quant/policies/scaled_dorefa.hpp>
 #include <bitdial/quant/policies/sign.hpp>
@@ -254,6 +257,18 @@ inline float preimage(const bitdial::LogWeights&, const bitdial::LogWeights::Sta
                       float value, int) {
   return value * state.divisor;
 }
+inline float preimage(const bitdial::QilWeights&, const bitdial::QilWeights::State& state,
+                      float value, int) {
+  const double u = std::pow(std::fabs(static_cast<double>(value)),
+                            1.0 / static_cast<double>(state.gamma));
+  const double m = static_cast<double>(state.centre) +
+                   static_cast<double>(state.distance) * (2.0 * u - 1.0);
+  return value == 0.0F ? 0.0F : std::copysign(static_cast<float>(m), value);
+}
+inline float preimage(const bitdial::QilActivations&, const bitdial::QilActivations::State& state,
+                      float value, int) {
+  return preimage(bitdial::QilWeights{}, {state.centre, state.distance, 1.0F}, value, 0);
+}
 
 /// Encoding the value of a code gives the code again, for every code.
 template <class P>
@@ -283,6 +298,8 @@ template <class P>
 typename P::State state_off_kinks(const P& policy, const std::vector<float>& x, int bits) {
   auto state = bitdial::fit_state(policy, x, bits);
   if constexpr (std::is_same_v<P, bitdial::DoubleRoundingWeights>) state.step *= 0.9F;
+  if constexpr (std::is_same_v<P, bitdial::QilWeights>) state = {0.625F, 0.5F, 0.75F};
+  if constexpr (std::is_same_v<P, bitdial::QilActivations>) state = {0.625F, 0.5F};
   return state;
 }
 

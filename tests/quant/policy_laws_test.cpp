@@ -15,9 +15,10 @@ using namespace bitdial;
 
 /// A clipping level within the samples.
 template <class P>
-P with_alpha() {
+P with_alpha(ClipSides sides = ClipSides::one) {
   P policy;
   policy.initial_alpha = 1.25F;
+  policy.sides = sides;
   return policy;
 }
 
@@ -40,6 +41,8 @@ void for_each_policy(F f) {
   f(AdaBitsWeights{.grid = AdaBitsGrid::centred});
   f(with_alpha<PactActivations>());
   f(with_alpha<CgPactActivations>());
+  f(with_alpha<PactActivations>(ClipSides::two));
+  f(with_alpha<CgPactActivations>(ClipSides::two));
   f(HwgqActivations{});
   f(HwgqActivations{.rule = HwgqRule::positive_step});
   f(GaussianWeights{});
@@ -56,6 +59,13 @@ void for_each_policy(F f) {
   f(LsqWeights{});
   f(LsqActivations{});
   f(LsqActivations{.signs = GridSigns::signed_values});
+  f(LsqPlusWeights{});
+  f(LsqPlusActivations{});
+  f(LsqPlusActivations{.signs = GridSigns::signed_values});
+  f(LqNetsWeights{.fan_out = 4});
+  f(LqNetsActivations{});
+  f(QilWeights{});
+  f(QilActivations{});
 }
 
 /// Calls f(policy, bits) for every policy and each of its widths.

@@ -202,6 +202,21 @@ concept FilterwisePolicy = requires {
 template <class P>
 inline constexpr bool is_stateless = std::is_empty_v<typename P::State>;
 
+/// The shape of the weights of a layer: [out_channels, taps, in_channels] numbers, `in_channels`
+/// those that one output channel reads.
+struct WeightShape {
+  std::int64_t out_channels = 0;
+  std::int64_t taps = 1;  ///< positions of the kernel; 1 for a linear layer
+  std::int64_t in_channels = 0;
+};
+
+/// Optional `P for_shape(const WeightShape& shape) const`: the policy of a layer, where its numbers
+/// depend on the shape of the weights. A layer asks for it; `Quantizer` takes a policy as it is.
+template <class P>
+concept ShapedPolicy = requires(const P policy, const WeightShape& shape) {
+  { policy.for_shape(shape) } -> std::same_as<P>;
+};
+
 /// Optional `State blend(previous, batch, momentum)`: a running state over batches, which
 /// deployment freezes: previous + momentum * (batch - previous).
 template <class P>

@@ -17,6 +17,7 @@
 #include <bitdial/core/config.hpp>
 #include <bitdial/core/error.hpp>
 #include <bitdial/core/text.hpp>
+#include <bitdial/quant/codebook.hpp>
 #include <bitdial/quant/learned_parameter.hpp>
 #include <bitdial/quant/levels.hpp>
 #include <bitdial/quant/policy.hpp>
@@ -158,8 +159,8 @@ class Quantizer {
       const std::array<float, 256> values = table(state, bits);
       detail::transform_spans(
           y,
-          [policy, state, bits, &values](float value) {
-            return values[static_cast<std::size_t>(policy.encode(value, state, bits))];
+          [encode = encoder(state, bits), &values](float value) {
+            return values[static_cast<std::size_t>(encode(value))];
           },
           x);
     }
@@ -196,11 +197,10 @@ class Quantizer {
   void encode(std::span<const float> x, const State& state, int bits,
               std::span<std::uint8_t> codes) const {
     check_codes("encode", bits, {{"x", x.size()}, {"codes", codes.size()}});
-    const Policy policy = policy_;
     detail::transform_spans(
         codes,
-        [policy, state, bits](float value) {
-          return static_cast<std::uint8_t>(policy.encode(value, state, bits));
+        [encode = encoder(state, bits)](float value) {
+          return static_cast<std::uint8_t>(encode(value));
         },
         x);
   }
@@ -297,11 +297,29 @@ class Quantizer {
     check_sizes(function, extents);
   }
 
-  // The value of every code, so that a non-affine decode runs once per code, not once per element.
+  /// The policy's `encode` of one tensor.
+  [[nodiscard]] auto encoder(const State& state, int bits) const {
+    if constexpr (CodebookPolicy<Policy>) {
+      return [book = policy_.codebook(state, bits)](float value) { return book.encode(value); };
+    } else {
+      return [policy = policy_, state, bits](float value) {
+        return policy.encode(value, state, bits);
+      };
+    }
+  }
+
+  /// The value of every code, so that a non-affine decode runs once per code, not once per element.
   [[nodiscard]] std::array<float, 256> table(const State& state, int bits) const {
     std::array<float, 256> values{};
-    for (std::int32_t code = 0; code < code_count<Policy>(bits); ++code) {
-      values[static_cast<std::size_t>(code)] = decode(code, state, bits);
+    const auto fill = [&](auto value_of) {
+      for (std::int32_t code = 0; code < code_count<Policy>(bits); ++code) {
+        values[static_cast<std::size_t>(code)] = value_of(code);
+      }
+    };
+    if constexpr (CodebookPolicy<Policy>) {
+      fill([book = policy_.codebook(state, bits)](std::int32_t code) { return book.decode(code); });
+    } else {
+      fill([&](std::int32_t code) { return decode(code, state, bits); });
     }
     return values;
   }

@@ -75,7 +75,7 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
   explicit SwitchableLayer(const Options& options, const Switching& switching = {})
       : layer_{options},
         switching_{switching},
-        weights_{switching.weights},
+        weights_{weight_policy(layer_.geometry(), switching.weights)},
         activations_{switching.activations} {
     if (switching_.pinned) require_width(*switching_.pinned);
   }
@@ -342,6 +342,18 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
       LearnedState<WeightPolicy>& learned = weight_bank_.at({bits, f});
       if (learned.has_started()) continue;
       learned.start(weights_.fit(values.subspan(static_cast<std::size_t>(f) * size, size), bits));
+    }
+  }
+
+  /// The policy of these weights: options that the layer's shape decides are filled in.
+  [[nodiscard]] static WeightPolicy weight_policy(const nn::LayerGeometry& shape,
+                                                  const WeightPolicy& policy) {
+    if constexpr (ShapedPolicy<WeightPolicy>) {
+      return policy.for_shape({.out_channels = shape.out_channels,
+                               .taps = shape.window.taps(),
+                               .in_channels = shape.in_channels / shape.groups});
+    } else {
+      return policy;
     }
   }
 

@@ -48,8 +48,11 @@ struct XnorWeights {
 
   bool is_centred = true;
   XnorGradient gradient = XnorGradient::paper;
-  std::int64_t input_channels = 0;  ///< c_in of the repository's gradient; 0: n (1 x 1 kernels)
+  std::int64_t input_channels = 0;  ///< c_in; a layer sets it. 0: n (1 x 1 kernels)
 
+  [[nodiscard]] XnorWeights for_shape(const WeightShape& shape) const {
+    return {is_centred, gradient, input_channels > 0 ? input_channels : shape.in_channels};
+  }
   [[nodiscard]] State fit(std::span<const float> w) const {
     static_cast<void>(weight_statistics(name, w));
     if (w.empty()) return {};

@@ -27,6 +27,12 @@ struct PactState {
   friend bool operator==(const PactState&, const PactState&) = default;
 };
 
+/// Which values a clipping level lets through.
+enum class ClipSides {
+  one,  ///< [0, alpha]: after a ReLU
+  two   ///< [-alpha, alpha]: AdaBits' `double_side`
+};
+
 namespace detail {
 
 /// What PACT and CG-PACT share: everything but the gradient of alpha.
@@ -36,36 +42,54 @@ struct PactValues {
   static constexpr std::array parameters{learned<&State::alpha>("alpha")};
 
   float initial_alpha = 8.0F;  ///< AdaBits: 8 before convolutions, 10 before linear layers
+  ClipSides sides = ClipSides::one;
 
-  [[nodiscard]] static constexpr bool represents_zero() noexcept { return true; }
+  [[nodiscard]] constexpr bool represents_zero() const noexcept { return sides == ClipSides::one; }
   [[nodiscard]] State fit(std::span<const float>) const noexcept { return {initial_alpha}; }
 
+  /// The round grid of [0, 1], which is mapped to [-alpha, alpha] by two sides: in double, each
+  /// operation rounded once, so that it is monotone.
   [[nodiscard]] std::int32_t encode(float x, const State& state, int bits) const noexcept {
-    return RoundGrid::encode(x / state.clip(), bits);
+    const float clip = state.clip();
+    if (sides == ClipSides::one) return RoundGrid::encode(x / clip, bits);
+    const auto inside = static_cast<double>(clamp_nan_low(x, -clip, clip));
+    return RoundGrid::encode(static_cast<float>(inside / (2.0 * static_cast<double>(clip)) + 0.5),
+                             bits);
   }
-  /// level q in steps of alpha / (2^k - 1)
+  /// level q, or 2 q - (2^k - 1), in steps of alpha / (2^k - 1)
   [[nodiscard]] IntegerLevels levels(const State& state, int bits) const noexcept {
-    return {.scale = state.clip() / static_cast<float>((1 << bits) - 1)};
+    const std::int32_t top = (1 << bits) - 1;
+    const float scale = state.clip() / static_cast<float>(top);
+    if (sides == ClipSides::one) return {.scale = scale};
+    return {.scale = scale, .multiplier = 2, .offset = -top};
   }
   [[nodiscard]] float real_valued(float x, const State& state) const noexcept {
-    return clamp_nan_low(x, 0.0F, state.clip());
+    return clamp_nan_low(x, lowest(state), state.clip());
   }
 
   template <class Real>
   void surrogate(std::span<const Real> x, const State& state, int, std::span<Real> y) const {
-    ClampSurrogate{0.0F, state.clip()}.forward(x, y);
+    ClampSurrogate{lowest(state), state.clip()}.forward(x, y);
   }
-  /// dx = dy 1[0 < x < alpha]
+  /// dx = dy 1[low < x < alpha]
   void backward(std::span<const float> x, std::span<const float> dy, const State& state, int,
                 std::span<float> dx) const {
     transform_spans(
         dx,
-        [clip = state.clip()](float value, float gradient) {
-          return (static_cast<int>(value > 0.0F) & static_cast<int>(value < clip)) != 0 ? gradient
-                                                                                        : 0.0F;
+        [low = lowest(state), clip = state.clip()](float value, float gradient) {
+          return (static_cast<int>(value > low) & static_cast<int>(value < clip)) != 0 ? gradient
+                                                                                       : 0.0F;
         },
         x, dy);
   }
+
+ protected:
+  /// The lower end of the range: 0 or -alpha.
+  [[nodiscard]] float lowest(const State& state) const noexcept {
+    return sides == ClipSides::one ? 0.0F : -state.clip();
+  }
+  /// d y / d alpha beyond the range: 1 above it; below it 0, or -1 on two sides.
+  [[nodiscard]] double slope_below() const noexcept { return sides == ClipSides::one ? 0.0 : -1.0; }
 };
 
 }  // namespace detail
@@ -74,25 +98,29 @@ struct PactValues {
 ///
 /// y = alpha Q_k(clamp(x, 0, alpha) / alpha). dx = dy 1[0 < x < alpha];
 /// dalpha = sum over x >= alpha of dy. 32 bits: clamp(x, 0, alpha). A negative alpha counts as its
-/// magnitude; NaN gets code 0 and no gradient.
-/// Choi et al., "PACT", arXiv 1805.06085; initial value: AdaBits, arXiv 1912.09666.
+/// magnitude; NaN gets code 0 and no gradient. Two sides: clamp to [-alpha, alpha], map to [0, 1],
+/// quantize, map back; without zero, and dalpha also has -sum over x <= -alpha of dy.
+/// Choi et al., "PACT", arXiv 1805.06085; initial value, two sides: AdaBits, arXiv 1912.09666.
 struct PactActivations : detail::PactValues {
   static constexpr std::string_view name = "PactActivations";
   static constexpr std::string_view paper = "arXiv 1805.06085";
 
   [[nodiscard]] State gradients(std::span<const float> x, std::span<const float> dy,
                                 const State& state, int) const {
-    const auto sums = sum_gradients<1>(x, dy, [clip = state.clip()](float value, double gradient) {
-      return std::array{value >= clip ? gradient : 0.0};
-    });
+    const auto sums = sum_gradients<1>(
+        x, dy,
+        [clip = state.clip(), low = lowest(state), below = slope_below()](float value,
+                                                                          double gradient) {
+          return std::array{value >= clip ? gradient : value <= low ? below * gradient : 0.0};
+        });
     return {std::copysign(1.0F, state.alpha) * static_cast<float>(sums[0])};
   }
 };
 
 /// PACT with the calibrated gradient of AdaBits: alpha also gets the rounding error inside.
 ///
-/// dalpha = sum over x >= alpha of dy + sum over 0 < x < alpha of dy (Q_k(x / alpha) - x / alpha);
-/// all else as `PactActivations`. Jin et al., "AdaBits", arXiv 1912.09666.
+/// dalpha = that of `PactActivations` + sum over the x inside of dy (y - x) / alpha; all else as
+/// there. Jin et al., "AdaBits", arXiv 1912.09666.
 struct CgPactActivations : detail::PactValues {
   static constexpr std::string_view name = "CgPactActivations";
   static constexpr std::string_view paper = "arXiv 1912.09666";
@@ -100,12 +128,16 @@ struct CgPactActivations : detail::PactValues {
   [[nodiscard]] State gradients(std::span<const float> x, std::span<const float> dy,
                                 const State& state, int bits) const {
     const float clip = state.clip();
-    const double top = bits == real_valued_bits ? 0.0 : (1 << bits) - 1;
-    const auto sums = sum_gradients<1>(x, dy, [clip, top, bits](float value, double gradient) {
+    const IntegerLevels line = bits == real_valued_bits ? IntegerLevels{} : levels(state, bits);
+    const double top = bits == real_valued_bits ? 1.0 : (1 << bits) - 1;
+    const auto sums = sum_gradients<1>(x, dy, [=, this](float value, double gradient) {
       if (value >= clip) return std::array{gradient};
-      if (!(value > 0.0F) || bits == real_valued_bits) return std::array{0.0};
+      if (!(value > lowest(state))) {
+        return std::array{value <= lowest(state) ? slope_below() * gradient : 0.0};
+      }
+      if (bits == real_valued_bits) return std::array{0.0};
       const double unit = static_cast<double>(value) / static_cast<double>(clip);
-      const double rounded = RoundGrid::encode(value / clip, bits) / top;
+      const double rounded = line.level(encode(value, state, bits)) / top;
       return std::array{gradient * (rounded - unit)};
     });
     return {std::copysign(1.0F, state.alpha) * static_cast<float>(sums[0])};
