@@ -9,6 +9,7 @@
 #include <bitdial/autodiff/grad_check.hpp>
 #include <bitdial/autodiff/gradient.hpp>
 #include <bitdial/autodiff/learned_quantization.hpp>
+#include <bitdial/autodiff/quantize_gradient.hpp>
 #include <bitdial/autodiff/reshape.hpp>
 #include <bitdial/autodiff/stream.hpp>
 #include <bitdial/autodiff/tape.hpp>
@@ -21,6 +22,7 @@
 #include <bitdial/core/image_byte.hpp>
 #include <bitdial/core/parallel.hpp>
 #include <bitdial/core/random.hpp>
+#include <bitdial/core/random_streams.hpp>
 #include <bitdial/core/result.hpp>
 #include <bitdial/core/rounding.hpp>
 #include <bitdial/core/shape.hpp>
@@ -111,6 +113,7 @@
 #include <bitdial/nn/cost.hpp>
 #include <bitdial/nn/frames.hpp>
 #include <bitdial/nn/init.hpp>
+#include <bitdial/nn/kurtosis_penalty.hpp>
 #include <bitdial/nn/linear.hpp>
 #include <bitdial/nn/module.hpp>
 #include <bitdial/nn/parameter.hpp>
@@ -133,6 +136,7 @@
 #include <bitdial/ops/gemm_bf16.hpp>
 #include <bitdial/ops/graph.hpp>
 #include <bitdial/ops/grouped_conv2d.hpp>
+#include <bitdial/ops/kurtosis.hpp>
 #include <bitdial/ops/linear.hpp>
 #include <bitdial/ops/losses.hpp>
 #include <bitdial/ops/matrix_view.hpp>
@@ -144,9 +148,12 @@
 #include <bitdial/ops/qgemv.hpp>
 #include <bitdial/ops/window.hpp>
 #include <bitdial/quant/bit_layout.hpp>
+#include <bitdial/quant/codebook.hpp>
+#include <bitdial/quant/gradient_grid.hpp>
 #include <bitdial/quant/grid.hpp>
 #include <bitdial/quant/integer_form.hpp>
 #include <bitdial/quant/learned_parameter.hpp>
+#include <bitdial/quant/least_error_line.hpp>
 #include <bitdial/quant/levels.hpp>
 #include <bitdial/quant/log_range.hpp>
 #include <bitdial/quant/plan.hpp>
@@ -163,6 +170,7 @@
 #include <bitdial/quant/policies/power_of_two.hpp>
 #include <bitdial/quant/policies/qil.hpp>
 #include <bitdial/quant/policies/sawb.hpp>
+#include <bitdial/quant/policies/scale_adjusted.hpp>
 #include <bitdial/quant/policies/scaled_dorefa.hpp>
 #include <bitdial/quant/policies/sign.hpp>
 #include <bitdial/quant/policies/tanh.hpp>
@@ -193,9 +201,11 @@
 #include <bitdial/switchable/switchable_batch_norm.hpp>
 #include <bitdial/switchable/switchable_layer.hpp>
 #include <bitdial/switchable/switchable_options.hpp>
+#include <bitdial/switchable/switched_weights.hpp>
 #include <bitdial/switchable/teacher_choice.hpp>
 #include <bitdial/switchable/teaching.hpp>
 #include <bitdial/train/adam.hpp>
+#include <bitdial/train/binary_connect.hpp>
 #include <bitdial/train/checkpoint.hpp>
 #include <bitdial/train/evaluate.hpp>
 #include <bitdial/train/format.hpp>

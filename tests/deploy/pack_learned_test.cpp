@@ -16,7 +16,9 @@
 #include <bitdial/quant/policies/power_of_two.hpp>
 #include <bitdial/quant/policies/qil.hpp>
 #include <bitdial/quant/policies/sawb.hpp>
+#include <bitdial/quant/policies/scale_adjusted.hpp>
 #include <bitdial/quant/policies/scaled_dorefa.hpp>
+#include <bitdial/quant/policies/sign.hpp>
 #include <bitdial/quant/policies/ternary.hpp>
 #include <support/packed_comparison.hpp>
 
@@ -70,6 +72,26 @@ TEST_CASE("scales that are measured on the weights") {
   check_policies<Bits, SawbWeights, PactActivations>(plans);
   check_policies<Bits, ScaledDoReFaWeights, HwgqActivations>(
       plans, {.activations = {.rule = HwgqRule::positive_step}});
+}
+
+TEST_CASE("scale-adjusted weights, with and without the factor in evaluation; two-sided clipping") {
+  const std::vector<PrecisionPlan> plans{Precision{8, 8}, Precision{4, 4}, Precision{2, 2}};
+  using Bits = BitList<8, 4, 2>;
+  CgPactActivations two_sided;
+  two_sided.sides = ClipSides::two;
+  for (const ScaleUse use : {ScaleUse::always, ScaleUse::training}) {
+    check_policies<Bits, ScaleAdjusted<AdaBitsWeights>, CgPactActivations>(
+        plans, {.weights = {.use = use}, .activations = two_sided});
+  }
+  check_policies<Bits, AdaBitsWeights, PactActivations>(plans, {.learned = LearnedSharing::all});
+}
+
+TEST_CASE("one-bit weights from 8-bit to one-bit activations") {
+  check_policies<BitList<8, 4, 2, 1>, SignWeights, DoReFaActivations>(
+      {Precision{1, 8}, Precision{1, 4}, Precision{1, 2}, Precision{1, 1}},
+      {.weights = {.magnitude = 0.5F}, .activations = {.one_bit = OneBitActivations::sign}});
+  check_policies<BitList<1>, BiRealWeights, SignActivations>(
+      {Precision{1, 1}}, {.activations = {.zero = SignOfZero::plus}});
 }
 
 TEST_CASE("logarithmic values are looked up") {

@@ -29,3 +29,23 @@ TEST_CASE("Bi-Real activations: sign, parabolic gradient") {
   vectors::check_backward(BiRealActivations{}, x, std::vector<float>(x.size(), 1.0F), 1,
                           {0, 0, 0.8, 1.6, 2, 1.6, 0.8, 0, 0});
 }
+
+TEST_CASE("Bi-Real weights of one filter: mean of all magnitudes, both gradients") {
+  const double mean = 0.491666667;
+  vectors::check_forward(BiRealWeights{}, vectors::weights, 1,
+                         {-mean, -mean, -mean, mean, mean, mean});
+  vectors::check_backward(BiRealWeights{}, vectors::weights, vectors::gradients, 1,
+                          {0, -0.2, 0.3, -0.4, 0.5, -0.6});
+  vectors::check_backward(BiRealWeights{.gradient = ScaledSignGradient::straight}, vectors::weights,
+                          vectors::gradients, 1, {0.1, -0.2, 0.3, -0.4, 0.5, -0.6});
+}
+
+TEST_CASE("the repository's gradient of XNOR weights counts the input channels of its layer") {
+  const XnorWeights policy = XnorWeights{.gradient = XnorGradient::repository}.for_shape(
+      {.out_channels = 2, .taps = 2, .in_channels = 3});
+  CHECK(policy.input_channels == 3);
+  CHECK(policy.is_centred);
+  // (1 - 1/3) in place of (1 - 1/6)
+  vectors::check_backward(policy, vectors::weights, vectors::gradients, 1,
+                          {0.0666667, -0.5166667, 0.775, -1.0333333, 1.2916667, -1.55});
+}

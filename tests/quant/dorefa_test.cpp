@@ -124,8 +124,9 @@ TEST_CASE("packed evaluation: the exact sums of the notes") {
     int w, a, sum;
     double dot;
   };
-  for (const Case& c : {Case{2, 2, 11, 1.222222222}, Case{4, 2, 39, .866666667},
-                        Case{4, 4, 172, .764444444}, Case{1, 1, 3, 1.475}}) {
+  for (const Case& c :
+       {Case{1, 2, 5, .819444444}, Case{2, 2, 11, 1.222222222}, Case{4, 2, 39, .866666667},
+        Case{4, 4, 172, .764444444}, Case{1, 1, 3, 1.475}}) {
     std::vector<std::uint8_t> q(6);
     std::vector<std::uint8_t> u(6);
     weights.encode(vectors::weights, c.w, q);
@@ -154,4 +155,14 @@ TEST_CASE("DoReFaWeights: a tensor of subnormal numbers has finite gradients, th
     DoReFaWeights{}.surrogate(std::span<const double>(x), 4, std::span<double>(y));
     CHECK(y[0] == std::tanh(x[0]));
   }
+}
+
+TEST_CASE("DoReFaActivations: one bit of SP-Nets is a sign, other widths are not") {
+  const DoReFaActivations policy{.one_bit = OneBitActivations::sign};
+  const auto& x = vectors::relu_activations;
+  check_forward(policy, x, 1, {-1, -1, 1, 1, 1, 1, 1, 1, 1});
+  check_backward(policy, x, std::vector<float>(9, 1.0F), 1, {1, 1, 1, 1, 1, 1, 1, 1, 0});
+  check_forward(policy, {-1.0F, 0.4F, 0.9F}, 2, {0, third, 1});
+  check_forward(policy, {-1.0F, 0.4F, 1.9F}, 32, {-1, 0.4, 1.9});
+  CHECK(policy.levels({}, 1) == IntegerLevels{.scale = 1.0F, .multiplier = 2, .offset = -1});
 }

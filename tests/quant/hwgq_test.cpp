@@ -2,6 +2,8 @@
 // HWGQ activations (both rules) and Gaussian weights against published vectors.
 #include <bitdial/quant/policies/hwgq.hpp>
 
+#include <cmath>
+
 #include "vectors.hpp"
 
 using namespace bitdial;
@@ -51,4 +53,32 @@ TEST_CASE("Gaussian weights: values and codes") {
   vectors::check_codes(policy, w, 3, {1, 2, 3, 4, 4, 5});
   vectors::check_codes(policy, w, 4, {2, 5, 7, 8, 9, 11});
   vectors::check_backward(policy, w, vectors::gradients, 2, {0.1, -0.2, 0.3, -0.4, 0.5, -0.6});
+}
+
+TEST_CASE("the steps are those of the least square error for normal values, at every width") {
+  // The error of the step f s at x is f^2 times that of s at x / f.
+  const auto error = [](const auto& policy, const auto& state, int bits, double f) {
+    double sum = 0.0;
+    for (int i = -24000; i <= 24000; ++i) {
+      const double x = static_cast<double>(i) / 4000.0;
+      const auto part = static_cast<float>(x / f);
+      float y = 0.0F;
+      Quantizer{policy}.fake_quantize({&part, 1}, state, bits, {&y, 1});
+      const bool counts = policy.role == TensorRole::weights || x > 0.0;
+      const double distance = counts ? x - f * static_cast<double>(y) : 0.0;
+      sum += std::exp(-x * x / 2.0) * distance * distance;
+    }
+    return sum;
+  };
+  const HwgqActivations activations{.rule = HwgqRule::positive_step};
+  const GaussianWeights weights;
+  for (int bits = 1; bits <= 8; ++bits) {
+    CAPTURE(bits);
+    for (const double f : {0.97, 1.03}) {
+      CHECK(error(activations, HwgqActivations::State{}, bits, 1.0) <
+            error(activations, HwgqActivations::State{}, bits, f));
+      CHECK(error(weights, GaussianWeights::State{}, bits, 1.0) <
+            error(weights, GaussianWeights::State{}, bits, f));
+    }
+  }
 }

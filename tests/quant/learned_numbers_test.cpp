@@ -102,7 +102,7 @@ double difference(const P& policy, typename P::State state, std::string_view nam
     }
     return sum;
   };
-  const float h = 0x1p-12F;
+  const float h = std::fabs(middle) * 0x1p-14F;
   const float above = middle + h;
   const float below = middle - h;
   const double rise = loss(above) - loss(below);
@@ -141,8 +141,8 @@ TEST_CASE("steps") {
       const LsqState state{sign * step};
       check_differences(LsqWeights{.step_gradient = plain}, state, bits);
       check_differences(LsqActivations{.step_gradient = plain}, state, bits);
-      check_differences(
-          LsqActivations{.signs = GridSigns::signed_values, .step_gradient = plain}, state, bits);
+      check_differences(LsqActivations{.signs = GridSigns::signed_values, .step_gradient = plain},
+                        state, bits);
       check_differences(LsqPlusActivations{.step_gradient = plain}, {sign * step, -0.307F}, bits);
       check_differences(DoubleRoundingWeights{.step_gradient = plain}, {sign * 0.0087F}, bits);
     }

@@ -33,8 +33,8 @@ TEST_CASE("weights: values of the basis, thresholds half-way, the lower value at
   vectors::check_forward_at(LqNetsWeights{}, state, vectors::weights, 2,
                             {-0.7, -0.7, -0.2, 0.2, 0.2, 0.7});
   const LqNetsState exact = basis({0.25F, 0.5F});  // -.75 -.25 .25 .75, middles -.5 0 .5
-  vectors::check_forward_at(LqNetsWeights{}, exact, {-0.5F, -0.499F, 0.0F, 0.001F, 0.5F, 0.501F},
-                            2, {-0.75, -0.25, -0.25, 0.25, 0.25, 0.75});
+  vectors::check_forward_at(LqNetsWeights{}, exact, {-0.5F, -0.499F, 0.0F, 0.001F, 0.5F, 0.501F}, 2,
+                            {-0.75, -0.25, -0.25, 0.25, 0.25, 0.75});
   std::vector<float> dw(6);
   Quantizer<LqNetsWeights>{}.backward(vectors::weights, vectors::gradients, state, 2, dw);
   CHECK(dw == vectors::gradients);
@@ -46,8 +46,7 @@ TEST_CASE("the order and the signs of the basis do not matter") {
 }
 
 TEST_CASE("one step of QEM") {
-  const LqNetsState next =
-      LqNetsWeights{}.relearn(vectors::weights, basis({0.25F, 0.45F}), 2);
+  const LqNetsState next = LqNetsWeights{}.relearn(vectors::weights, basis({0.25F, 0.45F}), 2);
   vectors::check_near({next.basis[0], next.basis[1]}, {0.2591665, 0.4541666});
   CHECK(next.basis[2] == 0.0F);
 }
@@ -76,7 +75,8 @@ TEST_CASE("activations: start, values, gradient up to the largest value") {
 }
 
 TEST_CASE("the basis of activations counts bits that are set, and nothing else") {
-  // x = 2 v_0 exactly where only bit 0 is set: that number moves a tenth of the way, the other stays.
+  // x = 2 v_0 exactly where only bit 0 is set: that number moves a tenth of the way, the other
+  // stays.
   const LqNetsState next =
       LqNetsActivations{}.relearn(std::vector<float>{1.2F, 1.2F, 0.0F}, basis({1.0F, 4.0F}), 2);
   CHECK(static_cast<double>(next.basis[0]) == doctest::Approx(1.02).epsilon(1e-4));
@@ -87,7 +87,7 @@ TEST_CASE("QEM finds a basis that fits, at every width") {
   std::vector<float> w(4000);
   Random random(2, 2);
   for (float& value : w) value = 0.2F * random.normal();
-  const Quantizer<LqNetsWeights> quantizer{{.fan_out = 20}};
+  const Quantizer<LqNetsWeights> quantizer{{.fan_out = 80}};
   for (int bits = 1; bits <= 8; ++bits) {
     CAPTURE(bits);
     LqNetsState state = quantizer.fit(w, bits);

@@ -25,8 +25,7 @@ TEST_CASE("activations: values, slopes of step and offset") {
   const LsqPlusActivations::State state{0.4F, -0.25F};
   const auto& x = vectors::activations;
   vectors::check_forward_at(plain, state, x, 2, {-0.25, 0.15, 0.15, 0.55, 0.55, 0.95, 0.95});
-  vectors::check_slopes(plain, state, x, 2, "step",
-                        {0, 0.125, -0.275, 0.125, -0.475, 0.125, 3});
+  vectors::check_slopes(plain, state, x, 2, "step", {0, 0.125, -0.275, 0.125, -0.475, 0.125, 3});
   vectors::check_slopes(plain, state, x, 2, "beta", {1, 0, 0, 0, 0, 0, 1});
   vectors::check_backward_at(plain, state, x, 2, {0, 1, 1, 1, 1, 1, 0});
   const std::vector<float> dy{0.2F, -0.1F, 0.4F, 0.3F, -0.5F, 0.6F, -0.7F};

@@ -50,7 +50,7 @@ TEST_CASE("two sides: clamp to [-alpha, alpha], quantize the map to [0, 1], map 
   CgPactActivations calibrated;
   pact.sides = calibrated.sides = ClipSides::two;
   const PactState state{0.8F};
-  // x / 1.6 + 1/2 of -1, -0.8, -0.3, 0.1, 0.7, 0.9: 0 0 .3125 .5625 .9375 1, times 3 rounded 0 0 1 2 3 3
+  // x / 1.6 + 1/2, clamped: 0 0 .3125 .5625 .9375 1; times 3, rounded: 0 0 1 2 3 3.
   const std::vector<float> x{-1.0F, -0.8F, -0.3F, 0.1F, 0.7F, 0.9F};
   const double third = 0.8 / 3;
   vectors::check_forward_at(pact, state, x, 2, {-0.8, -0.8, -third, third, 0.8, 0.8});

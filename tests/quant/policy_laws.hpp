@@ -30,6 +30,7 @@
 #include <bitdial/quant/policies/power_of_two.hpp>
 #include <bitdial/quant/policies/qil.hpp>
 #include <bitdial/quant/policies/sawb.hpp>
+#include <bitdial/quant/policies/scale_adjusted.hpp>
 #include <bitdial/quant/policies/scaled_dorefa.hpp>
 #include <bitdial/quant/policies/sign.hpp>
 #include <bitdial/quant/policies/tanh.hpp>
@@ -171,6 +172,10 @@ inline double error_in_steps(const bitdial::XnorWeights&) {
 inline double error_in_steps(const bitdial::DoubleRoundingWeights&) {
   return 0.75;
 }
+template <class W>
+double error_in_steps(const bitdial::ScaleAdjusted<W>& policy) {
+  return error_in_steps(policy.weights);
+}
 
 /// |surrogate(x) - fake_quantize(x)| is at most half a step (a step on the modified floor grid)
 /// wherever the surrogate is inside the range of the codes.
@@ -259,15 +264,20 @@ inline float preimage(const bitdial::LogWeights&, const bitdial::LogWeights::Sta
 }
 inline float preimage(const bitdial::QilWeights&, const bitdial::QilWeights::State& state,
                       float value, int) {
-  const double u = std::pow(std::fabs(static_cast<double>(value)),
-                            1.0 / static_cast<double>(state.gamma));
-  const double m = static_cast<double>(state.centre) +
-                   static_cast<double>(state.distance) * (2.0 * u - 1.0);
+  const double u =
+      std::pow(std::fabs(static_cast<double>(value)), 1.0 / static_cast<double>(state.gamma));
+  const double m =
+      static_cast<double>(state.centre) + static_cast<double>(state.distance) * (2.0 * u - 1.0);
   return value == 0.0F ? 0.0F : std::copysign(static_cast<float>(m), value);
 }
 inline float preimage(const bitdial::QilActivations&, const bitdial::QilActivations::State& state,
                       float value, int) {
   return preimage(bitdial::QilWeights{}, {state.centre, state.distance, 1.0F}, value, 0);
+}
+template <class W>
+float preimage(const bitdial::ScaleAdjusted<W>& policy,
+               const typename bitdial::ScaleAdjusted<W>::State& state, float value, int bits) {
+  return preimage(policy.weights, state.weights, value / state.factor, bits);
 }
 
 /// Encoding the value of a code gives the code again, for every code.
@@ -289,7 +299,7 @@ std::string zero(const P& policy, int bits) {
   const Quantizer<P> quantizer{policy};
   const auto state = quantizer.fit(sample(600), bits);
   const float value = quantizer.decode(policy.encode(0.0F, state, bits), state, bits);
-  if ((value == 0.0F) == bitdial::represents_zero(policy)) return {};
+  if ((value == 0.0F) == bitdial::represents_zero(policy, bits)) return {};
   return concat("0 becomes ", value);
 }
 
@@ -399,11 +409,18 @@ template <class P>
 std::string nested(const P& policy, int bits) {
   const std::vector<float> x = sample(600);
   const auto state = bitdial::fit_state(policy, x, bits);
+  const bitdial::TanhRange range = [&] {
+    if constexpr (requires { state.weights.max; }) {
+      return bitdial::TanhRange{state.weights.max, -1};
+    } else {
+      return bitdial::TanhRange{state.max, -1};
+    }
+  }();
   const auto differs = [&](float value) {
     return policy.encode(value, state, bits) != policy.encode(value, state, 8) >> (8 - bits);
   };
   for (int boundary = 0; boundary <= 256; ++boundary) {
-    const float value = tanh_preimage(bitdial::TanhRange{state.max, -1}, boundary / 128.0 - 1.0);
+    const float value = tanh_preimage(range, boundary / 128.0 - 1.0);
     float below = value;
     float above = value;
     for (int ulp = 0; ulp < 4; ++ulp) {

@@ -27,6 +27,7 @@ template <class F>
 void for_each_policy(F f) {
   f(DoReFaWeights{});
   f(DoReFaActivations{});
+  f(DoReFaActivations{.one_bit = OneBitActivations::sign});
   f(TanhActivations{});
   f(TwoSidedActivations{});
   f(TwoSidedActivations{.range = 1.3F});
@@ -36,7 +37,9 @@ void for_each_policy(F f) {
   f(LogActivations{.gradient = LogGradient::clipped});
   f(LogActivations{.one_sided = false, .gradient = LogGradient::clipped});
   f(SignWeights{});
+  f(SignWeights{.rounding = SignRounding::stochastic, .magnitude = 0.5F});
   f(SignActivations{});
+  f(SignActivations{.zero = SignOfZero::plus});
   f(AdaBitsWeights{});
   f(AdaBitsWeights{.grid = AdaBitsGrid::centred});
   f(with_alpha<PactActivations>());
@@ -51,6 +54,8 @@ void for_each_policy(F f) {
   f(TrainedTernaryWeights{});
   f(XnorWeights{});
   f(XnorWeights{.is_centred = false});
+  f(BiRealWeights{});
+  f(BiRealWeights{.gradient = ScaledSignGradient::straight});
   f(BiRealActivations{});
   f(ScaledDoReFaWeights{});
   f(PowerOfTwoWeights{});
@@ -64,6 +69,9 @@ void for_each_policy(F f) {
   f(LsqPlusActivations{.signs = GridSigns::signed_values});
   f(LqNetsWeights{.fan_out = 4});
   f(LqNetsActivations{});
+  f(ScaleAdjusted<>{.fan_out = 5});
+  f(ScaleAdjusted<AdaBitsWeights>{.weights = {.grid = AdaBitsGrid::centred}});
+  f(ScaleAdjusted<SawbWeights>{.use = ScaleUse::training, .fan_out = 9});
   f(QilWeights{});
   f(QilActivations{});
 }
@@ -148,7 +156,7 @@ TEST_CASE("codes of a nested policy are the top bits of its 8-bit codes") {
       for (int bits = 1; bits <= 8; ++bits) CHECK(laws::nested(policy, bits) == "");
     }
   });
-  CHECK(policies == 2);
+  CHECK(policies == 4);
 }
 
 TEST_CASE("results do not depend on the number of threads") {

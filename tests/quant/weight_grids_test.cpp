@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // SAWB, scaled DoReFa, powers of two and double rounding against published vectors.
+#include <bitdial/quant/policies/dorefa.hpp>
 #include <bitdial/quant/policies/double_rounding.hpp>
 #include <bitdial/quant/policies/power_of_two.hpp>
 #include <bitdial/quant/policies/sawb.hpp>
@@ -12,6 +13,8 @@ using namespace bitdial;
 TEST_CASE("SAWB at 2 bits") {
   CHECK(static_cast<double>(SawbWeights{}.fit(vectors::weights).clip) ==
         doctest::Approx(0.971776955));
+  vectors::check_backward(SawbWeights{}, vectors::weights, vectors::gradients, 2,
+                          {0.1, -0.2, 0.3, -0.4, 0.5, -0.6});
   vectors::check_forward(SawbWeights{}, vectors::weights, 2,
                          {-0.971777, -0.3239257, -0.3239257, 0.3239257, 0.3239257, 0.971777});
 }
@@ -29,6 +32,26 @@ TEST_CASE("scaled DoReFa at every published width") {
                          {-0.4916667, -0.2718627, -0.0597712, 0.0289216, 0.1716013, 0.3914052});
   vectors::check_forward(policy, w, 32,
                          {-0.4916667, -0.272544, -0.0587815, 0.0294641, 0.1718082, 0.3916307});
+}
+
+TEST_CASE("scaled DoReFa: the sums of the packed evaluation") {
+  const std::vector<float> x{.1F, .26F, .5F, .74F, .9F, 1.3F};
+  struct Case {
+    int w, a;
+    double dot;
+  };
+  for (const Case& c : {Case{1, 2, .819444444}, Case{2, 2, .600925926}, Case{4, 2, .426111111},
+                        Case{4, 4, .375851852}, Case{1, 1, 1.475}}) {
+    std::vector<float> w(6);
+    std::vector<float> a(6);
+    Quantizer<ScaledDoReFaWeights>{}.fake_quantize(vectors::weights, c.w, w);
+    Quantizer<DoReFaActivations>{}.fake_quantize(x, c.a, a);
+    double dot = 0.0;
+    for (std::size_t i = 0; i < 6; ++i) {
+      dot += static_cast<double>(w[i]) * static_cast<double>(a[i]);
+    }
+    CHECK(dot == doctest::Approx(c.dot).epsilon(1e-6));
+  }
 }
 
 TEST_CASE("powers of two: three bits of exponent, thresholds at geometric means") {

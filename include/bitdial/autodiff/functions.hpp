@@ -20,6 +20,7 @@
 #include <bitdial/ops/add.hpp>
 #include <bitdial/ops/batch_norm.hpp>
 #include <bitdial/ops/bit_mask.hpp>
+#include <bitdial/ops/kurtosis.hpp>
 #include <bitdial/ops/linear.hpp>
 #include <bitdial/ops/losses.hpp>
 #include <bitdial/ops/pooling.hpp>
@@ -322,6 +323,19 @@ BasicVar<T> mean_squared_error(BasicVar<T> logits,
                                                               logits.value().view(), t.view());
                            });
   detail::keep(result, {logits});
+  return result;
+}
+
+/// `ops::kurtosis_penalty_forward`: (kurtosis(w) - target)^2, one element.
+template <class T>
+BasicVar<T> kurtosis_penalty(BasicVar<T> w, const ops::KurtosisOptions& options = {}) {
+  Tensor<T> loss({1});
+  ops::kurtosis_penalty_forward(loss.view(), w.value().view(), options);
+  const auto result = w.tape().record(
+      "kurtosis_penalty", std::move(loss), {w}, [w, options](TensorView<const T> dy) {
+        ops::kurtosis_penalty_backward(w.tape().accumulate(w), dy, w.value().view(), options);
+      });
+  detail::keep(result, {w});
   return result;
 }
 

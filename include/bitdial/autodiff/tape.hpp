@@ -19,6 +19,7 @@
 #include <bitdial/core/assert.hpp>
 #include <bitdial/core/batch_group.hpp>
 #include <bitdial/core/error.hpp>
+#include <bitdial/core/random_streams.hpp>
 #include <bitdial/core/tensor.hpp>
 #include <bitdial/core/text.hpp>
 #include <bitdial/ops/products.hpp>
@@ -153,6 +154,16 @@ class BasicTape {
         std::span<const Var>{inputs.begin(), inputs.size()}, std::move(backward));
   }
 
+  /// `change` gets the complete gradient of x before the derivative of x reads it.
+  void on_gradient(Var x, Backward change) {
+    Node& n = node(x);
+    if (!n.backward) return;
+    n.backward = [change = std::move(change), then = std::move(n.backward)](BasicGradient<T>& dy) {
+      change(dy);
+      then(dy);
+    };
+  }
+
   /// Tells the readers of a streamed result which codes it comes from.
   void attach(Var x, std::shared_ptr<const Codes> codes) noexcept {
     node(x).codes = std::move(codes);
@@ -267,6 +278,15 @@ class BasicTape {
   /// What derivatives of convolutions multiply: floats unless told otherwise.
   void set_gradient_products(ops::Products products) noexcept { gradient_products_ = products; }
   [[nodiscard]] ops::Products gradient_products() const noexcept { return gradient_products_; }
+
+  /// DoReFa: to how many bits layers quantize the gradients that flow back into them, 1 to 8; 32,
+  /// as from the start: not at all.
+  void set_gradient_bits(int bits) noexcept { gradient_bits_ = bits; }
+  [[nodiscard]] int gradient_bits() const noexcept { return gradient_bits_; }
+
+  /// Where operations that round at random take their numbers from.
+  void set_random_streams(const RandomStreams& streams) noexcept { random_streams_ = streams; }
+  [[nodiscard]] RandomStreams& random_streams() noexcept { return random_streams_; }
 
   /// Forgets every node; all `Var`s of this tape become invalid.
   void clear() noexcept {
@@ -403,6 +423,8 @@ class BasicTape {
   std::vector<std::unique_ptr<Node>> nodes_;  // references to nodes stay valid while it grows
   bool consumed_ = false;
   ops::Products gradient_products_ = ops::Products::f32;
+  int gradient_bits_ = 32;
+  RandomStreams random_streams_{};
   BatchGroup* group_ = nullptr;
   std::function<void(Tensor<T>&)> on_complete_gradient_{};
 };

@@ -65,7 +65,7 @@ inline void pack_weights(PackedNetwork& packed, const std::string& name,
                                            const PrecisionPlan& plan) {
   const Precision executed = layer.executed(plan);
   const Precision codes = layer.packed(plan);
-  const auto encode = [&](float x) { return layer.activation_code(x, plan); };
+  const auto encode = layer.activation_encoder(plan);
   const IntegerLevels activation_levels = layer.activation_levels(plan);
   const std::int32_t encoder = packed.add_encoder(make_activation_encoder(encode, codes.a));
   nn::Epilogue epilogue = layer.epilogue(plan);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -100,6 +101,11 @@ class QuantizedLayer {
   [[nodiscard]] virtual WeightCodes weight_codes(int bits) const = 0;
   [[nodiscard]] virtual IntegerLevels activation_levels(const PrecisionPlan& plan) const = 0;
   [[nodiscard]] virtual std::uint8_t activation_code(float x, const PrecisionPlan& plan) const = 0;
+  /// The same for many values: what it takes beside x is worked out once. `plan` must outlive it.
+  [[nodiscard]] virtual std::function<std::uint8_t(float x)> activation_encoder(
+      const PrecisionPlan& plan) const {
+    return [this, &plan](float x) { return activation_code(x, plan); };
+  }
   [[nodiscard]] virtual Epilogue epilogue(const PrecisionPlan& plan) const = 0;
 
  private:

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The line of equidistant values that is nearest to a tensor: where learned steps and offsets start.
+// The line of equidistant values that is nearest to a tensor, where learned steps and offsets
+// start.
 #pragma once
 
 #include <algorithm>

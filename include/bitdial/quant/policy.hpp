@@ -133,14 +133,19 @@ concept NestedPolicy = requires {
   requires static_cast<bool>(P::nested);
 };
 
-/// True if 0 is encoded as a code whose value is exactly 0: the optional claim
-/// `bool represents_zero() const`. A property of the values for a caller to ask, stated and tested;
-/// nothing in bitdial depends on it. (Convolutions leave padded taps out of their sums.)
+/// True if 0 is encoded as a code whose value is exactly 0 at `bits`: the optional claim
+/// `bool represents_zero() const`, or `represents_zero(bits)` where widths differ. A property of
+/// the values for a caller to ask, stated and tested; nothing in bitdial depends on it.
+/// (Convolutions leave padded taps out of their sums.)
 template <class P>
-[[nodiscard]] constexpr bool represents_zero(const P& policy) noexcept {
+[[nodiscard]] constexpr bool represents_zero(const P& policy, int bits) noexcept {
   if constexpr (requires {
-                  { policy.represents_zero() } -> std::same_as<bool>;
+                  { policy.represents_zero(bits) } -> std::same_as<bool>;
                 }) {
+    return policy.represents_zero(bits);
+  } else if constexpr (requires {
+                         { policy.represents_zero() } -> std::same_as<bool>;
+                       }) {
     return policy.represents_zero();
   } else {
     return false;
@@ -201,6 +206,21 @@ concept FilterwisePolicy = requires {
 /// True if nothing is measured per tensor: training and deployment encode with the same constants.
 template <class P>
 inline constexpr bool is_stateless = std::is_empty_v<typename P::State>;
+
+/// Optional `float noise() const`, for weights: training passes of a layer add uniform noise from
+/// -noise() to noise() to each weight before it is encoded, so that its code is random; 0 adds
+/// none.
+template <class P>
+concept NoisyPolicy = requires(const P policy) {
+  { policy.noise() } -> std::same_as<float>;
+};
+
+/// Optional `float evaluation_divisor(state) const`, for weights: what the outputs of a layer with
+/// a bias are divided by in evaluation, a positive constant that training has and evaluation drops.
+template <class P>
+concept EvaluationScaledPolicy = requires(const P policy, const typename P::State& state) {
+  { policy.evaluation_divisor(state) } -> std::same_as<float>;
+};
 
 /// The shape of the weights of a layer: [out_channels, taps, in_channels] numbers, `in_channels`
 /// those that one output channel reads.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include <bitdial/autodiff/functions.hpp>
+#include <bitdial/autodiff/quantize_gradient.hpp>
 #include <bitdial/nn/batch_norm.hpp>
 #include <bitdial/nn/traverse.hpp>
 #include <bitdial/quant/integer_form.hpp>
@@ -26,6 +28,7 @@
 #include <bitdial/switchable/state_bank.hpp>
 #include <bitdial/switchable/state_key.hpp>
 #include <bitdial/switchable/switchable_options.hpp>
+#include <bitdial/switchable/switched_weights.hpp>
 
 namespace bitdial::inline BITDIAL_ABI {
 
@@ -75,7 +78,7 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
   explicit SwitchableLayer(const Options& options, const Switching& switching = {})
       : layer_{options},
         switching_{switching},
-        weights_{weight_policy(layer_.geometry(), switching.weights)},
+        weights_{switching.weights, layer_.geometry()},
         activations_{switching.activations} {
     if (switching_.pinned) require_width(*switching_.pinned);
   }
@@ -94,15 +97,20 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
       }
     }
     const Var quantized_x = quantized_input(x, pass, precision.a);
-    const Var quantized_w = quantized_weight(x.tape(), pass, precision.w);
+    const Var quantized_w = weights_.quantize(x.tape(), layer_.weight(), pass.mode, precision.w);
     if (!switching_.integer_forward) {
       static_cast<void>(quantized_x.value());  // from here on values, not codes
     }
     Var y;
     if constexpr (Layer::has_bias) {
       y = layer_.apply(quantized_x, quantized_w, layer_.bias_on(x.tape()));
+      quantize_gradient(y, pass);
+      if (pass.mode == nn::Mode::evaluation && divisor(precision.w) != 1.0F) {
+        y = ad::scale(y, 1.0F / divisor(precision.w));
+      }
     } else {
       const Var sums = layer_.apply(quantized_x, quantized_w);
+      quantize_gradient(sums, pass);
       y = sums;
       if (normalises()) y = normalised(normalises_last() ? ad::relu(sums) : sums, pass);
       nn::discard_unless(sums, {y});
@@ -122,11 +130,11 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
       if constexpr (RunningState<ActivationPolicy>::is_kept) {
         visitor.buffer(nn::child_name(name, "range." + key.text()), state->activations.words());
       }
-      state->learned.visit(visitor, nn::child_name(name, "activations." + key.text()));
     }
-    for (const auto& [key, state] : weight_bank_) {
-      state->visit(visitor, nn::child_name(name, "weights." + key.text()));
+    for (const auto& [key, learned] : learned_bank_) {
+      learned->visit(visitor, nn::child_name(name, "activations." + key.text()));
     }
+    weights_.visit(visitor, name);
   }
 
   [[nodiscard]] std::int32_t describe(nn::Description& description, std::int32_t x) const override {
@@ -148,16 +156,11 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
   void add_plan(const PrecisionPlan& plan) override {
     static_cast<void>(executed(plan));
     if (!bank_.contains(key(plan))) {
-      // Learned numbers belong to a width: they start from data, not as a copy.
-      bank_.add(key(plan), PrivateState{nn::BatchNormState(geometry().out_channels), {}, {}})
-          .learned = {};
+      bank_.add(key(plan), PrivateState{nn::BatchNormState(geometry().out_channels), {}});
     }
-    const int bits = executed(plan).w;
-    if (!LearnedState<WeightPolicy>::is_kept || bits == real_valued_bits) return;
-    for (std::int64_t filter = 0; filter < filter_count(); ++filter) {
-      const WeightKey at{bits, filter};
-      if (!weight_bank_.contains(at)) weight_bank_.add(at, {}) = {};
-    }
+    // Learned numbers start from data, not as a copy.
+    if (!learned_bank_.contains(learned_key(plan))) learned_bank_.add(learned_key(plan), {}) = {};
+    weights_.add_width(executed(plan).w);
   }
 
   [[nodiscard]] nn::LayerGeometry geometry() const override {
@@ -186,24 +189,7 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
 
   [[nodiscard]] nn::WeightCodes weight_codes(int bits) const override {
     require_integers(bits);
-    const std::span<const float> weight = layer_.weight().value.span();
-    nn::WeightCodes result;
-    result.bits = integer_form_bits<WeightPolicy>(bits);
-    result.codes.resize(weight.size());
-    const auto filters = static_cast<std::size_t>(filter_count());
-    const std::size_t size = weight.size() / std::max<std::size_t>(1, filters);
-    for (std::size_t filter = 0; filter < filters; ++filter) {
-      const std::span<const float> values = weight.subspan(filter * size, size);
-      const std::span<std::uint8_t> codes = std::span{result.codes}.subspan(filter * size, size);
-      const auto state = weight_state(values, {bits, static_cast<std::int64_t>(filter)});
-      const IntegerForm form = integer_form(weights_.policy(), state, bits);
-      weights_.encode(values, state, bits, codes);
-      std::ranges::transform(codes, codes.begin(),
-                             [&](std::uint8_t code) { return form.codes[code]; });
-      result.levels = form.levels;
-      if constexpr (FilterwisePolicy<WeightPolicy>) result.scales.push_back(form.levels.scale);
-    }
-    return result;
+    return weights_.codes(layer_.weight().value.span(), bits);
   }
 
   [[nodiscard]] IntegerLevels activation_levels(const PrecisionPlan& plan) const override {
@@ -212,10 +198,17 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
   }
 
   [[nodiscard]] std::uint8_t activation_code(float x, const PrecisionPlan& plan) const override {
-    const int bits = executed(plan).a;
-    std::uint8_t code = 0;
-    activations_.encode({&x, 1}, frozen_state(plan), bits, {&code, 1});
-    return AffinePolicy<ActivationPolicy> ? code : activation_form(plan).codes[code];
+    return activation_encoder(plan)(x);
+  }
+
+  [[nodiscard]] std::function<std::uint8_t(float)> activation_encoder(
+      const PrecisionPlan& plan) const override {
+    return [this, bits = executed(plan).a, state = frozen_state(plan),
+            form = activation_form(plan)](float x) {
+      std::uint8_t code = 0;
+      activations_.encode({&x, 1}, state, bits, {&code, 1});
+      return form.codes[code];
+    };
   }
 
   [[nodiscard]] nn::Epilogue epilogue(const PrecisionPlan& plan) const override {
@@ -237,17 +230,13 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
   struct PrivateState {
     nn::BatchNormState batch_norm;  ///< unused by a layer with a bias
     RunningState<ActivationPolicy> activations;
-    LearnedState<ActivationPolicy> learned;
   };
 
-  /// What the learned numbers of weights belong to: a width, and a filter where each has its own.
-  struct WeightKey {
-    int bits = 8;
-    std::int64_t filter = 0;
-    [[nodiscard]] std::string text() const {
-      return FilterwisePolicy<WeightPolicy> ? concat("w", bits, ".", filter) : concat("w", bits);
-    }
-    friend bool operator==(const WeightKey&, const WeightKey&) = default;
+  /// The names of the learned numbers of activations that some switches share.
+  struct LearnedKey {
+    std::string name;
+    [[nodiscard]] std::string text() const { return name; }
+    friend bool operator==(const LearnedKey&, const LearnedKey&) = default;
   };
 
   /// True when the layer has batch normalisations, and when one of them ends it.
@@ -283,6 +272,18 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
     return Key::key({requested(plan), executed(plan), nn::previous_precision(position(), plan)});
   }
 
+  [[nodiscard]] LearnedKey learned_key(const PrecisionPlan& plan) const {
+    switch (switching_.learned) {
+      case LearnedSharing::per_switch:
+        return {key(plan).text()};
+      case LearnedSharing::per_width:
+        return {concat("a", executed(plan).a)};
+      case LearnedSharing::all:
+        return {"all"};
+    }
+    return {};
+  }
+
   [[nodiscard]] PrivateState& private_state(const PrecisionPlan& plan) {
     return bank_.at(key(plan));
   }
@@ -293,7 +294,7 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
   [[nodiscard]] Var quantized_input(Var x, const nn::Pass& pass, int bits) {
     const bool is_training = pass.mode == nn::Mode::training;
     if constexpr (LearnedState<ActivationPolicy>::is_kept) {
-      LearnedState<ActivationPolicy>& learned = private_state(pass.plan).learned;
+      LearnedState<ActivationPolicy>& learned = learned_bank_.at(learned_key(pass.plan));
       if (is_training && !learned.has_started()) {
         learned.start(activations_.fit(x.value().span(), bits));
       }
@@ -305,83 +306,26 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
     }
   }
 
-  [[nodiscard]] Var quantized_weight(Tape& tape, const nn::Pass& pass, int bits) {
-    nn::Parameter& parameter = layer_.weight();
-    const Var w = tape.parameter(parameter.value, parameter.grad);
-    const std::span<const float> values = parameter.value.span();
-    const bool moves = LearnedState<WeightPolicy>::is_kept && bits != real_valued_bits;
-    if (moves && pass.mode == nn::Mode::training) start_weights(values, bits);
-    if constexpr (FilterwisePolicy<WeightPolicy>) {
-      const std::int64_t filters = filter_count();
-      const auto size =
-          values.size() / static_cast<std::size_t>(std::max<std::int64_t>(1, filters));
-      std::vector<typename WeightPolicy::State> states;
-      for (std::int64_t f = 0; f < filters; ++f) {
-        const auto filter = values.subspan(static_cast<std::size_t>(f) * size, size);
-        states.push_back(weight_state(filter, {bits, f}));
-        if constexpr (RelearnedPolicy<WeightPolicy>) {
-          if (!moves || pass.mode != nn::Mode::training) continue;
-          weight_bank_.at({bits, f}).start(weights_.policy().relearn(filter, states.back(), bits));
-        }
-      }
-      return ad::filterwise_fake_quantize(w, weights_, std::move(states), bits);
-    } else {
-      const auto state = weight_state(values, {bits, 0});
-      if (!moves || pass.mode != nn::Mode::training) {
-        return ad::fake_quantize(w, weights_, state, bits);
-      }
-      return weight_bank_.at({bits, 0}).quantize(w, weights_, state, bits);
-    }
+  /// DoReFa: where the tape says so, what flows back into a layer is quantized first. Pinned layers
+  /// and real-valued passes keep their gradients.
+  void quantize_gradient(Var y, const nn::Pass& pass) const {
+    if (pass.mode == nn::Mode::evaluation || switching_.pinned) return;
+    if (executed(pass.plan) == Precision{real_valued_bits, real_valued_bits}) return;
+    ad::quantize_gradient(y, y.tape().gradient_bits());
   }
 
-  /// Gives learned numbers of the weights that have no value yet the one that they start with.
-  void start_weights(std::span<const float> values, int bits) {
-    const std::int64_t filters = filter_count();
-    const auto size = values.size() / static_cast<std::size_t>(std::max<std::int64_t>(1, filters));
-    for (std::int64_t f = 0; f < filters; ++f) {
-      LearnedState<WeightPolicy>& learned = weight_bank_.at({bits, f});
-      if (learned.has_started()) continue;
-      learned.start(weights_.fit(values.subspan(static_cast<std::size_t>(f) * size, size), bits));
-    }
-  }
-
-  /// The policy of these weights: options that the layer's shape decides are filled in.
-  [[nodiscard]] static WeightPolicy weight_policy(const nn::LayerGeometry& shape,
-                                                  const WeightPolicy& policy) {
-    if constexpr (ShapedPolicy<WeightPolicy>) {
-      return policy.for_shape({.out_channels = shape.out_channels,
-                               .taps = shape.window.taps(),
-                               .in_channels = shape.in_channels / shape.groups});
-    } else {
-      return policy;
-    }
-  }
-
-  /// How many parts of the weights have a state of their own.
-  [[nodiscard]] std::int64_t filter_count() const {
-    return FilterwisePolicy<WeightPolicy> ? geometry().out_channels : 1;
-  }
-
-  /// What is measured of the weights now, and what was learned.
-  [[nodiscard]] typename WeightPolicy::State weight_state(std::span<const float> values,
-                                                          const WeightKey& at) const {
-    const auto measured = weights_.fit(values, at.bits);
-    if constexpr (LearnedState<WeightPolicy>::is_kept) {
-      if (weight_bank_.contains(at) && weight_bank_.at(at).has_started()) {
-        return weight_bank_.at(at).over(measured);
-      }
-    }
-    return measured;
+  [[nodiscard]] float divisor(int bits) const {
+    return weights_.evaluation_divisor(layer_.weight().value.span(), bits);
   }
 
   /// What evaluation encodes activations with: what training has seen or learned.
   [[nodiscard]] typename ActivationPolicy::State frozen_state(const PrecisionPlan& plan) const {
-    const PrivateState& state = private_state(plan);
     if constexpr (LearnedState<ActivationPolicy>::is_kept) {
+      const auto& learned = learned_bank_.at(learned_key(plan));
       const auto untrained = activations_.fit({}, executed(plan).a);
-      return state.learned.has_started() ? state.learned.over(untrained) : untrained;
+      return learned.has_started() ? learned.over(untrained) : untrained;
     } else {
-      return state.activations.frozen();
+      return private_state(plan).activations.frozen();
     }
   }
   [[nodiscard]] IntegerForm activation_form(const PrecisionPlan& plan) const {
@@ -407,8 +351,10 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
     const auto channels = static_cast<std::size_t>(geometry().out_channels);
     nn::Epilogue result{std::vector<float>(channels), std::vector<float>(channels)};
     if constexpr (Layer::has_bias) {
-      std::ranges::fill(result.multiplier, 1.0F);
-      std::ranges::copy(layer_.bias().value.span(), result.bias.begin());
+      const float share = 1.0F / divisor(executed(plan).w);
+      std::ranges::fill(result.multiplier, share);
+      std::ranges::transform(layer_.bias().value.span(), result.bias.begin(),
+                             [share](float bias) { return share * bias; });
     } else if (switching_.batch_norm_place == nn::BatchNormPlace::after) {
       nn::fold(private_state(plan).batch_norm, switching_.batch_norm, result.multiplier,
                result.bias);
@@ -471,10 +417,10 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
 
   Layer layer_;
   Switching switching_;
-  Quantizer<WeightPolicy> weights_;
+  SwitchedWeights<WeightPolicy> weights_;
   Quantizer<ActivationPolicy> activations_;
   StateBank<typename Key::Key, PrivateState> bank_;
-  StateBank<WeightKey, LearnedState<WeightPolicy>> weight_bank_;
+  StateBank<LearnedKey, LearnedState<ActivationPolicy>> learned_bank_;
 };
 
 }  // namespace bitdial::inline BITDIAL_ABI

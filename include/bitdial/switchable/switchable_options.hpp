@@ -2,12 +2,20 @@
 // The options of a switchable layer.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 
 #include <bitdial/nn/batch_norm.hpp>
 #include <bitdial/quant/precision.hpp>
 
 namespace bitdial::inline BITDIAL_ABI {
+
+/// Which switches of a layer share the learned numbers of its activations.
+enum class LearnedSharing : std::uint8_t {
+  per_switch,  ///< each key of the private state has its own: `conv1.activations.w4a4.alpha`
+  per_width,   ///< one per activation width (AdaBits' `switch_alpha`): `conv1.activations.a4.alpha`
+  all          ///< one for every switch: `conv1.activations.all.alpha`
+};
 
 /// What a switchable layer is, beyond the options of the layer that it wraps.
 template <class WeightPolicy, class ActivationPolicy>
@@ -19,6 +27,7 @@ struct SwitchableOptions {
   ActivationPolicy activations{};
   nn::BatchNormOptions batch_norm{};
   nn::BatchNormPlace batch_norm_place = nn::BatchNormPlace::after;
+  LearnedSharing learned = LearnedSharing::per_switch;
   /// Training convolves codes as integers where both sides have integer levels: exact, and faster
   /// than f32. False: values are stored and multiplied in f32, as for other policies.
   bool integer_forward = true;

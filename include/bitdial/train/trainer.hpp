@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -43,6 +44,11 @@ struct TrainerOptions {
   std::int64_t batch_size = 128;
   /// What the derivatives of convolutions multiply; weights and updates are f32 either way.
   ops::Products gradient_products = ops::Products::f32;
+  /// DoReFa: layers quantize the gradients that flow back into them to 1..8 bits, rounded at random
+  /// (from `seed` and the number of the step); 32: not at all. Pinned layers keep theirs.
+  int gradient_bits = 32;
+  /// A term of the loss that depends on parameters alone (`kurtosis_penalty`): once per step.
+  std::function<Var(Tape& tape)> penalty{};
   Schedule learning_rate = ConstantSchedule{.rate = 0.1F};
   Teaching teaching{};     ///< what each switch learns from
   JointLoss joint_loss{};  ///< in the place of `teaching`: a loss of all switches at once
@@ -63,7 +69,8 @@ struct StepReport {
   std::int64_t images = 0;
   std::vector<std::string> damaged{};  ///< what was wrong with images that were left out
   float learning_rate = 0.0F;
-  float loss = 0.0F;  ///< what the step descended on: the sum of all losses, or the joint one
+  float loss = 0.0F;     ///< what the step descended on: the sum of all losses, or the joint one
+  float penalty = 0.0F;  ///< part of `loss`
   std::vector<float> losses{};         ///< of each plan; label losses where there is a joint loss
   std::vector<float> accuracies{};     ///< share of correct answers on this batch
   std::vector<PrecisionPlan> plans{};  ///< what ran, with swapped blocks
@@ -73,7 +80,7 @@ struct StepReport {
 /// Runs the optimizer steps of a switchable network.
 ///
 /// One step: gradients of all plans add up, then the optimizer moves the shared weights once.
-///   L = sum over plans of the losses that `Teaching` defines, or the joint loss
+///   L = sum over plans of the losses that `Teaching` defines, or the joint loss (+ the penalty)
 ///
 /// Batch, augmentation, learning rate, plans, teachers and swapped blocks are functions of seed,
 /// step and network, so `step` continues exactly after the state was restored with `set_position`.
@@ -116,6 +123,11 @@ class Trainer {
             "trainer: block_swap: the network has no parts with parallel paths; say in "
             "block_swap.blocks which layers are swapped together");
       }
+    }
+    if (options_.gradient_bits != real_valued_bits &&
+        (options_.gradient_bits < 1 || options_.gradient_bits > max_code_bits)) {
+      throw ConfigError(
+          concat("trainer: expected gradient bits 1..8 or 32, got ", options_.gradient_bits));
     }
     require_same_parameters();
     share_state();
@@ -161,6 +173,7 @@ class Trainer {
     report.images = batch_->size();
     report.damaged = batch_->damaged;
     nn::zero_gradients(*network_);
+    if (options_.penalty) add_penalty(report);
     const std::vector<PrecisionPlan> switches = switches_of_step();
     if (options_.joint_loss || options_.teaching.teacher == Teacher::ensemble) {
       step_together(switches, report);
@@ -206,8 +219,17 @@ class Trainer {
     return switches;
   }
 
+  void add_penalty(StepReport& report) {
+    Tape tape;
+    const Var penalty = options_.penalty(tape);
+    report.penalty = report.loss = penalty.value()[0];
+    tape.backward(penalty);
+  }
+
   [[nodiscard]] Var forward(Tape& tape, const PrecisionPlan& plan) {
     tape.set_gradient_products(options_.gradient_products);
+    tape.set_gradient_bits(options_.gradient_bits);
+    tape.set_random_streams({options_.seed, static_cast<std::uint64_t>(position_)});
     if (options_.peers != nullptr && options_.peers->shares_statistics()) {
       tape.set_group(options_.peers);
     }
@@ -290,7 +312,7 @@ class Trainer {
     std::vector<Tensor<float>> logits;
     for (const Var& output : outputs) logits.push_back(output.value());
     const JointLossValue joint = options_.joint_loss(logits, batch_->labels);
-    report.loss = joint.loss;
+    report.loss += joint.loss;
     if (!std::isfinite(joint.loss)) {
       throw Error(divergence_text("joint loss", joint.loss, report.step));
     }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Binary networks after BNN: XNOR-Net weights and Bi-Real activations.
+// Binary networks after BNN: XNOR-Net weights, Bi-Real weights and activations.
 #pragma once
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -100,6 +101,59 @@ struct XnorWeights {
     if (gradient == XnorGradient::paper) return 1.0F;
     const auto size = static_cast<float>(state.size);
     return (1.0F - 1.0F / (input_channels > 0 ? static_cast<float>(input_channels) : size)) * size;
+  }
+};
+
+/// Which gradient Bi-Real weights get.
+enum class ScaledSignGradient {
+  clipped,  ///< dw = dy 1[|w| <= 1]: Bi-Real
+  straight  ///< dw = dy: the weights of HWGQ
+};
+
+/// Weights -alpha and alpha, alpha = mean|w| of each output filter; sign(0) = +1.
+///
+/// alpha is a constant for the gradient. 32 bits: identity. Non-finite weights throw `Error`.
+/// Liu et al., "Bi-Real Net", arXiv 1808.00278; straight: Cai et al., "HWGQ", arXiv 1702.00953.
+struct BiRealWeights {
+  static constexpr std::string_view name = "BiRealWeights";
+  static constexpr std::string_view paper = "arXiv 1808.00278";
+  static constexpr TensorRole role = TensorRole::weights;
+  static constexpr int max_bits = 1;
+  static constexpr bool filterwise = true;
+
+  struct State {
+    float alpha = 0.0F;
+    friend bool operator==(const State&, const State&) = default;
+  };
+
+  ScaledSignGradient gradient = ScaledSignGradient::clipped;
+
+  [[nodiscard]] State fit(std::span<const float> w) const {
+    const double sum = weight_statistics(name, w).sum;
+    return {w.empty() ? 0.0F : static_cast<float>(sum / static_cast<double>(w.size()))};
+  }
+  [[nodiscard]] std::int32_t encode(float w, const State&, int) const noexcept {
+    return SignGrid::encode_zero_up(w);
+  }
+  [[nodiscard]] IntegerLevels levels(const State& state, int) const noexcept {
+    return {.scale = state.alpha, .multiplier = 2, .offset = -1};
+  }
+  [[nodiscard]] float real_valued(float w, const State&) const noexcept { return w; }
+
+  template <class Real>
+  void surrogate(std::span<const Real> w, int bits, std::span<Real> y) const {
+    clamp(bits).forward(w, y);
+  }
+  void backward(std::span<const float> w, std::span<const float> dy, const State&, int bits,
+                std::span<float> dw) const {
+    clamp(bits).backward(w, dy, dw);
+  }
+  [[nodiscard]] std::optional<ClampSurrogate> gate(int bits) const noexcept { return clamp(bits); }
+
+ private:
+  [[nodiscard]] ClampSurrogate clamp(int bits) const noexcept {
+    const bool passes = bits == real_valued_bits || gradient == ScaledSignGradient::straight;
+    return passes ? ClampSurrogate::identity() : SignGrid::activation_surrogate();
   }
 };
 

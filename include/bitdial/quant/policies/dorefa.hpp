@@ -79,6 +79,12 @@ struct DoReFaWeights {
   }
 };
 
+/// What one bit of activations is.
+enum class OneBitActivations : std::uint8_t {
+  unit,  ///< 0 and 1, as at every other width
+  sign   ///< -1 and 1 with sign(0) = -1, gradient 1 for |x| <= 1: SP-Nets, whose W1A1 is a BNN
+};
+
 /// Activations of 2^k equidistant values on [0, 1], zero included.
 ///
 /// x_q = Q_k(clamp(x, 0, 1)), Q_k(u) = round(u (2^k - 1)) / (2^k - 1), half to even. Gradient 1 for
@@ -93,16 +99,19 @@ struct DoReFaActivations {
     friend bool operator==(const State&, const State&) = default;
   };
 
-  [[nodiscard]] static constexpr bool represents_zero() noexcept { return true; }
+  OneBitActivations one_bit = OneBitActivations::unit;
+
+  [[nodiscard]] constexpr bool represents_zero(int bits) const noexcept { return !is_sign(bits); }
 
   [[nodiscard]] State fit(std::span<const float>) const noexcept { return {}; }
 
   [[nodiscard]] std::int32_t encode(float x, const State&, int bits) const noexcept {
-    return RoundGrid::encode(x, bits);
+    return is_sign(bits) ? SignGrid::encode_zero_down(x) : RoundGrid::encode(x, bits);
   }
 
   /// level u in steps of 1 / (2^k - 1)
   [[nodiscard]] IntegerLevels levels(const State&, int bits) const noexcept {
+    if (is_sign(bits)) return SignGrid::levels();
     return {.scale = 1.0F / static_cast<float>((1 << bits) - 1), .multiplier = 1, .offset = 0};
   }
 
@@ -111,21 +120,26 @@ struct DoReFaActivations {
   template <class Real>
   void surrogate(std::span<const Real> x, int bits, std::span<Real> y) const {
     if (bits == real_valued_bits) return IdentitySurrogate::forward(x, y);
-    clamp().forward(x, y);
+    clamp(bits).forward(x, y);
   }
 
   void backward(std::span<const float> x, std::span<const float> dy, const State&, int bits,
                 std::span<float> dx) const {
     if (bits == real_valued_bits) return IdentitySurrogate::backward(dy, dx);
-    clamp().backward(x, dy, dx);
+    clamp(bits).backward(x, dy, dx);
   }
 
   [[nodiscard]] std::optional<ClampSurrogate> gate(int bits) const noexcept {
-    return bits == real_valued_bits ? ClampSurrogate::identity() : clamp();
+    return bits == real_valued_bits ? ClampSurrogate::identity() : clamp(bits);
   }
 
  private:
-  [[nodiscard]] static constexpr ClampSurrogate clamp() noexcept { return {0.0F, 1.0F}; }
+  [[nodiscard]] constexpr bool is_sign(int bits) const noexcept {
+    return bits == 1 && one_bit == OneBitActivations::sign;
+  }
+  [[nodiscard]] constexpr ClampSurrogate clamp(int bits) const noexcept {
+    return is_sign(bits) ? SignGrid::activation_surrogate() : ClampSurrogate{0.0F, 1.0F};
+  }
 };
 
 }  // namespace bitdial::inline BITDIAL_ABI

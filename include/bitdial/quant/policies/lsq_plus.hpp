@@ -101,8 +101,7 @@ struct LsqPlusActivations {
     const IntegerGrid line = grid(bits);
     const auto sums = sum_gradients<2>(x, dy, [state, line](float value, double gradient) {
       const float v = units(value, state);
-      const bool outside =
-          v <= static_cast<float>(line.low) || v >= static_cast<float>(line.high);
+      const bool outside = v <= static_cast<float>(line.low) || v >= static_cast<float>(line.high);
       return std::array{gradient * detail::step_slope(v, line), outside ? gradient : 0.0};
     });
     const double factor = detail::step_gradient_factor(step_gradient, x.size(), line);

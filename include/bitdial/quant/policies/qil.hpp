@@ -56,10 +56,11 @@ struct QilInterval {
 
 /// Weights -1 .. 1 in steps of 1 / n, n = 2^(k-1) - 1, from a learned interval of magnitudes.
 ///
-/// With u = (|w| - c) / (2 d) + 1/2: t = 0 where u <= 0, sign(w) where u >= 1, else sign(w) u^gamma;
-/// w_q = round(n t) / n, half to even. Gradients: those of t by w, c, d and gamma, straight through
-/// the rounding. c and d start at min(max|w|, 2 mean|w| sqrt(n)) / 2 (inferred), gamma at 1; |d|
-/// counts. 32 bits: identity. Non-finite weights throw `Error`. From unofficial implementations.
+/// With u = (|w| - c) / (2 d) + 1/2: t = 0 where u <= 0, sign(w) where u >= 1, else
+/// sign(w) u^gamma; w_q = round(n t) / n, half to even. Gradients: those of t by w, c, d and gamma,
+/// straight through the rounding. c and d start at min(max|w|, 2 mean|w| sqrt(n)) / 2 (inferred),
+/// gamma at 1; |d| counts. 32 bits: identity. Non-finite weights throw `Error`. From unofficial
+/// implementations.
 /// Jung et al., "Learning to quantize deep networks by optimizing quantization intervals", arXiv
 /// 1808.05779.
 struct QilWeights {
@@ -164,8 +165,9 @@ struct QilWeights {
 /// Activations 0 .. 1 in steps of 1 / n, n = 2^k - 1, from a learned interval.
 ///
 /// x_q = round(n t) / n, t = clamp(u, 0, 1), u = (x - c) / (2 d) + 1/2: `QilWeights` with gamma = 1
-/// and one side, 0 for x <= 0. c and d start at min(max|x|, 2 mean|x| sqrt(n)) / 2 of the first batch (inferred).
-/// 32 bits: identity. NaN gets code 0 and no gradient. Jung et al., arXiv 1808.05779.
+/// and one side, 0 for x <= 0. c and d start at min(max|x|, 2 mean|x| sqrt(n)) / 2 of the first
+/// batch (inferred). 32 bits: identity. NaN gets code 0 and no gradient. Jung et al., arXiv
+/// 1808.05779.
 struct QilActivations {
   static constexpr std::string_view name = "QilActivations";
   static constexpr std::string_view paper = "arXiv 1808.05779";
@@ -183,8 +185,7 @@ struct QilActivations {
 
   [[nodiscard]] State fit(std::span<const float> x, int bits) const {
     if (bits == real_valued_bits) return {};
-    const float start =
-        detail::QilInterval::initial(abs_statistics(x), x.size(), (1 << bits) - 1);
+    const float start = detail::QilInterval::initial(abs_statistics(x), x.size(), (1 << bits) - 1);
     return {start, start};
   }
   [[nodiscard]] std::int32_t encode(float x, const State& state, int bits) const noexcept {

@@ -15,10 +15,18 @@
 
 namespace bitdial::inline BITDIAL_ABI {
 
-/// Weights -1 and 1 without a scale: sign(w), sign(0) = +1, gradient identity.
+/// How a training pass chooses the sign of a binary weight.
+enum class SignRounding : std::uint8_t {
+  nearest,    ///< sign(w), the deterministic form
+  stochastic  ///< +1 with probability clip((w / H + 1) / 2, 0, 1)
+};
+
+/// Weights -H and H: sign(w), sign(0) = +1, gradient identity. H = 1 unless set.
 ///
-/// Only 1 bit, and 32 bits = identity (with real activations: BinaryConnect's real-valued twin).
-/// Non-finite weights throw `Error`.
+/// Stochastic: in the training passes of a layer the sign is drawn anew (from the random streams of
+/// the tape); evaluation, packing and `Quantizer` alone take sign(w). Only 1 bit, and 32 bits =
+/// identity (with real activations: BinaryConnect's real-valued twin). Non-finite weights throw
+/// `Error`. `train::BinaryConnectUpdate` clips the weights to H after each update.
 /// Courbariaux et al., "BinaryConnect", arXiv 1511.00363.
 struct SignWeights {
   static constexpr std::string_view name = "SignWeights";
@@ -30,6 +38,14 @@ struct SignWeights {
     friend bool operator==(const State&, const State&) = default;
   };
 
+  SignRounding rounding = SignRounding::nearest;
+  float magnitude = 1.0F;  ///< H > 0
+
+  /// w - H (2 u - 1) with u uniform is positive with the probability above.
+  [[nodiscard]] float noise() const noexcept {
+    return rounding == SignRounding::stochastic ? magnitude : 0.0F;
+  }
+
   [[nodiscard]] State fit(std::span<const float> w) const {
     static_cast<void>(weight_statistics(name, w));
     return {};
@@ -39,7 +55,7 @@ struct SignWeights {
     return SignGrid::encode_zero_up(w);
   }
   [[nodiscard]] IntegerLevels levels(const State&, int) const noexcept {
-    return SignGrid::levels();
+    return {.scale = magnitude, .multiplier = 2, .offset = -1};
   }
   [[nodiscard]] float real_valued(float w, const State&) const noexcept { return w; }
 
@@ -57,8 +73,11 @@ struct SignWeights {
   }
 };
 
-/// Activations -1 and 1: sign(x) with sign(0) = -1, so that the zeros of a ReLU count as -1;
-/// gradient 1 for |x| <= 1, else 0.
+/// The sign of an activation that is 0.
+enum class SignOfZero : std::uint8_t { minus, plus };
+
+/// Activations -1 and 1: sign(x) with sign(0) = -1, so that the zeros of a ReLU count as -1 (BNN
+/// has sign(0) = +1: an option); gradient 1 for |x| <= 1, else 0.
 ///
 /// Only 1 bit, and 32 bits = identity. NaN gets -1 and no gradient.
 /// Courbariaux et al., "Binarized neural networks", arXiv 1602.02830.
@@ -72,10 +91,12 @@ struct SignActivations {
     friend bool operator==(const State&, const State&) = default;
   };
 
+  SignOfZero zero = SignOfZero::minus;
+
   [[nodiscard]] State fit(std::span<const float>) const noexcept { return {}; }
 
   [[nodiscard]] std::int32_t encode(float x, const State&, int) const noexcept {
-    return SignGrid::encode_zero_down(x);
+    return zero == SignOfZero::minus ? SignGrid::encode_zero_down(x) : SignGrid::encode_zero_up(x);
   }
   [[nodiscard]] IntegerLevels levels(const State&, int) const noexcept {
     return SignGrid::levels();
