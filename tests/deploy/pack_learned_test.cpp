@@ -90,8 +90,7 @@ TEST_CASE("one-bit weights from 8-bit to one-bit activations") {
   check_policies<BitList<8, 4, 2, 1>, SignWeights, DoReFaActivations>(
       {Precision{1, 8}, Precision{1, 4}, Precision{1, 2}, Precision{1, 1}},
       {.weights = {.magnitude = 0.5F}, .activations = {.one_bit = OneBitActivations::sign}});
-  check_policies<BitList<1>, BiRealWeights, SignActivations>(
-      {Precision{1, 1}}, {.activations = {.zero = SignOfZero::plus}});
+  check_policies<BitList<1>, BiRealWeights, BiRealActivations>({Precision{1, 1}});
 }
 
 TEST_CASE("logarithmic values are looked up") {

@@ -1,20 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// BinaryConnect's update against its published step, and the W1 family: one network from
-// BinaryConnect (w1a32) to BNN (w1a1).
+// BinaryConnect's update against its published step.
 #include <bitdial/train/binary_connect.hpp>
 
 #include <cmath>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include <doctest/doctest.h>
-#include <bitdial/quant/policies/sign.hpp>
-#include <bitdial/train/adam.hpp>
-#include <bitdial/train/evaluate.hpp>
 #include <bitdial/train/sgd.hpp>
 #include <support/tensors.hpp>
-#include <support/training_run.hpp>
 
 using namespace bitdial;
 
@@ -68,81 +62,4 @@ TEST_CASE("a limit that is not positive") {
   train::Sgd sgd({{"weight", &weight}}, plain);
   CHECK(test::error_text<ConfigError>([&] { train::BinaryConnectUpdate(sgd, {.limit = 0.0F}); }) ==
         "BinaryConnectUpdate: expected a limit above 0, got 0");
-}
-
-namespace {
-
-using Bits = BitList<8, 4, 2, 1>;
-template <class Layer>
-using W1Layer = SwitchableLayer<Layer, Bits, SignWeights, DoReFaActivations>;
-using W1Options = SwitchableOptions<SignWeights, DoReFaActivations>;
-
-const std::vector<PrecisionPlan> family{Precision{1, 32}, Precision{1, 8}, Precision{1, 4},
-                                        Precision{1, 2}, Precision{1, 1}};
-
-nn::Sequential w1_network(SignRounding rounding) {
-  const W1Options options{.weights = {.rounding = rounding},
-                          .activations = {.one_bit = OneBitActivations::sign}};
-  nn::Sequential net;
-  net.add<W1Layer<nn::Conv2d>>(
-      "stem", nn::Conv2dOptions{.in = 1, .out = 16, .kernel = 3, .stride = 2, .padding = 1},
-      options);
-  net.add<nn::Relu>("stem.relu");
-  net.add<W1Layer<nn::Conv2d>>(
-      "middle", nn::Conv2dOptions{.in = 16, .out = 16, .kernel = 3, .stride = 2, .padding = 1},
-      options);
-  net.add<nn::GlobalAveragePool>("pool");
-  using Head = SwitchableLayer<nn::Linear, BitList<8>>;
-  net.add<Head>("head", nn::LinearOptions{.in = 16, .out = 10},
-                Head::Switching{.pinned = Precision{8, 8}});
-  nn::number_layers(net);
-  nn::initialize(net, 3);
-  add_plans(net, family);
-  return net;
-}
-
-/// The losses of the first and of the last epoch, per plan.
-std::vector<std::vector<float>> train_family(nn::Module& net, std::uint64_t seed = 1) {
-  train::Adam adam(nn::parameters(net), {});
-  train::BinaryConnectUpdate update(adam);
-  train::Trainer trainer(net, test::training_data(), update,
-                         {.plans = family,
-                          .epochs = 40,
-                          .batch_size = 35,
-                          .learning_rate = train::ConstantSchedule{.rate = 0.01F},
-                          .seed = seed});
-  std::vector<std::vector<float>> losses;
-  while (!trainer.done()) {
-    const train::StepReport report = trainer.step();
-    if (report.step == 0 || trainer.done()) losses.push_back(report.losses);
-  }
-  return losses;
-}
-
-}  // namespace
-
-TEST_CASE("one network learns at w1a32, w1a8, w1a4, w1a2 and w1a1") {
-  for (const SignRounding rounding : {SignRounding::nearest, SignRounding::stochastic}) {
-    nn::Sequential net = w1_network(rounding);
-    const auto losses = train_family(net);
-    REQUIRE(losses.size() == 2);
-    for (std::size_t plan = 0; plan < family.size(); ++plan) {
-      CAPTURE(plan);
-      MESSAGE(losses[0][plan], " -> ", losses[1][plan]);
-      CHECK(losses[1][plan] < 0.9F * losses[0][plan]);
-    }
-    for (const auto& [name, parameter] : nn::parameters(net)) {
-      if (parameter->role != nn::ParameterRole::weight) continue;
-      for (const float w : parameter->value.span()) CHECK_UNARY(std::fabs(w) <= 1.0F);
-    }
-  }
-}
-
-TEST_CASE("stochastic signs follow from the seed") {
-  nn::Sequential a = w1_network(SignRounding::stochastic);
-  nn::Sequential b = w1_network(SignRounding::stochastic);
-  nn::Sequential c = w1_network(SignRounding::nearest);
-  const auto first = train_family(a);
-  CHECK(train_family(b) == first);
-  CHECK(train_family(c) != first);
 }

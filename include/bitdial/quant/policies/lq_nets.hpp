@@ -94,8 +94,10 @@ struct CodeSums {
   const std::array<float, 256> values = state.sums(kind, bits);
   std::array<std::size_t, 256> order{};
   for (std::size_t i = 0; i < patterns; ++i) order[i] = i;
-  std::stable_sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(patterns),
-                   [&](std::size_t a, std::size_t b) { return values[a] < values[b]; });
+  std::sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(patterns),
+            [&](std::size_t a, std::size_t b) {
+              return values[a] < values[b] || (values[a] == values[b] && a < b);
+            });
   std::array<std::array<double, 9>, 8> rows{};  // B^T B + r I, and the right side
   for (std::size_t code = 0; code < patterns; ++code) {
     const auto bit = [&](std::size_t i) {
