@@ -57,8 +57,7 @@ TEST_CASE("the label of a motion is where each frame moves to become the next") 
       fitting += all ? 1 : 0;
     }
     CHECK(fitting >= 1);
-    const auto [low, high] = std::minmax_element(clips.image(i).begin(), clips.image(i).end());
-    CHECK(*high - *low == 96);
+    CHECK(std::ranges::max(clips.image(i)) - std::ranges::min(clips.image(i)) == 96);
   }
 }
 

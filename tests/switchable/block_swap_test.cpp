@@ -63,11 +63,12 @@ TEST_CASE("a swapped block computes with the bank of its own precision") {
   static_cast<void>(
       net->forward(tape.borrow(x), {.plan = mixed, .mode = nn::Mode::training}).value());
   // Running means move where a bank was used.
-  for (const auto& [name, tensor] : nn::state(*net)) {
+  for (const auto& named : nn::state(*net)) {
+    const std::string& name = named.first;
     if (!name.ends_with("running_mean")) continue;
     CAPTURE(name);
     float moved = 0.0F;
-    for (const float value : tensor->span()) moved += std::abs(value);
+    for (const float value : named.second->span()) moved += std::abs(value);
     const bool in_block = name.starts_with("stage2.block1");
     const bool is_high = name.find("bn.w8a8") != std::string::npos;
     CHECK((moved > 0.0F) == (in_block == is_high));
