@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "experiment.hpp"
+
+#include <algorithm>
+#include <bitdial/data/cifar.hpp>
+#include <bitdial/deploy/pack.hpp>
+#include <bitdial/models/resnet_cifar.hpp>
+#include <bitdial/quant/policies/adabits.hpp>
+#include <bitdial/train/evaluate.hpp>
+#include <bitdial/train/progress.hpp>
+#include <bitdial/train/sgd.hpp>
+#include <bitdial/train/terminal.hpp>
+#include <cmath>
+#include <cstdio>
+#include <utility>
+
+namespace reproduce {
+namespace {
+
+using Widths = bitdial::BitList<8, 4, 2, 1>;
+
+/// The first `count` images of `all` whose class is one of the first `classes`.
+[[nodiscard]] bitdial::data::Dataset first_classes(const bitdial::data::Dataset& all,
+                                                   std::int64_t classes, std::int64_t count) {
+  std::vector<std::int64_t> chosen;
+  for (std::int64_t i = 0; i < all.size() && std::ssize(chosen) < count; ++i) {
+    if (all.label(i) < classes) chosen.push_back(i);
+  }
+  const auto wanted = static_cast<std::int64_t>(chosen.size());
+  bitdial::Tensor<std::uint8_t> images(all.images().shape().with(0, wanted));
+  std::vector<std::int32_t> labels;
+  std::uint8_t* to = images.data();
+  for (const std::int64_t i : chosen) {
+    to = std::ranges::copy(all.image(i), to).out;
+    labels.push_back(all.label(i));
+  }
+  const auto& names = all.class_names();
+  return {all.name(),
+          std::move(images),
+          std::move(labels),
+          {names.begin(), names.begin() + static_cast<std::ptrdiff_t>(classes)}};
+}
+
+template <class WeightPolicy, class Key = bitdial::KeyByPair>
+[[nodiscard]] NetworkPtr resnet20_of(const Settings& settings) {
+  return bitdial::models::resnet_cifar<Widths, WeightPolicy, bitdial::DoReFaActivations, Key>(
+      {.depth = 20, .width = settings.width, .classes = static_cast<int>(settings.classes)});
+}
+
+/// A difference of shares as `+1.23 points`.
+[[nodiscard]] std::string points(double difference) {
+  return (difference < 0.0 ? "-" : "+") + bitdial::train::fixed(100.0 * std::abs(difference), 2) +
+         " points";
+}
+
+}  // namespace
+
+Images read_images(const Settings& settings) {
+  namespace data = bitdial::data;
+  const auto part = [&](const char* file, std::int64_t count) {
+    return first_classes(data::read_cifar({.kind = data::CifarKind::cifar100_fine,
+                                           .files = {settings.data + '/' + file},
+                                           .name = "CIFAR-100"}),
+                         settings.classes, count);
+  };
+  return {part("train.bin", settings.train_images), part("test.bin", settings.test_images)};
+}
+
+std::vector<bitdial::PrecisionPlan> uniform_plans(
+    std::initializer_list<bitdial::Precision> precisions) {
+  return {precisions.begin(), precisions.end()};
+}
+
+std::vector<bitdial::PrecisionPlan> joint_plans() {
+  return uniform_plans({{32, 32}, {8, 8}, {4, 4}, {2, 2}, {1, 1}});
+}
+
+NetworkPtr resnet20(const Settings& settings, const std::vector<bitdial::PrecisionPlan>& plans,
+                    std::uint64_t seed, Quantization quantization) {
+  NetworkPtr network;
+  switch (quantization) {
+    case Quantization::dorefa:
+      network = resnet20_of<bitdial::DoReFaWeights>(settings);
+      break;
+    case Quantization::dorefa_shared_state:
+      network = resnet20_of<bitdial::DoReFaWeights, bitdial::KeyShared>(settings);
+      break;
+    case Quantization::adabits:
+      network = resnet20_of<bitdial::AdaBitsWeights>(settings);
+      break;
+  }
+  bitdial::nn::initialize(*network, seed);
+  bitdial::add_plans(*network, plans);
+  return network;
+}
+
+bitdial::train::TrainerOptions recipe(const Settings& settings, const Images& images,
+                                      const std::vector<bitdial::PrecisionPlan>& plans,
+                                      std::uint64_t seed) {
+  const std::int64_t steps = settings.epochs * (images.train.size() / settings.batch);
+  return {
+      .plans = plans,
+      .epochs = settings.epochs,
+      .batch_size = settings.batch,
+      .learning_rate = bitdial::train::CosineSchedule({.rate = static_cast<float>(settings.rate),
+                                                       .steps = std::max<std::int64_t>(2, steps),
+                                                       .warmup = steps / 20}),
+      .teaching = bitdial::methods::adabits(),
+      .augment = {.shift = 4, .flip = true},
+      .seed = seed};
+}
+
+void fit(bitdial::nn::Module& network, const Images& images,
+         const bitdial::train::TrainerOptions& options, const std::string& label) {
+  namespace train = bitdial::train;
+  std::printf("--- %s\n", label.c_str());
+  train::Sgd optimizer(bitdial::nn::parameters(network),
+                       {.momentum = 0.9F, .nesterov = true, .weight_decay = 1e-4F});
+  train::Trainer trainer(network, images.train, optimizer, options);
+  const bool terminal = train::is_terminal(stdout);
+  train::Progress progress(
+      {.sink = train::stream_sink(stdout),
+       .style = terminal ? train::ProgressStyle::bar : train::ProgressStyle::lines,
+       .width = train::terminal_width(stdout),
+       .colour = terminal,
+       .line_interval = 60.0},
+      {.epochs = options.epochs,
+       .steps_per_epoch = trainer.steps_per_epoch(),
+       .images_per_step = options.batch_size});
+  std::vector<train::RunningMean> shares(options.plans.size());
+  train::RunningMean loss;
+  while (!trainer.done()) {
+    const train::StepReport report = trainer.step();
+    std::vector<train::NamedShare> shown;
+    loss.add(static_cast<double>(report.losses.front()));
+    for (std::size_t p = 0; p < shares.size(); ++p) {
+      shares[p].add(static_cast<double>(report.accuracies[p]));
+      shown.push_back({options.plans[p].text(), shares[p].mean()});
+    }
+    progress.step(loss.mean(), shown);
+    if (trainer.position() % trainer.steps_per_epoch() != 0) continue;
+    progress.end_epoch(loss.mean(), shown);
+    std::ranges::fill(shares, train::RunningMean{});
+    loss = {};
+  }
+}
+
+double test(bitdial::nn::Module& network, const Images& images,
+            const bitdial::PrecisionPlan& plan) {
+  const auto logits = bitdial::train::evaluate(network, images.test, plan);
+  const auto correct = bitdial::train::top_k_correct(logits.view(), images.test.labels(), 1);
+  return static_cast<double>(correct) / static_cast<double>(images.test.size());
+}
+
+void record_plans(const Recorder& record, const std::string& arm, std::uint64_t seed,
+                  bitdial::nn::Module& network, const Images& images,
+                  const std::vector<bitdial::PrecisionPlan>& plans) {
+  for (const auto& plan : plans) {
+    record(
+        {.arm = arm, .seed = seed, .precision = plan.text(), .top1 = test(network, images, plan)});
+  }
+}
+
+double stored_bytes(bitdial::nn::Module& network, const Images& images,
+                    const std::vector<bitdial::PrecisionPlan>& plans) {
+  const auto packed =
+      bitdial::pack(network, {.plans = plans, .input_shape = images.train.image_shape()});
+  std::size_t bytes = 0;
+  for (const auto& plane : packed.planes) bytes += plane.size();
+  return static_cast<double>(bytes);
+}
+
+double mean_top1(const std::vector<Row>& rows, std::string_view arm, std::string_view precision) {
+  double sum = 0.0;
+  int count = 0;
+  for (const Row& row : rows) {
+    if (row.arm != arm || (!precision.empty() && row.precision != precision)) continue;
+    sum += row.top1;
+    ++count;
+  }
+  return sum / count;
+}
+
+std::string gains(const std::vector<Row>& rows, std::string_view a, std::string_view b) {
+  std::vector<std::string> seen, parts;
+  for (const Row& row : rows) {
+    if (row.arm != a || std::ranges::count(seen, row.precision) > 0) continue;
+    seen.push_back(row.precision);
+    parts.push_back(row.precision + ' ' +
+                    points(mean_top1(rows, a, row.precision) - mean_top1(rows, b, row.precision)));
+  }
+  return bitdial::join(parts);
+}
+
+}  // namespace reproduce

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// The parts that all claims share: images, ResNet-20, training with one recipe, the test.
+#pragma once
+
+#include <bitdial/data/dataset.hpp>
+#include <bitdial/nn/sequential.hpp>
+#include <bitdial/train/trainer.hpp>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "claim.hpp"
+
+namespace reproduce {
+
+using NetworkPtr = std::unique_ptr<bitdial::nn::Sequential>;
+
+struct Images {
+  bitdial::data::Dataset train;
+  bitdial::data::Dataset test;
+};
+
+/// The images of CIFAR-100 that the settings ask for.
+[[nodiscard]] Images read_images(const Settings& settings);
+
+[[nodiscard]] std::vector<bitdial::PrecisionPlan> uniform_plans(
+    std::initializer_list<bitdial::Precision> precisions);
+
+/// {32, 8, 4, 2, 1} bits for weights and activations, highest first.
+[[nodiscard]] std::vector<bitdial::PrecisionPlan> joint_plans();
+
+/// How a network is quantized. First and last layer have 8 bits at every plan.
+enum class Quantization {
+  dorefa,               ///< DoReFa weights and activations
+  dorefa_shared_state,  ///< the same with one batch normalisation for all plans
+  adabits,              ///< AdaBits' modified floor grid for weights, DoReFa activations
+};
+
+/// ResNet-20 with its private state for `plans`.
+[[nodiscard]] NetworkPtr resnet20(const Settings& settings,
+                                  const std::vector<bitdial::PrecisionPlan>& plans,
+                                  std::uint64_t seed,
+                                  Quantization quantization = Quantization::dorefa);
+
+/// The recipe of every run: labels alone, a cosine with a short warm-up; images move by up to 4
+/// pixels and flip.
+[[nodiscard]] bitdial::train::TrainerOptions recipe(
+    const Settings& settings, const Images& images,
+    const std::vector<bitdial::PrecisionPlan>& plans, std::uint64_t seed);
+
+/// Trains with SGD; a line per epoch on standard output says how far it is.
+void fit(bitdial::nn::Module& network, const Images& images,
+         const bitdial::train::TrainerOptions& options, const std::string& label);
+
+/// The share of right answers on the test images.
+[[nodiscard]] double test(bitdial::nn::Module& network, const Images& images,
+                          const bitdial::PrecisionPlan& plan);
+
+/// Tests every plan and records a row of each.
+void record_plans(const Recorder& record, const std::string& arm, std::uint64_t seed,
+                  bitdial::nn::Module& network, const Images& images,
+                  const std::vector<bitdial::PrecisionPlan>& plans);
+
+/// Bytes of the packed weights that serve all `plans`.
+[[nodiscard]] double stored_bytes(bitdial::nn::Module& network, const Images& images,
+                                  const std::vector<bitdial::PrecisionPlan>& plans);
+
+/// The mean of `top1` over the rows of an arm, of one precision if one is given; NaN without rows.
+[[nodiscard]] double mean_top1(const std::vector<Row>& rows, std::string_view arm,
+                               std::string_view precision = {});
+
+/// `w8a8 +0.40 points, w4a4 ...`: arm `a` minus arm `b` at every precision of arm `a`.
+[[nodiscard]] std::string gains(const std::vector<Row>& rows, std::string_view a,
+                                std::string_view b);
+
+}  // namespace reproduce

@@ -1,0 +1,74 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""bench/reproduce: one claim from images to chart, on made-up ones; bad input; repeated runs agree.
+
+usage: check_reproduce.py ROOT PROGRAM
+"""
+import csv
+import pathlib
+import random
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree
+
+CLASSES, RECORDS = 3, 60
+SMALL = ["--classes", str(CLASSES), "--train-images", "40", "--test-images", "20", "--epochs", "1",
+         "--batch", "20", "--width", "2", "--seeds", "1"]
+
+
+def write_images(folder):
+    """CIFAR-100 in its binary layout: images of class c are bright in a third of their own."""
+    generator = random.Random(1)
+    for name in ("train.bin", "test.bin"):
+        data = bytearray()
+        for i in range(RECORDS):
+            label = i % (CLASSES + 1)  # one class that the run must leave out
+            data += bytes([0, label])
+            for _ in range(3):
+                data += bytes(generator.randrange(60) + (150 if pixel // 342 == label else 0)
+                              for pixel in range(1024))
+        (folder / name).write_bytes(data)
+
+
+def reproduce(program, *arguments):
+    return subprocess.run([program, *map(str, arguments)], text=True, capture_output=True,
+                          check=False)
+
+
+def main(root, program):
+    listed = reproduce(program, "--list").stdout.split()
+    assert len(listed) >= 7 and "nested-store" in listed, listed
+    with tempfile.TemporaryDirectory() as scratch:
+        data, out, again = (pathlib.Path(scratch) / name for name in ("data", "out", "again"))
+        data.mkdir()
+        missing = reproduce(program, "nested-store", "--data", data, "--out", out)
+        assert missing.returncode == 1 and "train.bin" in missing.stderr, missing.stderr
+        write_images(data)
+        for folder in (out, again):
+            ran = reproduce(program, "nested-store", "--data", data, "--out", folder, *SMALL)
+            assert ran.returncode == 0, ran.stdout + ran.stderr
+        csv_file, text = out / "nested-store.csv", (out / "nested-store.txt").read_text()
+        with open(csv_file, encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert [(row["arm"], row["precision"]) for row in rows] == [
+            (arm, bits) for arm in ("nested store", "pack per width")
+            for bits in ("w8a8", "w4a4", "w2a2")], rows
+        nested, apart = int(rows[0]["bytes"]), int(rows[3]["bytes"])
+        assert 0 < nested < apart, f"one store of 8 bits, {nested}, against 8 + 4 + 2, {apart}"
+        assert all(0.0 <= float(row["top1"]) <= 1.0 for row in rows), rows
+        for line in ("claim: ", "found: ", "small: ", "machine: ", "command: "):
+            assert line in text, f"no line '{line}' in:\n{text}"
+        assert csv_file.read_text() == (again / "nested-store.csv").read_text(), "seeds are not fixed"
+
+        chart = out / "nested-store.svg"
+        draw = pathlib.Path(root) / "bench" / "reproduce" / "draw.py"
+        subprocess.run([sys.executable, "-B", draw, csv_file, chart], check=True)
+        drawn = xml.etree.ElementTree.parse(chart).getroot()
+        dots = [node for node in drawn.iter() if node.tag.endswith("circle")]
+        assert len(dots) == len(rows), f"{len(dots)} dots for {len(rows)} rows"
+    print("one claim from images to chart, twice with the same numbers")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
