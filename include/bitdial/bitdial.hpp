@@ -95,6 +95,7 @@
 #include <bitdial/kernels/dispatch.hpp>
 #include <bitdial/kernels/isa_list.hpp>
 #include <bitdial/kernels/kernel_table.hpp>
+#include <bitdial/kernels/normalisation.hpp>
 #include <bitdial/kernels/target_region.hpp>
 #include <bitdial/models/googlenet.hpp>
 #include <bitdial/models/inception_blocks.hpp>

@@ -168,7 +168,7 @@ TEST_CASE("a plan with a wrong number of entries is refused with both numbers") 
 
 TEST_CASE("training is BN(layer(Q_a(x), Q_w(W))), bit for bit") {
   for (const bool in_integers : {true, false}) {
-    Conv conv(conv_options, {.integer_forward = in_integers});
+    Conv conv(conv_options);
     nn::initialize(conv, 4);
     const Tensor<float> x = test::random_tensor({2, 7, 5, 3}, 5, -0.5F, 1.5F);
     for (const Precision precision :
@@ -178,12 +178,12 @@ TEST_CASE("training is BN(layer(Q_a(x), Q_w(W))), bit for bit") {
       const PrecisionPlan plan = precision;
       conv.add_plan(plan);
       Tape tape;
+      tape.set_integer_forward(in_integers);
       const Var y = conv.forward(tape.borrow(x), {.plan = plan, .mode = nn::Mode::training});
       const Var quantized_x =
           ad::fake_quantize(tape.borrow(x), Quantizer<DoReFaActivations>{}, precision.a);
       const Var quantized_w = ad::fake_quantize(tape.borrow(conv.layer().weight().value),
                                                 Quantizer<DoReFaWeights>{}, precision.w);
-      if (!in_integers) static_cast<void>(quantized_x.value());
       nn::BatchNormState state(5);
       const Var expected =
           nn::batch_norm(ad::conv2d(quantized_x, quantized_w, conv.layer().window()), state, {},

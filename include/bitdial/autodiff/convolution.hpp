@@ -20,10 +20,10 @@ namespace detail {
 }
 
 template <class T>
-void conv2d_sums(TensorView<T> y, const Reader<T>& x, const Reader<T>& w,
-                 const ops::Window& window) {
+void conv2d_sums(TensorView<T> y, const Reader<T>& x, const Reader<T>& w, const ops::Window& window,
+                 bool in_integers) {
   if constexpr (std::is_same_v<T, float>) {
-    if (x.codes() != nullptr && w.codes() != nullptr &&
+    if (in_integers && x.codes() != nullptr && w.codes() != nullptr &&
         ops::sums_fit_int32(view(*x.codes()), view(*w.codes()))) {
       return ops::qconv2d_forward(y, view(*x.codes()), view(*w.codes()), window);
     }
@@ -47,14 +47,14 @@ void conv2d_weight_gradient(TensorView<T> dw, TensorView<const T> dy, const Read
 /// `ops::conv2d_forward`: x [N, H, W, Cin], w [Cout, kh, kw, Cin] -> [N, OH, OW, Cout].
 ///
 /// Operands that are streamed from codes with integer levels are convolved as integers, exactly
-/// (`ops::qconv2d_forward`), where the sums fit 32 bits.
+/// (`ops::qconv2d_forward`), where the sums fit 32 bits and the tape's `integer_forward` is on.
 template <class T>
 BasicVar<T> conv2d(BasicVar<T> x, BasicVar<T> w, const ops::Window& window) {
   BasicTape<T>& tape = x.tape();
   const Reader<T> read_x = tape.reader(x);
   const Reader<T> read_w = tape.reader(w);
   Tensor<T> y(ops::conv2d_output_shape(x.shape(), w.shape(), window), Uninitialized{});
-  detail::conv2d_sums(y.view(), read_x, read_w, window);
+  detail::conv2d_sums(y.view(), read_x, read_w, window, tape.integer_forward());
   return tape.record("conv2d", std::move(y), {x, w},
                      [x, w, read_x, read_w, window](TensorView<const T> dy) {
                        if (w.needs_grad()) {

@@ -104,7 +104,7 @@ BasicVar<T> batch_norm(BasicVar<T> x, BasicVar<T> gamma, BasicVar<T> beta, Tenso
             x.tape().group());
         dy.all_gated();
         if (!x.needs_grad()) return;
-        slope.apply(dy.values().data(), dy, values.view().data(), mean.data());
+        slope.apply(dy.values().data(), dy, values.view().data());
         x.tape().give(x, std::move(dy));
       });
   detail::keep(result, {gamma});

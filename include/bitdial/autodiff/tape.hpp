@@ -288,6 +288,11 @@ class BasicTape {
   void set_random_streams(const RandomStreams& streams) noexcept { random_streams_ = streams; }
   [[nodiscard]] RandomStreams& random_streams() noexcept { return random_streams_; }
 
+  /// Whether convolutions of codes sum integers, as they do unless told otherwise: exact, and
+  /// faster than products of their values in f32.
+  void set_integer_forward(bool on) noexcept { integer_forward_ = on; }
+  [[nodiscard]] bool integer_forward() const noexcept { return integer_forward_; }
+
   /// Forgets every node; all `Var`s of this tape become invalid.
   void clear() noexcept {
     nodes_.clear();
@@ -425,6 +430,7 @@ class BasicTape {
   ops::Products gradient_products_ = ops::Products::f32;
   int gradient_bits_ = 32;
   RandomStreams random_streams_{};
+  bool integer_forward_ = true;
   BatchGroup* group_ = nullptr;
   std::function<void(Tensor<T>&)> on_complete_gradient_{};
 };

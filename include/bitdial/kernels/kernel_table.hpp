@@ -17,6 +17,7 @@
 #include <bitdial/core/config.hpp>
 #include <bitdial/kernels/bfloat16.hpp>
 #include <bitdial/kernels/depthwise.hpp>
+#include <bitdial/kernels/normalisation.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::kernels {
 
@@ -265,6 +266,10 @@ struct RealKernels {
 
   void (*depthwise_taps)(const DepthwiseTaps<float>&) noexcept = nullptr;
   void (*depthwise_weight_sums)(const DepthwiseWeightSums<float>&) noexcept = nullptr;
+
+  void (*channel_sums)(const ChannelSums&) noexcept = nullptr;
+  void (*scale_channels)(const ScaleChannels&) noexcept = nullptr;
+  void (*combine_channels)(const CombineChannels&) noexcept = nullptr;
 };
 
 }  // namespace bitdial::inline BITDIAL_ABI::kernels

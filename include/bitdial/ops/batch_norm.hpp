@@ -8,15 +8,18 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <numeric>
 #include <string_view>
 #include <type_traits>
 #include <vector>
 
 #include <bitdial/core/batch_group.hpp>
 #include <bitdial/core/tensor.hpp>
+#include <bitdial/kernels/active.hpp>
 #include <bitdial/ops/detail/check.hpp>
 #include <bitdial/ops/detail/elementwise.hpp>
 #include <bitdial/ops/detail/exact_fma.hpp>
+#include <bitdial/ops/gemm.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::ops {
 
@@ -44,6 +47,47 @@ inline void require_options(std::string_view op, const BatchNormOptions& options
   require_epsilon(op, options.epsilon);
 }
 
+/// sum a and sum a (x + shift) per channel over all rows, a = dy, or x + shift where dy is null.
+/// `prepare` as in the other `channel_sums`.
+///
+/// Groups of at least 32 rows, about 512 elements, are added in float, groups in double, chunks in
+/// order: the result depends on neither the thread count nor the instruction set.
+template <class Prepare>
+void channel_sums(std::int64_t rows, std::int64_t channels, const float* dy, const float* x,
+                  const float* shift, std::vector<double>& first, std::vector<double>& second,
+                  Prepare prepare) {
+  const auto width = static_cast<std::size_t>(channels);
+  const std::int64_t unit = 128 / std::gcd(std::int64_t{128}, channels);
+  const std::int64_t group = round_up(std::max<std::int64_t>(32, 512 / channels), unit);
+  const std::int64_t grain = round_up(4 * row_grain(channels), group);
+  std::vector<double> partial(2 * width * static_cast<std::size_t>((rows + grain - 1) / grain));
+  const auto& kernels = kernels::active_real_kernels();
+  parallel_for(rows, grain, [&](std::int64_t begin, std::int64_t end) {
+    double* const slot = partial.data() + 2 * width * static_cast<std::size_t>(begin / grain);
+    float* const sums = gemm_scratch<float, 8>(2 * channels);
+    for (std::int64_t row = begin; row < end; row += group) {
+      const std::int64_t last = std::min(end, row + group);
+      prepare(row * channels, last * channels);
+      kernels.channel_sums({.rows = last - row,
+                            .channels = channels,
+                            .dy = dy == nullptr ? nullptr : dy + row * channels,
+                            .x = x + row * channels,
+                            .shift = shift,
+                            .first = sums,
+                            .second = sums + channels});
+      for (std::size_t i = 0; i < 2 * width; ++i) slot[i] += static_cast<double>(sums[i]);
+    }
+  });
+  first.assign(width, 0.0);
+  second.assign(width, 0.0);
+  for (std::size_t at = 0; at < partial.size(); at += 2 * width) {
+    for (std::size_t c = 0; c < width; ++c) {
+      first[c] += partial[at + c];
+      second[c] += partial[at + width + c];
+    }
+  }
+}
+
 }  // namespace detail
 
 /// Mean and biased variance of each channel: mean[c] = avg_r x(r, c), var[c] = avg_r (x - mean)^2.
@@ -62,13 +106,21 @@ double batch_statistics(TensorView<T> mean, TensorView<T> var,
   std::vector<double> squares;
   const T* const data = x.data();
   const std::int64_t width = channels;
-  detail::channel_sums<T>(
-      rows, channels,
-      [=](std::int64_t r, std::int64_t c) -> std::array<T, 2> {
-        const T d = data[r * width + c] - data[c];
-        return {d, d * d};
-      },
-      sum, squares);
+  if constexpr (std::is_same_v<T, float>) {
+    std::vector<float> shift(static_cast<std::size_t>(channels));
+    detail::map_span(
+        channels, shift.data(), [](float v) { return -v; }, data);
+    detail::channel_sums(rows, channels, nullptr, data, shift.data(), sum, squares,
+                         [](std::int64_t, std::int64_t) {});
+  } else {
+    detail::channel_sums<T>(
+        rows, channels,
+        [=](std::int64_t r, std::int64_t c) -> std::array<T, 2> {
+          const T d = data[r * width + c] - data[c];
+          return {d, d * d};
+        },
+        sum, squares);
+  }
   const auto count = static_cast<double>(rows);
   const auto store = [&](std::int64_t c, double average, double variance) {
     mean.data()[c] = static_cast<T>(average);
@@ -109,6 +161,14 @@ struct ChannelMap {
   /// Maps the elements of whole rows; `y` may be `x`.
   void apply(std::int64_t size, T* y, const T* x) const {
     const auto channels = static_cast<std::int64_t>(factor.size());
+    if constexpr (std::is_same_v<T, float>) {
+      return kernels::active_real_kernels().scale_channels({.rows = size / channels,
+                                                            .channels = channels,
+                                                            .x = x,
+                                                            .factor = factor.data(),
+                                                            .shift = shift.data(),
+                                                            .y = y});
+    }
     for (std::int64_t at = 0; at < size; at += channels) {
       detail::map_span(
           channels, y + at, [](T v, T g, T h) { return v * g + h; }, x + at, factor.data(),
@@ -189,6 +249,7 @@ struct BatchNormSlope {
   std::vector<T> a;
   std::vector<T> b;
   std::vector<T> k;
+  std::vector<T> shift;  ///< -mean
 
   /// Empty dgamma or dbeta are skipped; with a group they get the part of this process, while a, b
   /// and k use the averages over all rows of all processes. Shapes as in `batch_norm_forward`.
@@ -215,14 +276,22 @@ struct BatchNormSlope {
     }
     std::vector<double> sum;
     std::vector<double> projection;
-    detail::channel_sums<T>(
-        rows, channels,
-        [g = dy.data(), v = x.data(), m = mean.data(), width = channels](
-            std::int64_t r, std::int64_t c) -> std::array<T, 2> {
-          const T d = g[r * width + c];
-          return {d, d * (v[r * width + c] - m[c])};
-        },
-        sum, projection, prepare);
+    shift.resize(static_cast<std::size_t>(channels));
+    detail::map_span(
+        channels, shift.data(), [](T v) { return -v; }, mean.data());
+    if constexpr (std::is_same_v<T, float>) {
+      detail::channel_sums(rows, channels, dy.data(), x.data(), shift.data(), sum, projection,
+                           prepare);
+    } else {
+      detail::channel_sums<T>(
+          rows, channels,
+          [g = dy.data(), v = x.data(), m = shift.data(), width = channels](
+              std::int64_t r, std::int64_t c) -> std::array<T, 2> {
+            const T d = g[r * width + c];
+            return {d, d * (v[r * width + c] + m[c])};
+          },
+          sum, projection, prepare);
+    }
     for (std::int64_t c = 0; c < channels; ++c) {
       const auto i = static_cast<std::size_t>(c);
       projection[i] *= static_cast<double>(inv_std.data()[c]);  // sum dy n
@@ -254,13 +323,27 @@ struct BatchNormSlope {
   }
 
   /// dx for each element; `dx` may be `dy`.
-  void apply(T* dx, TensorView<const T> dy, const T* x, const T* mean) const {
+  void apply(T* dx, TensorView<const T> dy, const T* x) const {
     const auto width = static_cast<std::int64_t>(a.size());
-    detail::for_each_row(dy.size() / width, width, [=, this](std::int64_t r) {
-      detail::map_span(
-          width, dx + r * width,
-          [](T g, T v, T m, T p, T q, T s) { return g * p + (v - m) * q + s; },
-          dy.data() + r * width, x + r * width, mean, a.data(), b.data(), k.data());
+    const std::int64_t rows = dy.size() / width;
+    parallel_for(rows, detail::row_grain(width), [&](std::int64_t begin, std::int64_t end) {
+      const std::int64_t at = begin * width;
+      if constexpr (std::is_same_v<T, float>) {
+        return kernels::active_real_kernels().combine_channels({.rows = end - begin,
+                                                                .channels = width,
+                                                                .dy = dy.data() + at,
+                                                                .x = x + at,
+                                                                .shift = shift.data(),
+                                                                .a = a.data(),
+                                                                .b = b.data(),
+                                                                .k = k.data(),
+                                                                .y = dx + at});
+      }
+      for (std::int64_t row = at; row < end * width; row += width) {
+        detail::map_span(
+            width, dx + row, [](T g, T v, T m, T p, T q, T s) { return g * p + (v + m) * q + s; },
+            dy.data() + row, x + row, shift.data(), a.data(), b.data(), k.data());
+      }
     });
   }
 };
@@ -278,7 +361,7 @@ void batch_norm_backward(TensorView<T> dx, TensorView<T> dgamma, TensorView<T> d
   if (dx.data() == nullptr) return;
   detail::require_shape("batch_norm_backward", "dx", dx, x.shape());
   Tensor<T> term(x.shape(), Uninitialized{});
-  slope.apply(term.data(), dy, x.data(), mean.data());
+  slope.apply(term.data(), dy, x.data());
   detail::map(
       dx.size(), dx.data(), [](T old, T t) { return old + t; }, dx.data(), term.data());
 }

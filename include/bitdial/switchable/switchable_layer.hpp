@@ -98,9 +98,6 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
     }
     const Var quantized_x = quantized_input(x, pass, precision.a);
     const Var quantized_w = weights_.quantize(x.tape(), layer_.weight(), pass.mode, precision.w);
-    if (!switching_.integer_forward) {
-      static_cast<void>(quantized_x.value());  // from here on values, not codes
-    }
     Var y;
     if constexpr (Layer::has_bias) {
       y = layer_.apply(quantized_x, quantized_w, layer_.bias_on(x.tape()));

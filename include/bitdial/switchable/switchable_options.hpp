@@ -28,9 +28,6 @@ struct SwitchableOptions {
   nn::BatchNormOptions batch_norm{};
   nn::BatchNormPlace batch_norm_place = nn::BatchNormPlace::after;
   LearnedSharing learned = LearnedSharing::per_switch;
-  /// Training convolves codes as integers where both sides have integer levels: exact, and faster
-  /// than f32. False: values are stored and multiplied in f32, as for other policies.
-  bool integer_forward = true;
 };
 
 }  // namespace bitdial::inline BITDIAL_ABI

@@ -44,6 +44,8 @@ struct TrainerOptions {
   std::int64_t batch_size = 128;
   /// What the derivatives of convolutions multiply; weights and updates are f32 either way.
   ops::Products gradient_products = ops::Products::f32;
+  /// Convolutions of codes sum integers (`BasicTape::set_integer_forward`); else floats.
+  bool integer_forward = true;
   /// DoReFa: layers quantize the gradients that flow back into them to 1..8 bits, rounded at random
   /// (from `seed` and the number of the step); 32: not at all. Pinned layers keep theirs.
   int gradient_bits = 32;
@@ -228,6 +230,7 @@ class Trainer {
 
   [[nodiscard]] Var forward(Tape& tape, const PrecisionPlan& plan) {
     tape.set_gradient_products(options_.gradient_products);
+    tape.set_integer_forward(options_.integer_forward);
     tape.set_gradient_bits(options_.gradient_bits);
     tape.set_random_streams({options_.seed, static_cast<std::uint64_t>(position_)});
     if (options_.peers != nullptr && options_.peers->shares_statistics()) {

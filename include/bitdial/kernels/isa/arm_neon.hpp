@@ -177,6 +177,7 @@ inline std::uint64_t plane_word(Codes64 codes, int bit) noexcept {
 #  include <bitdial/kernels/generic/elementwise.ipp>
 #  include <bitdial/kernels/generic/gemm_f32.ipp>
 #  include <bitdial/kernels/generic/gemm_u8s8.ipp>
+#  include <bitdial/kernels/generic/normalisation.ipp>
 
 inline constexpr KernelTable table = [] {
   KernelTable t = scalar::table;
@@ -197,6 +198,9 @@ inline constexpr RealKernels real_kernels = [] {
   RealKernels t = scalar::real_kernels;
   t.name = "neon";
   t.gemm_f32 = {f32_rows, f32_cols, gemm_f32};
+  t.channel_sums = channel_sums;
+  t.scale_channels = scale_channels;
+  t.combine_channels = combine_channels;
   return t;
 }();
 

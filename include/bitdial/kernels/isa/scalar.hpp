@@ -66,6 +66,7 @@ inline void requantize(const Requantize& q) noexcept {
 }
 
 #include <bitdial/kernels/generic/depthwise_reference.ipp>
+#include <bitdial/kernels/generic/normalisation_reference.ipp>
 
 inline void maximum(const Maximum& m) noexcept {
   for (std::int64_t i = 0; i < m.count; ++i) m.y[i] = m.x[i] > m.y[i] ? m.x[i] : m.y[i];
@@ -172,6 +173,9 @@ inline constexpr RealKernels real_kernels = {
     .round_bf16 = round_bf16,
     .depthwise_taps = depthwise_taps<float>,
     .depthwise_weight_sums = depthwise_weight_sums<float>,
+    .channel_sums = channel_sums,
+    .scale_channels = scale_channels,
+    .combine_channels = combine_channels,
 };
 
 }  // namespace bitdial::inline BITDIAL_ABI::kernels::scalar

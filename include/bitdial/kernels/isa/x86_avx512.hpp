@@ -302,6 +302,7 @@ namespace narrower = avx2;
 #  include <bitdial/kernels/generic/gemm_f32.ipp>
 #  include <bitdial/kernels/generic/gemm_lookup.ipp>
 #  include <bitdial/kernels/generic/gemm_u8s8.ipp>
+#  include <bitdial/kernels/generic/normalisation.ipp>
 
 inline constexpr KernelTable table = [] {
   KernelTable t = avx2::table;
@@ -330,6 +331,9 @@ inline constexpr RealKernels real_kernels = [] {
   t.depthwise_taps = depthwise_taps;
   t.depthwise_weight_sums = depthwise_weight_sums;
   t.round_bf16 = round_bf16;
+  t.channel_sums = channel_sums;
+  t.scale_channels = scale_channels;
+  t.combine_channels = combine_channels;
   return t;
 }();
 

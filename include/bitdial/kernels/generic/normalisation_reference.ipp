@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// The meaning of the kernels of batch normalisation, in portable C++.
+
+inline void channel_sums(const ChannelSums& s) noexcept {
+  for (std::int64_t c = 0; c < s.channels; ++c) s.first[c] = s.second[c] = 0.0F;
+  for (std::int64_t r = 0; r < s.rows; ++r) {
+    for (std::int64_t c = 0; c < s.channels; ++c) {
+      const std::int64_t at = r * s.channels + c;
+      const float v = s.x[at] + s.shift[c];
+      const float a = s.dy == nullptr ? v : s.dy[at];
+      s.first[c] += a;
+      s.second[c] = std::fma(a, v, s.second[c]);
+    }
+  }
+}
+
+inline void scale_channels(const ScaleChannels& s) noexcept {
+  for (std::int64_t r = 0; r < s.rows; ++r) {
+    for (std::int64_t c = 0; c < s.channels; ++c) {
+      const std::int64_t at = r * s.channels + c;
+      s.y[at] = std::fma(s.x[at], s.factor[c], s.shift[c]);
+    }
+  }
+}
+
+inline void combine_channels(const CombineChannels& s) noexcept {
+  for (std::int64_t r = 0; r < s.rows; ++r) {
+    for (std::int64_t c = 0; c < s.channels; ++c) {
+      const std::int64_t at = r * s.channels + c;
+      const float v = s.x[at] + s.shift[c];
+      s.y[at] = std::fma(s.dy[at], s.a[c], std::fma(v, s.b[c], s.k[c]));
+    }
+  }
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Operands of the kernels on rows of channels that batch normalisation consists of.
+#pragma once
+
+#include <cstdint>
+
+#include <bitdial/core/config.hpp>
+
+namespace bitdial::inline BITDIAL_ABI::kernels {
+
+/// Operands of channel_sums: with v(r, c) = x(r, c) + shift[c] and a = dy, or a = v without dy,
+///   first[c] = sum_r a(r, c),  second[c] = sum_r a(r, c) v(r, c),
+/// chains over r = 0, 1, .. that start from 0, the second of fused multiply-adds.
+///
+/// x and dy are [rows, channels] without gaps, the others have one element per channel.
+struct ChannelSums {
+  std::int64_t rows = 0;
+  std::int64_t channels = 0;
+  const float* dy = nullptr;  ///< may be null
+  const float* x = nullptr;
+  const float* shift = nullptr;
+  float* first = nullptr;
+  float* second = nullptr;
+};
+
+/// Operands of scale_channels: y(r, c) = fma(x(r, c), factor[c], shift[c]); y may be x.
+struct ScaleChannels {
+  std::int64_t rows = 0;
+  std::int64_t channels = 0;
+  const float* x = nullptr;
+  const float* factor = nullptr;
+  const float* shift = nullptr;
+  float* y = nullptr;
+};
+
+/// Operands of combine_channels: y(r, c) = fma(dy(r, c), a[c], fma(x(r, c) + shift[c], b[c],
+/// k[c])); y may be dy or x.
+struct CombineChannels {
+  std::int64_t rows = 0;
+  std::int64_t channels = 0;
+  const float* dy = nullptr;
+  const float* x = nullptr;
+  const float* shift = nullptr;
+  const float* a = nullptr;
+  const float* b = nullptr;
+  const float* k = nullptr;
+  float* y = nullptr;
+};
+
+}  // namespace bitdial::inline BITDIAL_ABI::kernels
