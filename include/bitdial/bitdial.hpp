@@ -9,6 +9,7 @@
 #include <bitdial/autodiff/grad_check.hpp>
 #include <bitdial/autodiff/gradient.hpp>
 #include <bitdial/autodiff/learned_quantization.hpp>
+#include <bitdial/autodiff/mixture.hpp>
 #include <bitdial/autodiff/quantize_gradient.hpp>
 #include <bitdial/autodiff/reshape.hpp>
 #include <bitdial/autodiff/stream.hpp>
@@ -29,6 +30,7 @@
 #include <bitdial/core/tensor.hpp>
 #include <bitdial/core/tensor_view.hpp>
 #include <bitdial/core/text.hpp>
+#include <bitdial/core/text_lines.hpp>
 #include <bitdial/data/augment.hpp>
 #include <bitdial/data/cifar.hpp>
 #include <bitdial/data/colour.hpp>
@@ -141,6 +143,7 @@
 #include <bitdial/ops/linear.hpp>
 #include <bitdial/ops/losses.hpp>
 #include <bitdial/ops/matrix_view.hpp>
+#include <bitdial/ops/mixture.hpp>
 #include <bitdial/ops/pooling.hpp>
 #include <bitdial/ops/products.hpp>
 #include <bitdial/ops/qconv2d.hpp>
@@ -158,6 +161,7 @@
 #include <bitdial/quant/levels.hpp>
 #include <bitdial/quant/log_range.hpp>
 #include <bitdial/quant/plan.hpp>
+#include <bitdial/quant/plan_file.hpp>
 #include <bitdial/quant/policies/adabits.hpp>
 #include <bitdial/quant/policies/binary.hpp>
 #include <bitdial/quant/policies/dorefa.hpp>
@@ -185,6 +189,13 @@
 #include <bitdial/quant/statistics.hpp>
 #include <bitdial/quant/straight_through.hpp>
 #include <bitdial/quant/tanh_range.hpp>
+#include <bitdial/search/candidates.hpp>
+#include <bitdial/search/composite_layer.hpp>
+#include <bitdial/search/costs.hpp>
+#include <bitdial/search/latency_table.hpp>
+#include <bitdial/search/mixed_precision_search.hpp>
+#include <bitdial/search/operand_mixture.hpp>
+#include <bitdial/search/plan_within.hpp>
 #include <bitdial/switchable/add_plans.hpp>
 #include <bitdial/switchable/bit_list.hpp>
 #include <bitdial/switchable/block_swap.hpp>

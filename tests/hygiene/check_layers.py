@@ -10,8 +10,10 @@ import sys
 import tree
 
 RANK = {"version.hpp": -1, "core": 0, "fwd.hpp": 0.5, "io": 1, "kernels": 1, "quant": 2, "ops": 3, "autodiff": 4,
-        "nn": 5, "switchable": 6, "models": 7, "train": 7, "data": 7, "deploy": 7, "interop": 8,
+        "nn": 5, "switchable": 6, "models": 7, "train": 7, "data": 7, "search": 7, "deploy": 7, "interop": 8,
         "runtime.hpp": 9, "bitdial.hpp": 9}
+# Layers that may include another one of the same height.
+SIDEWAYS = {("train", "data"), ("search", "data"), ("search", "train")}
 RUNTIME = {"version.hpp", "core", "io", "kernels", "quant", "ops", "deploy"}
 
 # Headers that are neither bitdial's nor portable C++, and the files that may include them.
@@ -40,7 +42,7 @@ def may_include(header, target):
         return other in ("version.hpp", "core", "quant", "interop")
     if mine == other and mine not in ("runtime.hpp", "bitdial.hpp", "fwd.hpp"):
         return True
-    return RANK[other] < RANK[mine] < 9 or (mine, other) == ("train", "data") or (
+    return RANK[other] < RANK[mine] < 9 or (mine, other) in SIDEWAYS or (
         mine == "bitdial.hpp" and other not in ("interop", "bitdial.hpp"))
 
 

@@ -39,7 +39,7 @@ struct BlockSwap {
 
 /// What to train and how; the optimizer is given apart.
 struct TrainerOptions {
-  std::vector<PrecisionPlan> plans;  ///< the switches, highest first
+  std::vector<PrecisionPlan> plans{};  ///< the switches, highest first
   std::int64_t epochs = 1;
   std::int64_t batch_size = 128;
   /// What the derivatives of convolutions multiply; weights and updates are f32 either way.

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// The images of the search: real ones from disk, or generated ones.
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include <bitdial/data/cifar.hpp>
+#include <bitdial/data/fashion_mnist.hpp>
+#include <bitdial/data/gzip.hpp>
+#include <bitdial/data/synthetic.hpp>
+
+#include "options.hpp"
+
+namespace search {
+
+struct Images {
+  bitdial::data::Dataset train;
+  bitdial::data::Dataset test;
+};
+
+inline Images read_images(const Options& options) {
+  namespace data = bitdial::data;
+  if (options.data == "synthetic") {
+    constexpr std::int64_t train = 4000;
+    return {data::make_synthetic({.count = train, .seed = options.seed}),
+            data::make_synthetic({.count = 1000, .first = train, .seed = options.seed})};
+  }
+  if (options.data == "cifar10") {
+    const auto read = [&](const std::vector<std::string>& names) {
+      data::CifarFiles files{.kind = data::CifarKind::cifar10, .files = {}, .name = "CIFAR-10"};
+      for (const std::string& name : names) {
+        files.files.push_back(options.data_directory + "/" + name);
+      }
+      return data::read_cifar(files);
+    };
+    return {read({"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin",
+                  "data_batch_5.bin"}),
+            read({"test_batch.bin"})};
+  }
+  const auto part = [&](data::FashionMnistPart which) {
+    return data::read_fashion_mnist(options.data_directory, which, data::read_file_or_gzip);
+  };
+  return {part(data::FashionMnistPart::train), part(data::FashionMnistPart::test)};
+}
+
+inline Images load_images(const Options& options) {
+  Images images = read_images(options);
+  if (options.images > 0 && options.images < images.train.size()) {
+    images.train = images.train.subset(0, options.images);
+  }
+  return images;
+}
+
+}  // namespace search
