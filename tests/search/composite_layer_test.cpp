@@ -181,8 +181,7 @@ TEST_CASE("a mixture of one width is that quantized layer") {
   using One = Candidates<BitList<3>, BitList<2>>;
   const nn::Conv2dOptions options{.in = 3, .out = 5, .kernel = 3, .stride = 2, .padding = 1};
   CompositeConv2d<One> composite(options);
-  SwitchableLayer<nn::Conv2d, BitList<3, 2>, GaussianWeights, HwgqActivations> switchable(
-      options, {.integer_forward = false});
+  SwitchableLayer<nn::Conv2d, BitList<3, 2>, GaussianWeights, HwgqActivations> switchable(options);
   const PrecisionPlan plan = PrecisionPlan::uniform("w3a2");
   switchable.add_plan(plan);
   nn::initialize(composite, 3);
@@ -190,6 +189,7 @@ TEST_CASE("a mixture of one width is that quantized layer") {
   const Tensor<float> x = test::random_images({2, 9, 8, 3}, 4);
   for (const nn::Mode mode : {nn::Mode::training, nn::Mode::evaluation}) {
     Tape tape;
+    tape.set_integer_forward(false);
     const Var a = composite.forward(tape.borrow(x), {.plan = plan, .mode = mode});
     const Var b = switchable.forward(tape.borrow(x), {.plan = plan, .mode = mode});
     REQUIRE(a.shape() == b.shape());
