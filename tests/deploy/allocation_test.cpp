@@ -187,7 +187,7 @@ TEST_CASE("a caller's arena is used to its last byte and not beyond") {
     const std::vector<std::uint8_t> images = net.draw_images(5);
     std::vector<float> outputs(static_cast<std::size_t>(5 * model->output_size()));
     std::vector<float> expected = outputs;
-    for (const KernelPath path : {KernelPath::bytes, KernelPath::planes}) {
+    for (const KernelPath path : kernel_paths) {
       SessionOptions options{.threads = 3, .max_batch = 2, .path = path, .work_per_thread = 1};
       const std::size_t size = Session::plan_memory(*model, options)->bytes();
       AlignedBuffer<std::byte> memory(guard + size + guard);

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The choice between bytes and planes: never planes where their sums could overflow, and a choice
-// that the measured times bear out.
+// Which kernels serve a layer, and how a layer's shape is written.
 #include <bitdial/deploy/kernel_choice.hpp>
-#include <bitdial/kernels/dispatch.hpp>
 
 #include <doctest/doctest.h>
 
@@ -12,26 +10,62 @@ namespace {
 
 using namespace bitdial;
 
-TEST_CASE("planes fit while the largest sum of code products is below 2^31") {
-  CHECK(planes_fit({.channels = 1, .depth = 33'025, .w = 8, .a = 8}));  // 255 * 255 * 33025
-  CHECK_FALSE(planes_fit({.channels = 1, .depth = 33'026, .w = 8, .a = 8}));
-  CHECK(planes_fit({.channels = 1, .depth = 65'536, .w = 8, .a = 7}));
-  CHECK(planes_fit({.channels = 1, .depth = 65'536, .w = 1, .a = 1}));
+[[nodiscard]] MatrixShape linear(std::int64_t depth, Precision bits) {
+  return {.linear = true, .x = {.pixel = depth}, .y = {1, 1, 10}, .bits = bits};
 }
 
-TEST_CASE("sizes that cannot use planes take bytes on every table") {
-  for (const kernels::KernelTable* table : kernels::supported_kernels()) {
-    CHECK(choose_path(*table, {.channels = 3, .depth = 65'000, .w = 8, .a = 8}) ==
-          KernelPath::bytes);
-    CHECK(choose_path(*table, {.channels = 16, .depth = 144, .w = 8, .a = 3}) == KernelPath::bytes);
+[[nodiscard]] MatrixShape conv(std::int64_t channels, const ops::Window& window, Precision bits) {
+  return {.x = {.h = 8, .w = 8, .pixel = channels, .border_h = 1, .border_w = 1},
+          .window = window,
+          .y = {window.output_h(8), window.output_w(8), 10},
+          .bits = bits};
+}
+
+TEST_CASE("paths have names that read back") {
+  for (const KernelPath path : kernel_paths) CHECK(kernel_path_of(name_of(path)) == path);
+  CHECK_FALSE(kernel_path_of("automatic"));
+  CHECK_FALSE(kernel_path_of(""));
+}
+
+TEST_CASE("code products are used while their largest sum is below 2^31") {
+  CHECK(code_sums_fit(linear(33'025, {.w = 8, .a = 8})));  // 255 * 255 * 33025
+  CHECK_FALSE(code_sums_fit(linear(33'026, {.w = 8, .a = 8})));
+  CHECK(code_sums_fit(linear(65'536, {.w = 8, .a = 7})));
+  CHECK(serves(KernelPath::planes, linear(33'025, {.w = 8, .a = 8})));
+  for (const KernelPath path : kernel_paths) {
+    CHECK(serves(path, linear(33'026, {.w = 8, .a = 8})) == (path == KernelPath::bytes));
   }
 }
 
-TEST_CASE("popcounts of one bit win against portable multiplications") {
-  const auto scalar = kernels::find_kernels("scalar");
-  REQUIRE(scalar);
-  CHECK(choose_path(**scalar, {.channels = 64, .depth = 1152, .w = 1, .a = 1}) ==
-        KernelPath::planes);
+TEST_CASE(
+    "look-up takes weights of 1 and 2 bits, codes of 1 to 5, whole blocks and even distances") {
+  const auto lookup = [](const MatrixShape& shape) { return serves(KernelPath::lookup, shape); };
+  const ops::Window window = ops::Window::square(3, {.padding = 1});
+  CHECK(lookup(conv(16, window, {.w = 1, .a = 5})));
+  CHECK(lookup(conv(48, window, {.w = 2, .a = 1})));
+  CHECK_FALSE(lookup(conv(16, window, {.w = 3, .a = 1})));
+  CHECK_FALSE(lookup(conv(16, window, {.w = 1, .a = 6})));
+  CHECK_FALSE(lookup(conv(17, window, {.w = 1, .a = 1})));
+  CHECK_FALSE(lookup(conv(100, window, {.w = 1, .a = 1})));
+  CHECK_FALSE(lookup(conv(16, ops::Window::square(3, {.padding = 1, .dilation = 2}), {1, 1})));
+  CHECK(lookup(conv(16, {.kernel_h = 3, .padding_h = 1, .dilation_h = 2}, {.w = 1, .a = 1})));
+}
+
+TEST_CASE("packed weights serve rows of one run") {
+  CHECK(serves(KernelPath::packed, linear(50, {.w = 4, .a = 8})));
+  CHECK(serves(KernelPath::packed, conv(17, {}, {.w = 1, .a = 8})));
+  CHECK(serves(KernelPath::packed, conv(17, {.stride_h = 2, .stride_w = 2}, {.w = 2, .a = 3})));
+  CHECK_FALSE(serves(KernelPath::packed, linear(50, {.w = 3, .a = 8})));
+  CHECK_FALSE(serves(KernelPath::packed, linear(50, {.w = 8, .a = 8})));
+  CHECK_FALSE(serves(KernelPath::packed, conv(17, ops::Window::square(3), {.w = 4, .a = 8})));
+}
+
+TEST_CASE("shapes as text: what is not usual is said") {
+  CHECK(linear(512, {.w = 2, .a = 4}).text() == "linear 1x1x512 to 10 w2a4");
+  CHECK(conv(16, ops::Window::square(3, {.padding = 1}), {.w = 1, .a = 1}).text() ==
+        "conv 3x3 8x8x16 border 1x1 to 8x8x10 w1a1");
+  CHECK(conv(3, ops::Window::square(2, {.stride = 2, .dilation = 3}), {.w = 1, .a = 1}).text() ==
+        "conv 2x2 stride 2x2 dilation 3x3 8x8x3 border 1x1 padding 0x0 to 3x3x10 w1a1");
 }
 
 }  // namespace

@@ -227,6 +227,84 @@ TEST_CASE("requantize: the residual may be the output; relu turns NaN and -0 int
   });
 }
 
+TEST_CASE("requantize_tile: the bits of requantize, then of quantize, row by row") {
+  for_each_supported_isa([](const kernels::KernelTable& t) {
+    Numbers numbers(17);
+    for (const std::int64_t cols : {1, 7, 8, 17, 64}) {
+      for (int parts = 0; parts < 64; ++parts) {
+        const bool adds = (parts & 1) != 0, relu = (parts & 2) != 0, corrects = (parts & 4) != 0;
+        const bool owes = (parts & 8) != 0, writes_y = (parts & 16) != 0;
+        const bool writes_codes = (parts & 32) != 0;
+        const std::int64_t rows = 1 + parts % 5, stride = cols + 3;
+        const std::int64_t size = (rows - 1) * stride + cols;
+        GuardedArray<std::int32_t> sums(size);
+        GuardedArray<float> scale(cols), bias(cols), residual(size), y(size), expected_y(cols);
+        GuardedArray<std::uint8_t> codes(size), expected_codes(cols);
+        GuardedArray<std::uint32_t> offsets(cols + rows);
+        GuardedArray<std::int32_t> row_sums(rows);
+        sums.fill([&] { return static_cast<std::int32_t>(numbers.between(-5000, 5000)); });
+        scale.fill([&] { return numbers.real(-0.01F, 0.01F); });
+        bias.fill([&] { return numbers.real(-1, 1); });
+        residual.fill([&] { return numbers.real(-1, 1); });
+        offsets.fill([&] { return static_cast<std::uint32_t>(numbers.between(-900, 900)); });
+        row_sums.fill([&] { return static_cast<std::int32_t>(numbers.between(0, 5000)); });
+        y.fill([] { return 7.0F; });
+        codes.fill([] { return std::uint8_t{77}; });
+        std::vector<const std::uint32_t*> owed;
+        for (std::int64_t r = 0; r < rows; ++r) owed.push_back(offsets.data() + r);
+        t.requantize_tile({.rows = rows,
+                           .cols = cols,
+                           .sums = sums.data(),
+                           .sums_stride = stride,
+                           .scale = scale.data(),
+                           .bias = bias.data(),
+                           .residual = adds ? residual.data() : nullptr,
+                           .residual_stride = stride,
+                           .relu = relu,
+                           .factor = corrects ? 3U : 1U,
+                           .row_factor = corrects ? static_cast<std::uint32_t>(-2) : 0U,
+                           .row_sums = corrects ? row_sums.data() : nullptr,
+                           .offsets = owes ? owed.data() : nullptr,
+                           .y = writes_y ? y.data() : nullptr,
+                           .y_stride = stride,
+                           .codes = writes_codes ? codes.data() : nullptr,
+                           .codes_stride = stride,
+                           .clip = 0.9F,
+                           .inverse_step = 15.0F,
+                           .max_code = 12});
+        int wrong = 0;
+        for (std::int64_t r = 0; r < rows; ++r) {
+          t.requantize({.sums = sums.data() + r * stride,
+                        .count = cols,
+                        .scale = scale.data(),
+                        .bias = bias.data(),
+                        .residual = adds ? residual.data() + r * stride : nullptr,
+                        .relu = relu,
+                        .y = expected_y.data(),
+                        .factor = corrects ? 3U : 1U,
+                        .constant = corrects ? static_cast<std::uint32_t>(-2 * row_sums[r]) : 0U,
+                        .offsets = owes ? owed[static_cast<std::size_t>(r)] : nullptr});
+          t.quantize({.x = expected_y.data(),
+                      .count = cols,
+                      .clip = 0.9F,
+                      .inverse_step = 15.0F,
+                      .max_code = 12,
+                      .codes = expected_codes.data()});
+          const std::int64_t length = r + 1 < rows ? stride : cols;
+          for (std::int64_t j = 0; j < length; ++j) {
+            const bool inside = j < cols;
+            wrong += y[r * stride + j] != (inside && writes_y ? expected_y[j] : 7.0F);
+            wrong += codes[r * stride + j] != (inside && writes_codes ? expected_codes[j] : 77);
+          }
+        }
+        CAPTURE(cols);
+        CAPTURE(parts);
+        CHECK(wrong == 0);
+      }
+    }
+  });
+}
+
 TEST_CASE("pack_codes: the documented bit order, and unpack_codes inverts it") {
   for_each_supported_isa([](const kernels::KernelTable& t) {
     Numbers numbers(7);

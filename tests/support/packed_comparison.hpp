@@ -71,7 +71,7 @@ struct Way {
   std::int64_t max_batch = 2;
 
   [[nodiscard]] std::string text() const {
-    return bitdial::concat(kernels->name, ", path ", static_cast<int>(path), ", ", threads,
+    return bitdial::concat(kernels->name, ", path ", bitdial::name_of(path), ", ", threads,
                            " threads, batch ", max_batch);
   }
 };

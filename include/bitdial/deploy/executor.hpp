@@ -65,7 +65,7 @@ struct ExecutorContext {
   std::span<const PreparedEncoder> encoders;
   const Normalisation& normalisation;  ///< of the bytes of images
   std::byte* arena = nullptr;          ///< `Program::arena_bytes`, 64-byte aligned
-  std::uint8_t* planes = nullptr;      ///< bit planes of one step's operand
+  std::uint8_t* images = nullptr;      ///< `OperandImages` of one step
   std::uint8_t* traced = nullptr;      ///< codes of one step without borders, for an observer
   std::byte* scratch = nullptr;        ///< `threads` times `scratch_bytes`, 64-byte aligned
   std::size_t scratch_bytes = 0;
@@ -159,11 +159,11 @@ class Executor {
 
   [[nodiscard]] MatrixOperands operands_of(const Step& step) const noexcept {
     return {.x = codes(step.x_codes),
-            .planes = context_.planes,
+            .images = context_.images,
             .y = step.y >= 0 ? real(step.y) + step.first_channel : nullptr,
             .residual = step.residual >= 0 ? real(step.residual) : nullptr,
             .arena = context_.arena,
-            .images = batch_.count};
+            .count = batch_.count};
   }
 
   void run_groups(const Step& step, const PreparedGroups& prepared) const {
@@ -182,11 +182,11 @@ class Executor {
     const MatrixOperands operands = operands_of(step);
     const MatrixStep matrix{context_.table, context_.encoders, plan_.program.buffers,
                             step,           prepared,          operands};
-    if (matrix.needs_planes()) {
+    if (matrix.needs_images()) {
       const std::int64_t lines = batch_.count * step.x_shape.h;
       const std::int64_t pack_team = std::min(team_for(batch_.count * step.x_shape.size()), lines);
       on_team(pack_team, [&](std::int64_t rank) {
-        matrix.pack_planes({lines * rank / pack_team, lines * (rank + 1) / pack_team});
+        matrix.make_images({lines * rank / pack_team, lines * (rank + 1) / pack_team});
       });
     }
     const std::int64_t channels = step.y_shape.c, unit = matrix.column_step();

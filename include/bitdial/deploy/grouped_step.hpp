@@ -8,7 +8,6 @@
 #include <span>
 
 #include <bitdial/core/assert.hpp>
-#include <bitdial/deploy/kernel_choice.hpp>
 #include <bitdial/deploy/matrix_step.hpp>
 #include <bitdial/deploy/plan_compiler.hpp>
 #include <bitdial/deploy/prepared_encoder.hpp>
@@ -38,11 +37,9 @@ class GroupedStep {
     BITDIAL_ASSERT(table.depthwise_u8s8.cols <= code_slack);
   }
 
-  [[nodiscard]] std::int64_t lines() const noexcept { return operands_.images * step_.y_shape.h; }
+  [[nodiscard]] std::int64_t lines() const noexcept { return operands_.count * step_.y_shape.h; }
   /// Multiplications.
-  [[nodiscard]] std::int64_t work() const noexcept {
-    return operands_.images * groups_.work(step_);
-  }
+  [[nodiscard]] std::int64_t work() const noexcept { return operands_.count * groups_.work(step_); }
 
   /// Bytes of scratch of one `run`: a line of sums, a line of values.
   [[nodiscard]] static std::size_t scratch_bytes(const Step& step) noexcept {

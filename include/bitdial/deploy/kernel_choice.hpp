@@ -1,113 +1,103 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bytes or bit planes: which of the two exact integer products a layer uses. The sums are the same;
-// only the time differs, so it is measured.
+// The kernels that can compute a convolution or linear layer: all give the same integers, so time
+// alone decides among those that serve a layer.
 #pragma once
 
-#include <algorithm>
-#include <chrono>
-#include <cstddef>
+#include <array>
 #include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
 
-#include <bitdial/core/aligned_buffer.hpp>
-#include <bitdial/kernels/kernel_table.hpp>
-#include <bitdial/ops/matrix_view.hpp>
-#include <bitdial/ops/qgemm.hpp>
+#include <bitdial/core/text.hpp>
+#include <bitdial/deploy/code_layout.hpp>
+#include <bitdial/deploy/network_check.hpp>
+#include <bitdial/ops/qgemm_lookup.hpp>
+#include <bitdial/ops/window.hpp>
+#include <bitdial/quant/precision.hpp>
 
 namespace bitdial::inline BITDIAL_ABI {
 
-/// `bytes`: codes times 8-bit levels. `planes`: popcounts of bit planes; its time grows with the
-/// product of the two widths.
-enum class KernelPath : std::uint8_t { automatic, bytes, planes };
-
-/// The size of a product, per row of A.
-struct ProductSize {
-  std::int64_t channels = 0;  ///< columns
-  std::int64_t depth = 0;     ///< K
-  int w = 8, a = 8;
-
-  friend bool operator==(const ProductSize&, const ProductSize&) = default;
+enum class KernelPath : std::uint8_t {
+  automatic,  ///< the fastest on this machine
+  bytes,      ///< codes times 8-bit levels: serves every layer
+  planes,     ///< popcounts of bit planes; its time grows with the product of the two widths
+  lookup,     ///< weights of four codes are the index into a table of their sums
+  packed,     ///< codes times weights that stay packed in memory, for products of few rows
 };
 
-/// True when unsigned code products cannot leave int32: the condition of the plane kernel.
-[[nodiscard]] constexpr bool planes_fit(const ProductSize& size) noexcept {
-  const std::int64_t largest = std::int64_t{(1 << size.w) - 1} * ((1 << size.a) - 1);
-  return largest * size.depth < std::int64_t{1} << 31;
+/// The paths that a choice is made from.
+inline constexpr std::array<KernelPath, 4> kernel_paths{KernelPath::bytes, KernelPath::planes,
+                                                        KernelPath::lookup, KernelPath::packed};
+
+[[nodiscard]] constexpr std::string_view name_of(KernelPath path) noexcept {
+  constexpr std::string_view names[] = {"automatic", "bytes", "planes", "lookup", "packed"};
+  return names[static_cast<std::size_t>(path)];
 }
 
-namespace detail {
-
-/// Pairs of planes beyond which bytes win on every machine that was measured; not tried.
-inline constexpr int most_plane_pairs = 16;
-
-/// Times both products of one size, without what is done once per image or shared: the packing of
-/// bit planes and the epilogue.
-class ProductTimer {
- public:
-  ProductTimer(const kernels::KernelTable& table, const ProductSize& size)
-      : table_{table}, size_{size}, words_{(size.depth + 63) / 64} {}
-
-  /// Nanoseconds of `rows` rows.
-  [[nodiscard]] double bytes() {
-    AlignedBuffer<std::byte> weights(
-        ops::PackedWeightsU8S8::bytes(table_, size_.channels, size_.depth));
-    AlignedBuffer<std::byte> scratch(
-        ops::qgemm_u8s8_scratch_bytes(table_, size_.channels, size_.depth));
-    const ops::PackedWeightsU8S8 packed{reinterpret_cast<const std::int8_t*>(weights.data()),
-                                        size_.channels, size_.depth};
-    return shortest([&] {
-      ops::qgemm_u8s8(
-          table_, rows, [](std::int64_t, ops::MatrixView<std::uint8_t>) {}, packed,
-          [](const ops::QgemmTile&) {}, scratch.span());
-    });
+/// The path of a name other than `automatic`.
+[[nodiscard]] constexpr std::optional<KernelPath> kernel_path_of(std::string_view name) noexcept {
+  for (const KernelPath path : kernel_paths) {
+    if (name == name_of(path)) return path;
   }
+  return std::nullopt;
+}
 
-  /// The same on planes.
-  [[nodiscard]] double planes() {
-    AlignedBuffer<std::byte> weights(
-        ops::PackedPlanes::bytes(table_, size_.channels, words_, size_.w));
-    AlignedBuffer<std::byte> scratch(
-        ops::qgemm_planes_scratch_bytes(table_, size_.channels, words_, size_.a));
-    const ops::PackedPlanes packed{reinterpret_cast<const std::uint64_t*>(weights.data()),
-                                   size_.channels, words_, size_.w};
-    return shortest([&] {
-      ops::qgemm_planes(
-          table_, rows, {.a = size_.a, .b = size_.w},
-          [](std::int64_t, ops::MatrixView<std::uint64_t>) {}, packed, [](const ops::QgemmTile&) {},
-          scratch.span());
-    });
+/// What decides how fast each kernel computes a layer.
+struct MatrixShape {
+  bool linear = false;
+  CodeLayout x;  ///< the codes that are read
+  ops::Window window{};
+  ImageShape y;
+  bool may_join = false;  ///< as in `WindowRows::LineOptions`
+  Precision bits{.w = 8, .a = 8};
+
+  /// Taps of `x.pixel` codes each.
+  [[nodiscard]] constexpr std::int64_t taps() const noexcept {
+    return linear ? x.h * x.w : window.taps();
   }
+  /// K
+  [[nodiscard]] constexpr std::int64_t depth() const noexcept { return taps() * x.pixel; }
 
- private:
-  static constexpr std::int64_t rows = 48;
-
-  template <class Run>
-  [[nodiscard]] static double shortest(const Run& run) {
-    using Clock = std::chrono::steady_clock;
-    double best = 1e18;
-    for (int i = 0; i < 5; ++i) {
-      const auto start = Clock::now();
-      run();
-      const std::chrono::duration<double, std::nano> time = Clock::now() - start;
-      best = std::min(best, time.count());
-    }
-    return best;
+  /// `conv 3x3 56x56x64 border 1x1 to 56x56x64 w1a2`, and what is not 1 between.
+  [[nodiscard]] std::string text() const {
+    const std::string extents = concat(x.h, 'x', x.w, 'x', x.pixel);
+    if (linear) return concat("linear ", extents, " to ", y.c, ' ', bits);
+    std::string words = concat("conv ", window.kernel_h, 'x', window.kernel_w, ' ');
+    const auto add = [&](std::string_view name, std::int64_t h, std::int64_t w,
+                         std::int64_t usual) {
+      if (h != usual || w != usual) words += concat(name, ' ', h, 'x', w, ' ');
+    };
+    add("stride", window.stride_h, window.stride_w, 1);
+    add("dilation", window.dilation_h, window.dilation_w, 1);
+    words += extents + ' ';
+    add("border", x.border_h, x.border_w, 0);
+    add("padding", window.padding_h, window.padding_w, x.border_h);
+    if (may_join) words += "joined ";
+    return concat(words, "to ", y.h, 'x', y.w, 'x', y.c, ' ', bits);
   }
-
-  const kernels::KernelTable& table_;
-  ProductSize size_;
-  std::int64_t words_;
 };
 
-}  // namespace detail
+/// True when unsigned code products cannot leave int32: what every path but `bytes` needs.
+[[nodiscard]] constexpr bool code_sums_fit(const MatrixShape& shape) noexcept {
+  const std::int64_t largest = std::int64_t{(1 << shape.bits.w) - 1} * ((1 << shape.bits.a) - 1);
+  return largest * shape.depth() < std::int64_t{1} << 31;
+}
 
-/// The path that takes less time on this machine for products of this size.
-///
-/// Cost: ten products of 48 rows, tens of microseconds for a small layer.
-[[nodiscard]] inline KernelPath choose_path(const kernels::KernelTable& table,
-                                            const ProductSize& size) {
-  if (!planes_fit(size) || size.w * size.a > detail::most_plane_pairs) return KernelPath::bytes;
-  detail::ProductTimer timer{table, size};
-  return timer.planes() < timer.bytes() ? KernelPath::planes : KernelPath::bytes;
+/// True when a path can compute a layer.
+[[nodiscard]] constexpr bool serves(KernelPath path, const MatrixShape& shape) noexcept {
+  const Precision bits = shape.bits;
+  const ops::Window& window = shape.window;
+  if (path == KernelPath::bytes) return true;
+  if (path == KernelPath::automatic || !code_sums_fit(shape)) return false;
+  if (path == KernelPath::planes) return true;
+  if (path == KernelPath::lookup) {
+    // Windows begin at whole blocks of tables, their runs at equal distances.
+    const bool regular = shape.linear || window.dilation_w == 1 || window.kernel_w == 1;
+    return bits.a <= ops::max_lookup_bits && bits.w <= 2 && shape.x.pixel % 16 == 0 && regular;
+  }
+  const bool one_run = shape.linear ? shape.x.dense() : window.taps() == 1;
+  return one_run && (bits.w == 1 || bits.w == 2 || bits.w == 4);
 }
 
 }  // namespace bitdial::inline BITDIAL_ABI

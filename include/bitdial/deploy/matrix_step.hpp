@@ -8,50 +8,33 @@
 #include <cstdint>
 #include <numeric>
 #include <span>
-#include <vector>
 
+#include <bitdial/core/assert.hpp>
 #include <bitdial/core/rounding.hpp>
-#include <bitdial/deploy/border_sums.hpp>
 #include <bitdial/deploy/kernel_choice.hpp>
-#include <bitdial/deploy/packed_network.hpp>
+#include <bitdial/deploy/operand_images.hpp>
 #include <bitdial/deploy/plan_compiler.hpp>
-#include <bitdial/deploy/plane_images.hpp>
 #include <bitdial/deploy/prepared_encoder.hpp>
+#include <bitdial/deploy/prepared_step.hpp>
 #include <bitdial/deploy/prepared_weights.hpp>
 #include <bitdial/deploy/window_rows.hpp>
 #include <bitdial/kernels/kernel_table.hpp>
 
 namespace bitdial::inline BITDIAL_ABI {
 
-/// What a matrix step needs beyond its `Step`:
-/// I = product_factor * sum(s u) + row_sum_factor * sum(u) + border, modulo 2^32.
-struct PreparedStep {
-  const PreparedWeights* weights = nullptr;
-  const LayerState* state = nullptr;
-  std::uint32_t product_factor = 1;
-  std::uint32_t row_sum_factor = 0;
-  BorderSums border;
-  WindowRows rows;                ///< of bytes
-  std::int64_t short_groups = 0;  ///< of the byte kernel
-  // Where the product runs on bit planes:
-  PlaneImages planes;
-  WindowRows plane_rows;               ///< of one plane
-  std::vector<std::int64_t> sum_taps;  ///< from a window's first pixel sum to each, in bytes
-};
-
 /// Half-open.
 struct IndexRange {
   std::int64_t begin = 0, end = 0;
 };
 
-/// What a matrix step may touch, for images 0 .. `images` - 1 of the arena.
+/// What a matrix step may touch, for images 0 .. `count` - 1 of the arena.
 struct MatrixOperands {
   const std::uint8_t* x = nullptr;
-  std::uint8_t* planes = nullptr;   ///< working memory: the codes as `PreparedStep::planes`
+  std::uint8_t* images = nullptr;   ///< working memory: the codes as `PreparedStep::images`
   float* y = nullptr;               ///< first channel of the result; null where nobody reads values
   const float* residual = nullptr;  ///< null where nothing is added
   std::byte* arena = nullptr;       ///< of the codes of y
-  std::int64_t images = 0;
+  std::int64_t count = 0;           ///< of images
 };
 
 namespace detail {
@@ -61,6 +44,8 @@ inline constexpr std::int64_t weight_block_bytes = std::int64_t{1} << 19;
 /// The epilogue sees at most about this many columns at once, so that sums stay in the first-level
 /// cache.
 inline constexpr std::int64_t epilogue_cols = 256;
+/// Of every kernel.
+inline constexpr std::int64_t most_tile_rows = 16;
 
 /// Runs parts of one matrix step. Parts do not depend on each other: any split over rows and
 /// columns gives the same bits.
@@ -75,15 +60,17 @@ class MatrixStep {
         step_{step},
         prepared_{prepared},
         operands_{operands},
-        tiles_{prepared.rows, operands.images, tile_rows(table, *prepared.weights)},
-        parts_{table, *prepared.weights, step.y_shape.c} {}
+        tiles_{prepared.rows, operands.count, shape_of(table, prepared.weights->path).rows},
+        parts_{table, *prepared.weights, step.y_shape.c} {
+    BITDIAL_ASSERT(shape_of(table, prepared.weights->path).rows <= most_tile_rows);
+  }
 
   [[nodiscard]] std::int64_t tiles() const noexcept { return tiles_.count(); }
   /// Parts of columns begin at multiples of this: whole panels, and whole bytes of bit planes.
   [[nodiscard]] std::int64_t column_step() const noexcept { return parts_.column_step; }
   /// Multiplications.
   [[nodiscard]] std::int64_t work() const noexcept {
-    return operands_.images * step_.y_shape.size() * prepared_.rows.depth();
+    return operands_.count * step_.y_shape.size() * prepared_.rows.depth();
   }
 
   /// Bytes of scratch of one `run`.
@@ -93,17 +80,16 @@ class MatrixStep {
     return Scratch{table, weights, channels}.end;
   }
 
-  [[nodiscard]] bool needs_planes() const noexcept {
-    return prepared_.weights->path == KernelPath::planes;
-  }
-  /// Packs lines `lines` of the operand, counted over all images, before any `run` reads them.
-  void pack_planes(IndexRange lines) const noexcept {
-    const PlaneImages& planes = prepared_.planes;
-    const std::int64_t h = planes.codes.h;
+  [[nodiscard]] bool needs_images() const noexcept { return !prepared_.images.empty(); }
+  /// Makes lines `lines` of what the kernel reads beside the codes, counted over all images, before
+  /// any `run` reads them.
+  void make_images(IndexRange lines) const noexcept {
+    const OperandImages& images = prepared_.images;
+    const std::int64_t h = images.codes.h;
     for (std::int64_t i = lines.begin; i < lines.end; ++i) {
-      std::uint8_t* const image = operands_.planes + i / h * planes.image();
-      if (i % h == 0) planes.clear_border(image);
-      planes.pack_line(table_, i % h, operands_.x + i / h * planes.codes.image(), image);
+      std::uint8_t* const image = operands_.images + i / h * images.stride();
+      if (i % h == 0) images.clear_border(image);
+      images.make_line(table_, i % h, operands_.x + i / h * images.codes.image(), image);
     }
   }
 
@@ -145,7 +131,7 @@ class MatrixStep {
       const auto aligned = [](std::int64_t bytes) {
         return static_cast<std::size_t>(round_up(bytes, 64));
       };
-      const std::int64_t rows = tile_rows(table, weights), width = tile_cols(table, weights);
+      const auto [rows, width] = shape_of(table, weights.path);
       column_step = std::lcm(width, std::int64_t{8});
       cols = std::min(round_up(channels, width),
                       std::max(column_step, epilogue_cols / column_step * column_step));
@@ -155,39 +141,37 @@ class MatrixStep {
     }
   };
 
-  [[nodiscard]] static std::int64_t tile_rows(const kernels::KernelTable& table,
-                                              const PreparedWeights& weights) noexcept {
-    return weights.path == KernelPath::planes ? table.gemm_planes.rows : table.gemm_u8s8.rows;
-  }
-  [[nodiscard]] static std::int64_t tile_cols(const kernels::KernelTable& table,
-                                              const PreparedWeights& weights) noexcept {
-    return weights.path == KernelPath::planes ? table.gemm_planes.cols : table.gemm_u8s8.cols;
+  /// Rows and columns of a tile.
+  struct TileShape {
+    std::int64_t rows, cols;
+  };
+  [[nodiscard]] static TileShape shape_of(const kernels::KernelTable& table,
+                                          KernelPath path) noexcept {
+    const auto shape = [](const auto& kernel) { return TileShape{kernel.rows, kernel.cols}; };
+    if (path == KernelPath::planes) return shape(table.gemm_planes);
+    if (path == KernelPath::lookup) return shape(table.gemm_lookup);
+    if (path == KernelPath::packed) return shape(table.gemm_codes);
+    return shape(table.gemm_u8s8);
   }
   [[nodiscard]] std::int64_t weight_bytes_per_column() const noexcept {
     const PreparedWeights& weights = *prepared_.weights;
-    return weights.path == KernelPath::planes
-               ? weights.planes.words * weights.planes.planes * 8
-               : weights.bytes.panel_bytes(table_) / table_.gemm_u8s8.cols;
+    if (weights.path == KernelPath::planes) return weights.planes.words * weights.planes.planes * 8;
+    if (weights.path == KernelPath::lookup) return weights.lookup.column_bytes();
+    if (weights.path == KernelPath::packed) return weights.packed.blocks() * 4;
+    return weights.bytes.panel_bytes(table_) / table_.gemm_u8s8.cols;
   }
 
   [[nodiscard]] Rows rows_of(const RowTile& tile, std::byte* scratch) const noexcept {
     auto* const sums = reinterpret_cast<std::int32_t*>(scratch + parts_.row_sums);
-    const bool needs_sums = prepared_.row_sum_factor != 0;
-    if (needs_planes()) {
-      if (needs_sums) add_pixel_sums(tile, sums);
-      const std::uint8_t* const image = operands_.planes + tile.image * prepared_.planes.image();
-      return {.tile = tile, .a = image + in_image(prepared_.plane_rows, tile), .sums = sums};
+    if (prepared_.images.has_sums) add_pixel_sums(tile, sums);
+    if (prepared_.images.copies > 0) {
+      const std::uint8_t* const image = operands_.images + tile.image * prepared_.images.stride();
+      return {.tile = tile, .a = image + in_image(prepared_.image_rows, tile), .sums = sums};
     }
     const WindowRows& rows = prepared_.rows;
-    const std::uint8_t* const a = operands_.x + tile.image * rows.x.image() + in_image(rows, tile);
-    for (std::int64_t r = 0; needs_sums && r < tile.rows; ++r) {
-      std::uint64_t sum = 0;
-      for (const std::int64_t offset : rows.offsets) {
-        sum += table_.sum_codes(a + r * rows.row_step + offset, rows.run);
-      }
-      sums[r] = static_cast<std::int32_t>(sum);
-    }
-    return {.tile = tile, .a = a, .sums = sums};
+    return {.tile = tile,
+            .a = operands_.x + tile.image * rows.x.image() + in_image(rows, tile),
+            .sums = sums};
   }
 
   [[nodiscard]] static std::int64_t in_image(const WindowRows& rows, const RowTile& tile) noexcept {
@@ -196,16 +180,19 @@ class MatrixStep {
 
   /// The sums of the codes of a tile's windows, from those of the pixels.
   void add_pixel_sums(const RowTile& tile, std::int32_t* sums) const noexcept {
-    const PlaneImages& planes = prepared_.planes;
-    const WindowRows& rows = prepared_.plane_rows;
-    const bool image_rows = rows.images_are_rows;
-    // A pixel of sums has 4 bytes, one of a plane `plane.pixel`; borders are the same.
-    const std::int64_t row_step =
-        image_rows ? planes.image() : rows.row_step / planes.plane.pixel * 4;
-    const std::uint8_t* const first = operands_.planes + tile.image * planes.image() +
-                                      planes.sums_at() +
-                                      (image_rows ? planes.sums.at(0, 0) + tile.first * row_step
-                                                  : in_image(rows, tile) / planes.plane.pixel * 4);
+    const OperandImages& images = prepared_.images;
+    const WindowRows& rows = prepared_.rows;
+    const CodeLayout& layout = images.sums;
+    // A pixel of sums has 4 bytes, one of codes `x.pixel`; borders are the same.
+    const auto in_sums = [&](std::int64_t bytes) { return bytes / rows.x.pixel * 4; };
+    const std::uint8_t* first = operands_.images + tile.image * images.stride() + images.sums_at();
+    std::int64_t row_step = images.stride();
+    if (rows.images_are_rows) {
+      first += layout.at(0, 0) + tile.first * row_step;
+    } else {
+      row_step = in_sums(rows.row_step);
+      first += in_sums(in_image(rows, tile));
+    }
     std::fill_n(sums, tile.rows, 0);
     for (const std::int64_t tap : prepared_.sum_taps) {
       for (std::int64_t r = 0; r < tile.rows; ++r) {
@@ -215,85 +202,149 @@ class MatrixStep {
   }
 
   void multiply(const Rows& rows, IndexRange cols, std::byte* scratch) const noexcept {
-    const PreparedWeights& weights = *prepared_.weights;
-    const std::int64_t width = tile_cols(table_, weights), stride = parts_.cols;
+    const std::int64_t width = shape_of(table_, prepared_.weights->path).cols;
     auto* const sums = reinterpret_cast<std::int32_t*>(scratch);
     for (std::int64_t col = cols.begin; col < cols.end; col += width) {
-      const std::int64_t count = std::min(width, cols.end - col);
-      std::int32_t* const c = sums + (col - cols.begin);
-      if (weights.path == KernelPath::planes) {
-        const std::int64_t column = weights.planes.words * weights.planes.planes;
-        table_.gemm_planes.run({.rows = rows.tile.rows,
-                                .cols = count,
-                                .words = weights.planes.words / prepared_.plane_rows.segments(),
-                                .a_planes = prepared_.planes.bits,
-                                .b_planes = weights.planes.planes,
-                                .a = rows.a,
-                                .a_stride = prepared_.plane_rows.row_step,
-                                .plane_stride = prepared_.planes.plane.image(),
-                                .b = weights.planes.data + col * column,
-                                .c = c,
-                                .c_stride = stride,
-                                .segments = prepared_.plane_rows.segments(),
-                                .offsets = prepared_.plane_rows.offsets.data()});
-      } else {
-        table_.gemm_u8s8.run(
+      multiply_panel(rows, col, std::min(width, cols.end - col), sums + (col - cols.begin));
+    }
+  }
+
+  /// The sums of one tile, whose panel of weights begins at column `col`.
+  void multiply_panel(const Rows& rows, std::int64_t col, std::int64_t count,
+                      std::int32_t* c) const noexcept {
+    const PreparedWeights& weights = *prepared_.weights;
+    const WindowRows& codes = prepared_.rows;
+    const WindowRows& images = prepared_.image_rows;
+    const std::int64_t stride = parts_.cols;
+    switch (weights.path) {
+      case KernelPath::planes:
+        return table_.gemm_planes.run(
+            {.rows = rows.tile.rows,
+             .cols = count,
+             .words = weights.planes.words / images.segments(),
+             .a_planes = prepared_.images.bits,
+             .b_planes = weights.planes.planes,
+             .a = rows.a,
+             .a_stride = images.row_step,
+             .plane_stride = prepared_.images.image.image(),
+             .b = weights.planes.data + col * weights.planes.words * weights.planes.planes,
+             .c = c,
+             .c_stride = stride,
+             .segments = images.segments(),
+             .offsets = images.offsets.data()});
+      case KernelPath::lookup:
+        return table_.gemm_lookup.run(
+            {.rows = rows.tile.rows,
+             .cols = count,
+             .bits = prepared_.images.bits,
+             .planes = weights.lookup.planes,
+             .blocks = weights.lookup.blocks(),
+             .segments = weights.lookup.segments,
+             .a = rows.a,
+             .a_stride = images.row_step,
+             .segment_stride = images.segments() > 1 ? images.offsets[1] - images.offsets[0] : 0,
+             .b = weights.lookup.data + col * weights.lookup.column_bytes(),
+             .c = c,
+             .c_stride = stride});
+      case KernelPath::packed:
+        return table_.gemm_codes.run({.rows = rows.tile.rows,
+                                      .cols = count,
+                                      .bits = weights.packed.bits,
+                                      .blocks = weights.packed.blocks(),
+                                      .a = rows.a,
+                                      .a_stride = codes.row_step,
+                                      .b = weights.packed.data + col * weights.packed.blocks() * 4,
+                                      .c = c,
+                                      .c_stride = stride});
+      default:
+        return table_.gemm_u8s8.run(
             {.rows = rows.tile.rows,
              .cols = count,
              .groups = weights.bytes.groups(),
              .a = rows.a,
-             .a_stride = prepared_.rows.row_step,
-             .b = weights.bytes.data + col / width * weights.bytes.panel_bytes(table_),
+             .a_stride = codes.row_step,
+             .b = weights.bytes.data +
+                  col / table_.gemm_u8s8.cols * weights.bytes.panel_bytes(table_),
              .c = c,
              .c_stride = stride,
              .segments = weights.bytes.segments,
-             .offsets = prepared_.rows.offsets.data(),
+             .offsets = codes.offsets.data(),
              .short_groups = prepared_.short_groups});
-      }
     }
   }
 
-  /// From the sums of a tile to y and its codes.
-  void finish(const Rows& rows, IndexRange cols, std::byte* scratch) const noexcept {
-    const Scratch& part = parts_;
-    const std::int64_t channels = step_.y_shape.c, count = cols.end - cols.begin;
-    const std::int64_t row = tiles_.row_of(rows.tile), at = row * channels + cols.begin;
-    float* const y = operands_.y != nullptr ? operands_.y + row * step_.pixel + cols.begin
-                                            : reinterpret_cast<float*>(scratch + part.values);
-    const std::int64_t y_step = operands_.y != nullptr ? step_.pixel : count;
-    const auto* const sums = reinterpret_cast<const std::int32_t*>(scratch);
-    for (std::int64_t r = 0; r < rows.tile.rows; ++r) {
-      table_.requantize(
-          {.sums = sums + r * part.cols,
-           .count = count,
-           .scale = prepared_.state->multiplier.data() + cols.begin,
-           .bias = prepared_.state->bias.data() + cols.begin,
-           .residual =
-               operands_.residual == nullptr ? nullptr : operands_.residual + at + r * channels,
-           .relu = step_.relu,
-           .y = y + r * y_step,
-           .factor = prepared_.product_factor,
-           .constant = prepared_.row_sum_factor == 0
-                           ? 0
-                           : prepared_.row_sum_factor * static_cast<std::uint32_t>(rows.sums[r]),
-           .offsets = border_of(rows.tile, r, cols.begin)});
-    }
-    for (const CodeOutput& output : step_.codes) encode(output, rows.tile, cols, y, y_step);
-  }
-
-  void encode(const CodeOutput& output, const RowTile& tile, IndexRange cols, const float* y,
-              std::int64_t y_step) const noexcept {
-    const PreparedEncoder& encoder = encoders_[static_cast<std::size_t>(output.encoder)];
+  /// Where the codes of a tile begin, from row to row `step` bytes.
+  struct CodeRows {
+    std::uint8_t* codes = nullptr;
+    std::int64_t step = 0;
+  };
+  [[nodiscard]] CodeRows code_rows(const CodeOutput& output, const RowTile& tile,
+                                   std::int64_t channel) const noexcept {
     const ProgramBuffer& buffer = buffers_[static_cast<std::size_t>(output.buffer)];
     const CodeLayout& layout = buffer.layout;
     const bool image_rows = prepared_.rows.images_are_rows;
     const std::int64_t first = image_rows
                                    ? tile.first * layout.image() + layout.at(0, 0)
                                    : tile.image * layout.image() + layout.at(tile.line, tile.first);
-    const std::int64_t step = image_rows ? layout.image() : layout.pixel;
+    return {reinterpret_cast<std::uint8_t*>(operands_.arena + buffer.offset) + first +
+                step_.first_channel + channel,
+            image_rows ? layout.image() : layout.pixel};
+  }
+
+  /// From the sums of a tile to y and its codes. Codes in equal steps are made in registers; others
+  /// read y.
+  void finish(const Rows& rows, IndexRange cols, std::byte* scratch) const noexcept {
+    const Scratch& part = parts_;
+    const std::int64_t channels = step_.y_shape.c, count = cols.end - cols.begin;
+    const std::int64_t row = tiles_.row_of(rows.tile), at = row * channels + cols.begin;
+    const PreparedEncoder* const steps =
+        step_.codes.empty() ? nullptr
+                            : &encoders_[static_cast<std::size_t>(step_.codes.front().encoder)];
+    const bool fused = steps != nullptr && steps->uniform().has_value();
+    const bool reads_y = step_.codes.size() > (fused ? 1U : 0U);
+    kernels::RequantizeTile tile{
+        .rows = rows.tile.rows,
+        .cols = count,
+        .sums = reinterpret_cast<const std::int32_t*>(scratch),
+        .sums_stride = part.cols,
+        .scale = prepared_.state->multiplier.data() + cols.begin,
+        .bias = prepared_.state->bias.data() + cols.begin,
+        .residual = operands_.residual == nullptr ? nullptr : operands_.residual + at,
+        .residual_stride = channels,
+        .relu = step_.relu,
+        .factor = prepared_.product_factor,
+        .row_factor = prepared_.row_sum_factor,
+        .row_sums = rows.sums,
+        .y = operands_.y != nullptr ? operands_.y + row * step_.pixel + cols.begin
+             : reads_y              ? reinterpret_cast<float*>(scratch + part.values)
+                                    : nullptr,
+        .y_stride = operands_.y != nullptr ? step_.pixel : count};
+    if (fused) {
+      const CodeRows out = code_rows(step_.codes.front(), rows.tile, cols.begin);
+      tile.codes = out.codes;
+      tile.codes_stride = out.step;
+      tile.clip = steps->uniform()->clip;
+      tile.inverse_step = steps->uniform()->inverse_step;
+      tile.max_code = steps->max_code();
+    }
+    const std::uint32_t* owed[most_tile_rows];
+    if (!prepared_.border.empty()) {
+      for (std::int64_t r = 0; r < rows.tile.rows; ++r) {
+        owed[r] = border_of(rows.tile, r, cols.begin);
+      }
+      tile.offsets = owed;
+    }
+    table_.requantize_tile(tile);
+    for (std::size_t i = fused ? 1 : 0; i < step_.codes.size(); ++i) {
+      encode(step_.codes[i], rows.tile, cols, tile.y, tile.y_stride);
+    }
+  }
+
+  void encode(const CodeOutput& output, const RowTile& tile, IndexRange cols, const float* y,
+              std::int64_t y_step) const noexcept {
+    const PreparedEncoder& encoder = encoders_[static_cast<std::size_t>(output.encoder)];
+    const auto [codes, step] = code_rows(output, tile, cols.begin);
     const std::int64_t count = cols.end - cols.begin;
-    auto* const codes = reinterpret_cast<std::uint8_t*>(operands_.arena + buffer.offset) + first +
-                        step_.first_channel + cols.begin;
     if (count == step && count == y_step) {
       encoder.encode(table_, y, tile.rows * count, codes);
       return;
@@ -303,10 +354,9 @@ class MatrixStep {
     }
   }
 
-  /// What the border owes to row r of a tile, from channel `channel` on; null where it owes none.
+  /// What the border owes to row r of a tile, from channel `channel` on.
   [[nodiscard]] const std::uint32_t* border_of(const RowTile& tile, std::int64_t r,
                                                std::int64_t channel) const noexcept {
-    if (prepared_.border.empty()) return nullptr;
     // Where lines are joined no window leaves the image, so that all pixels are alike.
     const bool joined = prepared_.rows.images_are_rows || prepared_.rows.lines != step_.y_shape.h;
     return prepared_.border.at(joined ? 0 : tile.line, joined ? 0 : tile.first + r) + channel;

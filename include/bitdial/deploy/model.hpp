@@ -13,7 +13,6 @@
 
 #include <bitdial/core/result.hpp>
 #include <bitdial/core/text.hpp>
-#include <bitdial/deploy/measured_paths.hpp>
 #include <bitdial/deploy/model_format.hpp>
 #include <bitdial/deploy/packed_network.hpp>
 #include <bitdial/io/mapped_file.hpp>
@@ -122,8 +121,6 @@ class Model {
     }
     return {};
   }
-  /// The choices of path that sessions of this model share.
-  [[nodiscard]] MeasuredPaths& measured_paths() const noexcept { return *state_->paths; }
   /// True when the planes were compared at opening.
   [[nodiscard]] bool planes_checked() const noexcept { return state_->planes_checked; }
 
@@ -133,7 +130,6 @@ class Model {
     io::SectionFile file;
     ParsedModel parsed;
     bool planes_checked = false;
-    std::unique_ptr<MeasuredPaths> paths = std::make_unique<MeasuredPaths>();
   };
 
   explicit Model(std::shared_ptr<const State> state) : state_{std::move(state)} {}

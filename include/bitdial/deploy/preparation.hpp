@@ -15,9 +15,11 @@
 #include <bitdial/core/text.hpp>
 #include <bitdial/deploy/executor.hpp>
 #include <bitdial/deploy/kernel_choice.hpp>
+#include <bitdial/deploy/measured_choice.hpp>
 #include <bitdial/deploy/model.hpp>
 #include <bitdial/deploy/plan_compiler.hpp>
 #include <bitdial/deploy/prepared_encoder.hpp>
+#include <bitdial/deploy/prepared_step.hpp>
 #include <bitdial/deploy/prepared_weights.hpp>
 #include <bitdial/deploy/session_options.hpp>
 
@@ -26,8 +28,8 @@ namespace bitdial::inline BITDIAL_ABI::detail {
 /// The plans of a session. `lay_out` compiles them and gives every array of weights and of working
 /// memory its place; it reads no weights. `fill` then repacks the weights into their places.
 ///
-/// The memory is [weights and border sums | one arena with bit planes per thread | one scratch per
-/// thread | outputs | traced codes], each part on a 64-byte boundary.
+/// The memory is [weights and border sums | one arena with operand images per thread | one scratch
+/// per thread | outputs | traced codes], each part on a 64-byte boundary.
 class Preparation {
  public:
   [[nodiscard]] static Result<Preparation> lay_out(const Model& model,
@@ -77,12 +79,12 @@ class Preparation {
   /// `team` threads that work in arena `arena`.
   [[nodiscard]] ExecutorContext context(int arena, int team) const noexcept {
     const auto index = static_cast<std::size_t>(arena);
-    std::byte* const own = memory_ + arena_at_ + index * (arena_bytes_ + plane_bytes_);
+    std::byte* const own = memory_ + arena_at_ + index * (arena_bytes_ + image_bytes_);
     return {.table = *table_,
             .encoders = encoders_,
             .normalisation = model_.preprocessing().normalisation,
             .arena = own,
-            .planes = reinterpret_cast<std::uint8_t*>(own + arena_bytes_),
+            .images = reinterpret_cast<std::uint8_t*>(own + arena_bytes_),
             .traced = reinterpret_cast<std::uint8_t*>(memory_ + traced_at_),
             .scratch = memory_ + scratch_at_ + index * scratch_bytes_,
             .scratch_bytes = scratch_bytes_,
@@ -159,8 +161,8 @@ class Preparation {
 
   void lay_out_working_memory() noexcept {
     arena_at_ = end_;
-    plane_bytes_ = aligned(plane_bytes_);
-    static_cast<void>(take(threads_ * (arena_bytes_ + plane_bytes_)));
+    image_bytes_ = aligned(image_bytes_);
+    static_cast<void>(take(threads_ * (arena_bytes_ + image_bytes_)));
     scratch_at_ = take(threads_ * scratch_bytes_);
     outputs_at_ = take(static_cast<std::size_t>(max_batch_ * model_.output_size()) * sizeof(float));
     traced_at_ = take(static_cast<std::size_t>(traced_bytes_));
@@ -192,13 +194,10 @@ class Preparation {
         scratch_bytes_ = std::max(scratch_bytes_, GroupedStep::scratch_bytes(step));
         continue;
       }
-      ready.rows = rows_of(prepared.program, step);
       ready.border = border_of(step, state);
       place.border = take(ready.border.size() * sizeof(std::uint32_t));
-      lay_out_product(step, state, ready);
-      if (!ready.sum_taps.empty()) {
-        plane_bytes_ = std::max(plane_bytes_, ready.planes.bytes(prepared.images));
-      }
+      lay_out_product(step, matrix_shape(prepared.program, step, state.executed), state, ready);
+      image_bytes_ = std::max(image_bytes_, ready.images.bytes(prepared.images));
     }
     arena_bytes_ = std::max(arena_bytes_, prepared.program.arena_bytes);
     plans_[index] = std::move(prepared);
@@ -218,62 +217,39 @@ class Preparation {
     return {flat ? ops::Window{} : step.window, flat ? ImageShape{} : step.x_shape, step.y_shape};
   }
 
-  [[nodiscard]] static WindowRows rows_of(const Program& program, const Step& step) {
-    const auto layout = [&](BufferId buffer) {
-      return program.buffers[static_cast<std::size_t>(buffer)].layout;
-    };
-    if (step.kind == ops::NodeKind::linear) return WindowRows::linear(layout(step.x_codes));
-    const bool may_join =
-        std::all_of(step.codes.begin(), step.codes.end(),
-                    [&](const CodeOutput& output) { return layout(output.buffer).dense(); });
-    return WindowRows::convolution(layout(step.x_codes), step.window, step.y_shape,
-                                   {.may_join = may_join});
-  }
-
-  void lay_out_product(const Step& step, const LayerState& state, PreparedStep& ready) {
-    const PackedLayer& layer = layer_of(step);
-    const ProductSize size{layer.cout, layer.depth(), state.executed.w, state.executed.a};
+  void lay_out_product(const Step& step, const MatrixShape& shape, const LayerState& state,
+                       PreparedStep& ready) {
     KernelPath path = path_;
-    if (path == KernelPath::automatic) path = model_.measured_paths().of(*table_, size);
-    if (!planes_fit(size)) path = KernelPath::bytes;
-    if (path == KernelPath::planes) lay_out_planes(step, state.executed.a, ready);
+    if (path == KernelPath::automatic) {
+      const KernelChoice choice = choose_kernel(*table_, shape);
+      path = choice.path;
+      ready.why = choice.times;
+    } else if (!serves(path, shape)) {
+      path = KernelPath::bytes;
+    }
+    ready.rows = rows_over(shape, shape.x, shape.may_join);
+    const auto activation = static_cast<std::uint32_t>(state.activation_levels.multiplier);
+    const WeightFactors factors = weight_factors(state.weight_levels, state.executed.w, path);
+    ready.product_factor = activation * static_cast<std::uint32_t>(factors.product);
+    ready.row_sum_factor = activation * static_cast<std::uint32_t>(factors.row_sum);
+    lay_out_images(shape, path, ready);
     StoredWeights wanted{.layer = step.layer,
                          .width = state.executed.w,
                          .path = path,
-                         .shape = {.segments = ready.rows.segments(), .pixel = ready.rows.x.pixel},
+                         .shape = {.segments = ready.rows.segments(), .pixel = shape.x.pixel},
                          .levels = state.weight_levels};
     auto found = std::find_if(weights_.begin(), weights_.end(),
                               [&](const auto& stored) { return stored->same(wanted); });
     if (found == weights_.end()) {
-      wanted.bytes = prepared_weight_bytes(*table_, layer, wanted.width, path, wanted.shape);
+      wanted.weights = weight_layout({shape.y.c, shape.depth(), wanted.width}, path, wanted.shape);
+      wanted.bytes = prepared_weight_bytes(*table_, wanted.weights);
       wanted.at = take(wanted.bytes);
-      wanted.weights.path = path;
       weights_.push_back(std::make_unique<StoredWeights>(std::move(wanted)));
       found = weights_.end() - 1;
     }
     ready.weights = &(*found)->weights;
     scratch_bytes_ =
-        std::max(scratch_bytes_, MatrixStep::scratch_bytes(*table_, *ready.weights, layer.cout));
-  }
-
-  static void lay_out_planes(const Step& step, int bits, PreparedStep& ready) {
-    ready.planes = PlaneImages{ready.rows.x, bits};
-    const CodeLayout& plane = ready.planes.plane;
-    const CodeLayout& sums = ready.planes.sums;
-    const bool flat = step.kind == ops::NodeKind::linear;
-    ready.plane_rows =
-        flat ? WindowRows::linear(plane)
-             : WindowRows::convolution(plane, step.window, step.y_shape,
-                                       {.may_join = ready.rows.lines != step.y_shape.h});
-    if (flat) ready.plane_rows.row_step = ready.planes.image();
-    const ops::Window taps =
-        flat ? ops::Window{.kernel_h = plane.h, .kernel_w = plane.w} : step.window;
-    for (std::int64_t ky = 0; ky < taps.kernel_h; ++ky) {
-      for (std::int64_t kx = 0; kx < taps.kernel_w; ++kx) {
-        ready.sum_taps.push_back(ky * taps.dilation_h * sums.line() +
-                                 kx * taps.dilation_w * sums.pixel);
-      }
-    }
+        std::max(scratch_bytes_, MatrixStep::scratch_bytes(*table_, *ready.weights, shape.y.c));
   }
 
   // ---- contents ---------------------------------------------------------------------------
@@ -325,12 +301,9 @@ class Preparation {
   void finish_step(const LayerState& state, PreparedStep& ready, const StepPlace& place) const {
     ready.state = &state;
     ready.short_groups = ready.weights->bytes.short_groups((1 << state.executed.a) - 1);
-    const IntegerLevels& levels = state.activation_levels;
-    const auto activation = static_cast<std::uint32_t>(levels.multiplier);
-    ready.product_factor = activation * static_cast<std::uint32_t>(ready.weights->product_factor);
-    ready.row_sum_factor = activation * static_cast<std::uint32_t>(ready.weights->row_sum_factor);
     if (!ready.border.empty()) {
-      ready.border.fill(ready.weights->tap_sums, levels.offset, sums_at(place.border));
+      ready.border.fill(ready.weights->tap_sums, state.activation_levels.offset,
+                        sums_at(place.border));
     }
   }
 
@@ -345,7 +318,7 @@ class Preparation {
   std::vector<std::optional<PreparedPlan>> plans_;  ///< by index into `Model::plans()`
   std::vector<std::vector<StepPlace>> places_;      ///< of the steps of each plan
   std::size_t end_ = 0;                             ///< of the places that were taken
-  std::size_t arena_bytes_ = 0, plane_bytes_ = 0, scratch_bytes_ = 0;  ///< for each thread
+  std::size_t arena_bytes_ = 0, image_bytes_ = 0, scratch_bytes_ = 0;  ///< for each thread
   std::int64_t traced_bytes_ = 0;
   std::size_t arena_at_ = 0, scratch_at_ = 0, outputs_at_ = 0, traced_at_ = 0;
   std::byte* memory_ = nullptr;

@@ -16,6 +16,8 @@
 #include <bitdial/kernels/kernel_table.hpp>
 #include <bitdial/ops/matrix_view.hpp>
 #include <bitdial/ops/qgemm.hpp>
+#include <bitdial/ops/qgemm_lookup.hpp>
+#include <bitdial/ops/qgemv.hpp>
 #include <bitdial/quant/levels.hpp>
 
 namespace bitdial::inline BITDIAL_ABI {
@@ -26,13 +28,15 @@ namespace bitdial::inline BITDIAL_ABI {
 /// weight level = product_factor * s + row_sum_factor, so that
 /// sum(level * u) = product_factor * sum(s * u) + row_sum_factor * sum(u).
 /// The byte path stores the levels themselves where they fit 8 bits, else codes minus 128; the
-/// plane path stores the codes.
+/// other paths store the codes.
 struct PreparedWeights {
   KernelPath path = KernelPath::bytes;
   std::int32_t product_factor = 1;
   std::int32_t row_sum_factor = 0;
   ops::PackedWeightsU8S8 bytes;
   ops::PackedPlanes planes;
+  ops::PackedLookup lookup;
+  ops::PackedCodes packed;
   /// [taps][cout]: the sum of the weight levels of one tap over the input channels; emptied when
   /// the borders that need it are known.
   std::vector<std::int32_t> tap_sums;
@@ -79,28 +83,55 @@ struct RowShape {
   friend bool operator==(const RowShape&, const RowShape&) = default;
 };
 
-namespace detail {
+/// The matrix of a layer's weights: [channels, depth] codes of `width` bits.
+struct WeightExtents {
+  std::int64_t channels = 0, depth = 0;
+  int width = 8;
+};
 
-/// 64-bit words of one plane of a row: pixels fill whole bytes and segments whole words, as in
-/// `PlaneImages`.
-[[nodiscard]] constexpr std::int64_t plane_row_words(std::int64_t depth,
-                                                     const RowShape& shape) noexcept {
-  const std::int64_t pixels = depth / shape.pixel / shape.segments;
-  return shape.segments * ((pixels * round_up(shape.pixel, 8) + 63) / 64);
+/// weight level = product_factor * s + row_sum_factor for the integers s that a path stores.
+struct WeightFactors {
+  std::int32_t product = 1, row_sum = 0;
+};
+[[nodiscard]] inline WeightFactors weight_factors(const IntegerLevels& levels, int width,
+                                                  KernelPath path) noexcept {
+  if (path != KernelPath::bytes) return {levels.multiplier, levels.offset};
+  if (detail::fits_int8(levels, width)) return {};
+  return {levels.multiplier, levels.multiplier * (width == 8 ? 128 : 0) + levels.offset};
 }
 
-}  // namespace detail
+/// The layout of a path's weights, without data.
+[[nodiscard]] inline PreparedWeights weight_layout(const WeightExtents& extents, KernelPath path,
+                                                   const RowShape& shape) noexcept {
+  const auto [channels, depth, width] = extents;
+  // Pixels fill whole bytes and segments whole words, as in `OperandImages`.
+  const std::int64_t segment_pixels = depth / shape.pixel / shape.segments;
+  const std::int64_t words =
+      shape.segments * ((segment_pixels * round_up(shape.pixel, 8) + 63) / 64);
+  PreparedWeights weights;
+  weights.path = path;
+  weights.bytes = {.n = channels, .k = depth, .segments = shape.segments};
+  weights.planes = {.n = channels, .words = words, .planes = width};
+  weights.lookup = {.n = channels, .k = depth, .planes = width, .segments = shape.segments};
+  weights.packed = {.n = channels, .k = depth, .bits = width};
+  return weights;
+}
 
-/// Bytes that `prepare_weights` fills.
+/// Bytes of the weights of a layout, on a 64-byte boundary.
 [[nodiscard]] inline std::size_t prepared_weight_bytes(const kernels::KernelTable& table,
-                                                       const PackedLayer& layer, int width,
-                                                       KernelPath path,
-                                                       const RowShape& shape) noexcept {
-  const std::int64_t depth = layer.depth();
-  return path == KernelPath::planes
-             ? ops::PackedPlanes::bytes(table, layer.cout, detail::plane_row_words(depth, shape),
-                                        width)
-             : ops::PackedWeightsU8S8::bytes(table, layer.cout, depth, shape.segments);
+                                                       const PreparedWeights& layout) noexcept {
+  const ops::PackedWeightsU8S8& bytes = layout.bytes;
+  const ops::PackedPlanes& planes = layout.planes;
+  switch (layout.path) {
+    case KernelPath::planes:
+      return ops::PackedPlanes::bytes(table, planes.n, planes.words, planes.planes);
+    case KernelPath::lookup:
+      return ops::PackedLookup::bytes(table, layout.lookup);
+    case KernelPath::packed:
+      return ops::PackedCodes::bytes(table, layout.packed);
+    default:
+      return ops::PackedWeightsU8S8::bytes(table, bytes.n, bytes.k, bytes.segments);
+  }
 }
 
 /// Repacks a layer into `memory`, `prepared_weight_bytes` on a 64-byte boundary that outlive the
@@ -115,8 +146,11 @@ namespace detail {
   const std::int64_t depth = layer.depth();
   const std::vector<std::uint8_t> codes = detail::read_weight_codes(table, layer, planes, width);
 
-  PreparedWeights prepared;
-  prepared.path = path;
+  PreparedWeights prepared = weight_layout({layer.cout, depth, width}, path, shape);
+  const WeightFactors factors = weight_factors(levels, width, path);
+  prepared.product_factor = factors.product;
+  prepared.row_sum_factor = factors.row_sum;
+  const ops::MatrixView<const std::uint8_t> matrix(codes.data(), layer.cout, depth);
   const std::int64_t taps = layer.kernel_h * layer.kernel_w;
   prepared.tap_sums.assign(static_cast<std::size_t>(taps * layer.cout), 0);
   for (std::int64_t channel = 0; channel < layer.cout; ++channel) {
@@ -128,13 +162,18 @@ namespace detail {
     }
   }
 
+  if (path == KernelPath::lookup) {
+    prepared.lookup = ops::PackedLookup::pack(table, prepared.lookup, matrix, memory);
+    return prepared;
+  }
+  if (path == KernelPath::packed) {
+    prepared.packed = ops::PackedCodes::pack(table, prepared.packed, matrix, memory);
+    return prepared;
+  }
   if (path == KernelPath::planes) {
-    prepared.product_factor = levels.multiplier;
-    prepared.row_sum_factor = levels.offset;
-    const std::int64_t pixels = depth / pixel, pixel_bits = round_up(pixel, 8);
-    const std::int64_t segment_pixels = pixels / segments;
-    const std::int64_t words = detail::plane_row_words(depth, shape), row_bits = 64 * words;
-    const std::int64_t segment_bits = row_bits / segments;
+    const std::int64_t pixels = depth / pixel, pixel_bits = (pixel + 7) / 8 * 8;
+    const std::int64_t segment_pixels = pixels / segments, words = prepared.planes.words;
+    const std::int64_t row_bits = words * 64, segment_bits = row_bits / segments;
     std::vector<std::uint8_t> row(static_cast<std::size_t>(row_bits));
     std::vector<std::uint64_t> rows(static_cast<std::size_t>(layer.cout * words * width));
     for (std::int64_t channel = 0; channel < layer.cout; ++channel) {
@@ -157,10 +196,6 @@ namespace detail {
 
   const bool store_levels = detail::fits_int8(levels, width);
   const std::int32_t shift = width == 8 ? 128 : 0;
-  if (!store_levels) {
-    prepared.product_factor = levels.multiplier;
-    prepared.row_sum_factor = levels.multiplier * shift + levels.offset;
-  }
   std::vector<std::int8_t> stored(codes.size());
   std::transform(codes.begin(), codes.end(), stored.begin(), [&](std::uint8_t code) {
     return static_cast<std::int8_t>(store_levels ? levels.level(code) : code - shift);

@@ -27,7 +27,7 @@ struct StepProfile {
   std::string name;        ///< of the layer; of the operation where there is none
   std::string kind;        ///< operation
   std::string widths{};    ///< `w4a4` as executed; empty without a layer
-  std::string path{};      ///< `bytes` or `planes`; empty without a layer
+  std::string path{};      ///< the name of a `KernelPath`; empty without a layer
   double seconds = 0.0;    ///< of one image, median
   std::int64_t macs = 0;   ///< multiply-accumulates of one image
   std::int64_t bytes = 0;  ///< of packed weights
@@ -56,15 +56,20 @@ struct ProfileOptions {
 };
 
 /// Multiply-accumulates per second of one thread in the kernel of `path` at one width pair, on
-/// operands in the first-level cache. Cost: about 2 ms.
+/// operands in the first-level cache; for packed weights that of bytes. Cost: about 2 ms.
 [[nodiscard]] inline double measure_peak(const kernels::KernelTable& table, KernelPath path,
                                          Precision widths = {1, 1}) {
   using Clock = std::chrono::steady_clock;
   constexpr std::int64_t depth = 512, calls = 64;
   const bool planes = path == KernelPath::planes;
-  const std::int64_t rows = planes ? table.gemm_planes.rows : table.gemm_u8s8.rows;
-  const std::int64_t cols = planes ? table.gemm_planes.cols : table.gemm_u8s8.cols;
-  AlignedBuffer<std::uint8_t> a(static_cast<std::size_t>(rows * depth));
+  const bool lookup = path == KernelPath::lookup;
+  const std::int64_t rows = planes   ? table.gemm_planes.rows
+                            : lookup ? table.gemm_lookup.rows
+                                     : table.gemm_u8s8.rows;
+  const std::int64_t cols = planes   ? table.gemm_planes.cols
+                            : lookup ? table.gemm_lookup.cols
+                                     : table.gemm_u8s8.cols;
+  AlignedBuffer<std::uint8_t> a(static_cast<std::size_t>(rows * depth * (lookup ? 4 : 1)));
   AlignedBuffer<std::uint64_t> b(static_cast<std::size_t>(cols * depth / 8));
   AlignedBuffer<std::int32_t> c(static_cast<std::size_t>(rows * cols));
   const auto multiply = [&] {
@@ -78,6 +83,17 @@ struct ProfileOptions {
                              .a_stride = depth,
                              .plane_stride = depth / 8,
                              .b = b.data(),
+                             .c = c.data(),
+                             .c_stride = cols});
+    } else if (lookup) {
+      table.gemm_lookup.run({.rows = rows,
+                             .cols = cols,
+                             .bits = widths.a,
+                             .planes = widths.w,
+                             .blocks = depth / 16,
+                             .a = a.data(),
+                             .a_stride = 4 * depth,
+                             .b = reinterpret_cast<const std::uint8_t*>(b.data()),
                              .c = c.data(),
                              .c_stride = cols});
     } else {
@@ -139,7 +155,8 @@ class StepClock {
   const Precision& executed = session.model().plans()[plan].layers[index].executed;
   profile.name = layer.name;
   profile.widths = executed.text();
-  profile.path = session.path_of(plan, step.layer) == KernelPath::planes ? "planes" : "bytes";
+  profile.path =
+      std::string{name_of(session.path_of(plan, step.layer).value_or(KernelPath::bytes))};
   profile.macs = step.y_shape.size() * layer.depth();
   profile.bytes = layer.plane_bytes() * executed.w;
   return profile;
@@ -155,7 +172,7 @@ class Peaks {
     if (given_) return *given_;
     const KernelPath path = session_.path_of(plan, step.layer).value_or(KernelPath::bytes);
     const Precision widths =
-        path == KernelPath::planes
+        path == KernelPath::planes || path == KernelPath::lookup
             ? session_.model().plans()[plan].layers[static_cast<std::size_t>(step.layer)].executed
             : Precision{8, 8};
     for (const Entry& entry : measured_) {

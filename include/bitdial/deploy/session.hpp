@@ -78,10 +78,11 @@ class Session {
  public:
   /// The memory that `create` takes with these options. Repacks nothing and reads no weights.
   ///
-  /// The number holds for every session of this model or a copy of it. In another process the
-  /// measurement behind `KernelPath::automatic` may end differently: name a path in the options
-  /// where the size must be known beforehand. Not counted, and on the heap: the description of the
-  /// steps, some kilobytes for each layer and plan. Errors: options out of range.
+  /// The number holds for every session of this model in this process, unless choices are loaded in
+  /// between (`load_kernel_choices`). In another process the measurement behind
+  /// `KernelPath::automatic` may end differently: name a path in the options where the size must be
+  /// known beforehand. Not counted, and on the heap: the description of the steps, some kilobytes
+  /// for each layer and plan. Errors: options out of range.
   [[nodiscard]] static Result<MemoryPlan> plan_memory(const Model& model,
                                                       const SessionOptions& options = {}) {
     const auto preparation = detail::Preparation::lay_out(model, options);
@@ -190,6 +191,28 @@ class Session {
       return weights == nullptr ? KernelPath::bytes : weights->path;  // grouped: bytes
     }
     return std::nullopt;
+  }
+  /// The kernel of every layer of a prepared plan and why: a line of text each, with the times per
+  /// image of all kernels that were tried. Empty for a plan that is not prepared.
+  [[nodiscard]] std::string explain(std::size_t plan) const {
+    std::string text;
+    const PreparedPlan* const prepared = preparation_.plan(plan);
+    for (std::size_t s = 0; prepared != nullptr && s < prepared->steps.size(); ++s) {
+      const Step& step = prepared->program.steps[s];
+      if (!detail::has_layer(step.kind)) continue;
+      const auto layer = static_cast<std::size_t>(step.layer);
+      const Precision executed = model_.plans()[plan].layers[layer].executed;
+      text += model_.layers()[layer].name + ": ";
+      if (const PreparedStep& ready = prepared->steps[s]; ready.weights != nullptr) {
+        text += concat(matrix_shape(prepared->program, step, executed), ": ",
+                       name_of(ready.weights->path));
+        if (!ready.why.empty()) text += concat(" (", ready.why, ')');
+      } else {
+        text += concat("grouped ", step.x_shape, " to ", step.y_shape, ' ', executed, ": bytes");
+      }
+      text += '\n';
+    }
+    return text;
   }
 
  private:

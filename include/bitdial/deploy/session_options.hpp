@@ -21,7 +21,7 @@ struct SessionOptions {
   std::int64_t max_batch = 1;                     ///< images that may share working memory, at most
   std::vector<std::size_t> plans{};               ///< indices into `Model::plans()`; empty: all
   const kernels::KernelTable* kernels = nullptr;  ///< null: what `select_kernels()` says
-  KernelPath path = KernelPath::automatic;        ///< to compare the two paths
+  KernelPath path = KernelPath::automatic;        ///< another one where it serves, else bytes
   /// Multiplications of a step that pay for one more thread; waking one takes as long as about a
   /// million of them. A network of small layers runs on one thread, whatever `threads` says.
   std::int64_t work_per_thread = std::int64_t{1} << 20;

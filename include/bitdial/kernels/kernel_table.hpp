@@ -188,6 +188,30 @@ struct Requantize {
   const std::uint32_t* offsets = nullptr;  ///< may be null
 };
 
+/// Operands of requantize_tile: `requantize` and `quantize` for the rows of a tile of sums, with
+/// constant = row_factor * row_sums[r] in row r. y or codes may be null, and are not written then.
+struct RequantizeTile {
+  std::int64_t rows = 0, cols = 0;
+  const std::int32_t* sums = nullptr;
+  std::int64_t sums_stride = 0;
+  const float* scale = nullptr;
+  const float* bias = nullptr;
+  const float* residual = nullptr;  ///< may be null; may be the same array as y
+  std::int64_t residual_stride = 0;
+  bool relu = false;
+  std::uint32_t factor = 1;
+  std::uint32_t row_factor = 0;
+  const std::int32_t* row_sums = nullptr;         ///< null where row_factor is 0
+  const std::uint32_t* const* offsets = nullptr;  ///< of each row; may be null
+  float* y = nullptr;
+  std::int64_t y_stride = 0;
+  std::uint8_t* codes = nullptr;
+  std::int64_t codes_stride = 0;
+  float clip = 1.0F;  ///< the three of `Quantize`
+  float inverse_step = 1.0F;
+  std::int32_t max_code = 255;
+};
+
 /// Operands of maximum: y[i] = x[i] > y[i] ? x[i] : y[i].
 struct Maximum {
   const float* x = nullptr;
@@ -238,6 +262,7 @@ struct KernelTable {
 
   void (*quantize)(const Quantize&) noexcept = nullptr;
   void (*requantize)(const Requantize&) noexcept = nullptr;
+  void (*requantize_tile)(const RequantizeTile&) noexcept = nullptr;
   void (*maximum)(const Maximum&) noexcept = nullptr;
 
   /// Codes of 1 .. 8 bits to a little-endian bit string: code i fills bits i * bits and up. Writes

@@ -37,6 +37,39 @@ inline void requantize(const Requantize& q) noexcept {
   for (; i < q.count; ++i) q.y[i] = scalar::requantize_one(q, i);
 }
 
+/// Column by column of vectors: what belongs to a channel is loaded once for all rows.
+inline void requantize_tile(const RequantizeTile& q) noexcept {
+  const float limit_value = static_cast<float>(q.max_code);
+  const F32 zero{};
+  const F32 clip = broadcast_f32(&q.clip);
+  const F32 inverse_step = broadcast_f32(&q.inverse_step);
+  const F32 limit = broadcast_f32(&limit_value);
+  const Ints factor = broadcast_int(q.factor);
+  std::int64_t j = 0;
+  for (; j + f32_lanes <= q.cols; j += f32_lanes) {
+    const F32 scale = load_f32(q.scale + j), bias = load_f32(q.bias + j);
+    for (std::int64_t r = 0; r < q.rows; ++r) {
+      Ints sums = load_ints(q.sums + r * q.sums_stride + j);
+      if (q.factor != 1) sums = mul_ints(sums, factor);
+      if (q.row_factor != 0) {
+        const auto row_sum = static_cast<std::uint32_t>(q.row_sums[r]);
+        sums = add_ints(sums, broadcast_int(q.row_factor * row_sum));
+      }
+      if (q.offsets != nullptr) sums = add_ints(sums, load_ints(q.offsets[r] + j));
+      F32 y = fmadd_f32(floats_of(sums), scale, bias);
+      if (q.residual != nullptr) y = add_f32(y, load_f32(q.residual + r * q.residual_stride + j));
+      if (q.relu) y = max_f32(y, zero);
+      if (q.y != nullptr) store_f32(q.y + r * q.y_stride + j, y);
+      if (q.codes != nullptr) {
+        const F32 clipped = min_f32(max_f32(y, zero), clip);
+        store_codes(q.codes + r * q.codes_stride + j,
+                    min_f32(mul_f32(clipped, inverse_step), limit));
+      }
+    }
+  }
+  if (j < q.cols) scalar::requantize_tile_from(q, j);
+}
+
 inline void maximum(const Maximum& m) noexcept {
   std::int64_t i = 0;
   for (; i + f32_lanes <= m.count; i += f32_lanes) {

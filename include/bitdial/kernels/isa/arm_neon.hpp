@@ -188,6 +188,7 @@ inline constexpr KernelTable table = [] {
   t.dot_bits = dot_bits;
   t.quantize = quantize;
   t.requantize = requantize;
+  t.requantize_tile = requantize_tile;
   t.maximum = maximum;
   t.pack_planes = pack_planes;
   t.sum_codes = sum_codes;

@@ -65,6 +65,32 @@ inline void requantize(const Requantize& q) noexcept {
   for (std::int64_t i = 0; i < q.count; ++i) q.y[i] = requantize_one(q, i);
 }
 
+/// Columns from `begin` on of every row.
+inline void requantize_tile_from(const RequantizeTile& q, std::int64_t begin) noexcept {
+  const Quantize steps{.clip = q.clip, .inverse_step = q.inverse_step, .max_code = q.max_code};
+  for (std::int64_t r = 0; r < q.rows; ++r) {
+    const Requantize row{
+        .sums = q.sums + r * q.sums_stride,
+        .scale = q.scale,
+        .bias = q.bias,
+        .residual = q.residual == nullptr ? nullptr : q.residual + r * q.residual_stride,
+        .relu = q.relu,
+        .factor = q.factor,
+        .constant =
+            q.row_factor == 0 ? 0 : q.row_factor * static_cast<std::uint32_t>(q.row_sums[r]),
+        .offsets = q.offsets == nullptr ? nullptr : q.offsets[r]};
+    for (std::int64_t j = begin; j < q.cols; ++j) {
+      const float y = requantize_one(row, j);
+      if (q.y != nullptr) q.y[r * q.y_stride + j] = y;
+      if (q.codes != nullptr) q.codes[r * q.codes_stride + j] = quantize_one(y, steps);
+    }
+  }
+}
+
+inline void requantize_tile(const RequantizeTile& q) noexcept {
+  requantize_tile_from(q, 0);
+}
+
 #include <bitdial/kernels/generic/depthwise_reference.ipp>
 #include <bitdial/kernels/generic/normalisation_reference.ipp>
 
@@ -159,6 +185,7 @@ inline constexpr KernelTable table = {
     .dot_bits = dot_bits,
     .quantize = quantize,
     .requantize = requantize,
+    .requantize_tile = requantize_tile,
     .maximum = maximum,
     .pack_codes = pack_codes,
     .unpack_codes = unpack_codes,

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// Activation codes of whole images in the form that a kernel reads, made once per image and read by
+// every window: bit planes, look-up tables, sums of pixels.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include <bitdial/core/rounding.hpp>
+#include <bitdial/deploy/code_layout.hpp>
+#include <bitdial/deploy/kernel_choice.hpp>
+#include <bitdial/kernels/kernel_table.hpp>
+
+namespace bitdial::inline BITDIAL_ABI {
+
+/// What stands beside the image of codes, with the same border.
+///
+/// - planes: `copies` = bits images of bits, most significant first, pixels of ceil(channels / 8)
+///   bytes, unused bits zero.
+/// - lookup: one image of tables, four bytes a code; pixels have a multiple of 16 codes.
+/// - else no image: the kernel reads the codes themselves.
+///
+/// Where weight levels have an offset, the sums of the codes of each pixel follow.
+struct OperandImages {
+  CodeLayout codes;  ///< what is read
+  CodeLayout image;  ///< of one plane, or of the tables
+  CodeLayout sums;   ///< pixels of 4 bytes
+  int bits = 1;
+  int copies = 0;
+  KernelPath form = KernelPath::bytes;
+  bool has_sums = false;
+
+  OperandImages() = default;
+  OperandImages(const CodeLayout& read, KernelPath path, int width, bool with_sums)
+      : codes{read}, image{read}, sums{read}, bits{width}, form{path}, has_sums{with_sums} {
+    if (form == KernelPath::planes) {
+      copies = bits;
+      image.pixel = (read.pixel + 7) / 8;
+    } else if (form == KernelPath::lookup) {
+      copies = 1;
+      image.pixel = 4 * read.pixel;
+    }
+    sums.pixel = 4;
+  }
+
+  [[nodiscard]] bool empty() const noexcept { return copies == 0 && !has_sums; }
+  [[nodiscard]] std::int64_t sums_at() const noexcept { return copies * image.image(); }
+  /// Bytes from one image to the next.
+  [[nodiscard]] std::int64_t stride() const noexcept {
+    return sums_at() + (has_sums ? sums.image() : 0);
+  }
+  /// Bytes for `images` images.
+  [[nodiscard]] std::size_t bytes(std::int64_t images) const noexcept {
+    return empty() ? 0 : static_cast<std::size_t>(images * stride() + code_slack);
+  }
+
+  /// Tables of zeros are zeros, as bits and sums are.
+  void clear_border(std::uint8_t* at) const noexcept {
+    for (int i = 0; i < copies; ++i) image.clear_border(at + i * image.image());
+    if (has_sums) sums.clear_border(at + sums_at());
+  }
+
+  /// Makes line `y` of the images at `to` from the image of codes at `from`.
+  void make_line(const kernels::KernelTable& table, std::int64_t y, const std::uint8_t* from,
+                 std::uint8_t* to) const noexcept {
+    const std::uint8_t* const line = from + codes.at(y, 0);
+    if (form == KernelPath::planes) pack_line(table, line, to + image.at(y, 0));
+    if (form == KernelPath::lookup) {
+      table.subset_sums(
+          {.codes = line, .count = codes.w * codes.pixel, .tables = to + image.at(y, 0)});
+    }
+    if (!has_sums) return;
+    auto* const pixel_sums = reinterpret_cast<std::int32_t*>(to + sums_at() + sums.at(y, 0));
+    for (std::int64_t x = 0; x < codes.w; ++x) {
+      pixel_sums[x] =
+          static_cast<std::int32_t>(table.sum_codes(line + x * codes.pixel, codes.pixel));
+    }
+  }
+
+ private:
+  /// Pixels of whole bytes make a line without gaps.
+  void pack_line(const kernels::KernelTable& table, const std::uint8_t* line,
+                 std::uint8_t* out) const noexcept {
+    if (codes.pixel % 8 == 0) return pack_run(table, line, codes.w * codes.pixel, out);
+    for (std::int64_t x = 0; x < codes.w; ++x) {
+      pack_run(table, line + x * codes.pixel, codes.pixel, out + x * image.pixel);
+    }
+  }
+
+  /// `count` codes to ceil(count / 8) bytes of each plane.
+  void pack_run(const kernels::KernelTable& table, const std::uint8_t* run, std::int64_t count,
+                std::uint8_t* out) const noexcept {
+    constexpr std::int64_t chunk = 512;  // codes
+    std::uint64_t words[8 * chunk / 64];
+    for (std::int64_t i = 0; i < count; i += chunk) {
+      const std::int64_t size = std::min(chunk, count - i);
+      table.pack_planes({.codes = run + i,
+                         .count = size,
+                         .bits = bits,
+                         .planes = words,
+                         .plane_stride = chunk / 64});
+      for (int p = 0; p < bits; ++p) {
+        std::memcpy(out + p * image.image() + i / 8, words + p * (chunk / 64),
+                    static_cast<std::size_t>((size + 7) / 8));
+      }
+    }
+  }
+};
+
+}  // namespace bitdial::inline BITDIAL_ABI
