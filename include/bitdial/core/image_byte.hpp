@@ -2,7 +2,6 @@
 // The real value of a byte of an image: training and the packed network start from the same floats.
 #pragma once
 
-#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -29,12 +28,14 @@ struct Normalisation {
   [[nodiscard]] bool empty() const noexcept { return mean.empty() && deviation.empty(); }
   /// True when it is empty or has `channels` finite means and finite, positive deviations.
   [[nodiscard]] bool fits(std::int64_t channels) const noexcept {
-    const auto finite = [](float value) { return std::isfinite(value); };
-    const auto usable = [](float value) { return std::isfinite(value) && value > 0.0F; };
-    return empty() || (static_cast<std::int64_t>(mean.size()) == channels &&
-                       static_cast<std::int64_t>(deviation.size()) == channels &&
-                       std::all_of(mean.begin(), mean.end(), finite) &&
-                       std::all_of(deviation.begin(), deviation.end(), usable));
+    if (empty()) return true;
+    const auto count = static_cast<std::size_t>(channels);
+    if (channels < 0 || mean.size() != count || deviation.size() != count) return false;
+    for (std::size_t c = 0; c < count; ++c) {
+      const bool usable = std::isfinite(deviation[c]) && deviation[c] > 0.0F;
+      if (!std::isfinite(mean[c]) || !usable) return false;
+    }
+    return true;
   }
   /// The value of channel `channel`.
   [[nodiscard]] float operator()(float x, std::size_t channel) const noexcept {

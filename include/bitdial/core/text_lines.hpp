@@ -2,7 +2,6 @@
 // The lines of a text file with their numbers, for readers of small formats.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <string_view>
 #include <vector>
@@ -22,7 +21,7 @@ class TextLines {
   [[nodiscard]] bool next() noexcept {
     if (rest_.empty()) return false;
     line_ = rest_.substr(0, rest_.find('\n'));
-    rest_.remove_prefix(std::min(rest_.size(), line_.size() + 1));
+    rest_ = line_.size() < rest_.size() ? rest_.substr(line_.size() + 1) : std::string_view{};
     if (line_.ends_with('\r')) line_.remove_suffix(1);
     ++number_;
     return true;
@@ -42,8 +41,9 @@ class TextLines {
 [[nodiscard]] inline std::vector<std::string_view> split(std::string_view line, char separator) {
   std::vector<std::string_view> pieces;
   for (std::size_t begin = 0; begin <= line.size();) {
-    const std::size_t end = std::min(line.find(separator, begin), line.size());
+    const std::size_t end = line.find(separator, begin);
     pieces.push_back(line.substr(begin, end - begin));
+    if (end == std::string_view::npos) break;
     begin = end + 1;
   }
   return pieces;
@@ -54,8 +54,9 @@ class TextLines {
   constexpr std::string_view blanks = " \t";
   std::vector<std::string_view> found;
   while (true) {
-    line.remove_prefix(std::min(line.size(), line.find_first_not_of(blanks)));
-    if (line.empty()) return found;
+    const std::size_t begin = line.find_first_not_of(blanks);
+    if (begin == std::string_view::npos) return found;
+    line.remove_prefix(begin);
     found.push_back(line.substr(0, line.find_first_of(blanks)));
     line.remove_prefix(found.back().size());
   }
