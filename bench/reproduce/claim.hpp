@@ -56,5 +56,6 @@ struct Claim {
 [[nodiscard]] Claim collaborative_teacher();
 [[nodiscard]] Claim one_bit_weights();
 [[nodiscard]] Claim nested_store();
+[[nodiscard]] Claim searched_plan();
 
 }  // namespace reproduce

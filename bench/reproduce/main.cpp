@@ -33,7 +33,8 @@ std::vector<Claim> all_claims() {
           reproduce::consistency(),
           reproduce::collaborative_teacher(),
           reproduce::one_bit_weights(),
-          reproduce::nested_store()};
+          reproduce::nested_store(),
+          reproduce::searched_plan()};
 }
 
 void add_options(CLI::App& command, Settings& settings) {

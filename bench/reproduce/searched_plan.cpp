@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+// A searched plan against two bits everywhere: at equal bit operations, and at equal milliseconds
+// of this machine.
+#include <algorithm>
+#include <bitdial/deploy/pack.hpp>
+#include <bitdial/models/resnet_cifar.hpp>
+#include <bitdial/quant/policies/hwgq.hpp>
+#include <bitdial/search/composite_layer.hpp>
+#include <bitdial/search/mixed_precision_search.hpp>
+#include <bitdial/search/plan_within.hpp>
+#include <bitdial/train/format.hpp>
+#include <chrono>
+#include <cstdio>
+#include <memory>
+#include <utility>
+
+#include "../layer_times.hpp"
+#include "experiment.hpp"
+
+namespace reproduce {
+namespace {
+
+using bitdial::PrecisionPlan;
+using WeightBits = bitdial::BitList<4, 3, 2, 1>;
+using ActivationBits = bitdial::BitList<4, 3, 2>;
+
+template <class Bits>
+NetworkPtr build(const Settings& settings, std::uint64_t seed) {
+  auto network =
+      bitdial::models::resnet_cifar<Bits, bitdial::GaussianWeights, bitdial::HwgqActivations>(
+          {.depth = 20, .width = settings.width, .classes = static_cast<int>(settings.classes)});
+  bitdial::nn::initialize(*network, seed);
+  return network;
+}
+
+NetworkPtr switchable(const Settings& settings, const std::vector<PrecisionPlan>& plans,
+                      std::uint64_t seed) {
+  auto network = build<WeightBits>(settings, seed);
+  bitdial::add_plans(*network, plans);
+  return network;
+}
+
+NetworkPtr searchable(const Settings& settings, std::uint64_t seed) {
+  return build<bitdial::Candidates<WeightBits, ActivationBits>>(settings, seed);
+}
+
+/// A packed network in memory, and a session on one thread.
+struct Packed {
+  std::vector<std::byte> bytes;
+  std::unique_ptr<bitdial::Session> session;
+};
+
+Packed packed(bitdial::nn::Module& network, const Images& images,
+              const std::vector<PrecisionPlan>& plans) {
+  Packed result;
+  result.bytes =
+      bitdial::model_bytes(
+          bitdial::pack(network, {.plans = plans, .input_shape = images.test.image_shape()}))
+          .value();
+  const auto model = bitdial::Model::from_bytes(result.bytes).value();
+  result.session =
+      std::make_unique<bitdial::Session>(bitdial::Session::create(model, {.threads = 1}).value());
+  return result;
+}
+
+/// Milliseconds of every layer at every pair of candidate widths, on this machine.
+bitdial::SearchCosts measured_costs(const Settings& settings, const Images& images,
+                                    bitdial::nn::Module& searched) {
+  std::vector<PrecisionPlan> plans;
+  for (const int w : WeightBits::values) {
+    for (const int a : ActivationBits::values) plans.emplace_back(bitdial::Precision{w, a});
+  }
+  const NetworkPtr network = switchable(settings, plans, 1);
+  const Packed target = packed(*network, images, plans);
+  const auto milliseconds = bench::layer_milliseconds(*target.session, 10.0);
+  return {searched, "ms", [&](const std::string& name, bitdial::Precision precision) {
+            const auto plan = std::ranges::find(plans, PrecisionPlan{precision});
+            return milliseconds[static_cast<std::size_t>(plan - plans.begin())].at(name);
+          }};
+}
+
+/// The most likely plan that costs no more than two bits everywhere.
+PrecisionPlan searched_plan(const Settings& settings, const Images& images, std::uint64_t seed,
+                            bitdial::nn::Module& network, const bitdial::SearchCosts& costs,
+                            const std::string& label) {
+  std::printf("--- search under %s\n", label.c_str());
+  bitdial::MixedPrecisionSearch search(network, images.train, costs,
+                                       {.training = recipe(settings, images, {}, seed)});
+  bitdial::train::RunningMean loss;
+  static_cast<void>(search.run([&](const bitdial::SearchReport& report) {
+    loss.add(static_cast<double>(report.training.losses.front()));
+    if (search.position() % search.steps_per_epoch() == 0) {
+      std::printf("epoch %lld: loss %.3f, expected cost %.4f\n",
+                  static_cast<long long>(report.training.epoch + 1), loss.mean(), report.cost);
+      loss = {};
+    }
+    return true;
+  }));
+  const PrecisionPlan plan = bitdial::plan_within(
+      network, costs, costs.of(PrecisionPlan::uniform("w2a2")), {.spend = true});
+  std::printf("plan %s\n", plan.text().c_str());
+  return plan;
+}
+
+struct Arm {
+  std::string name;
+  PrecisionPlan plan;
+  double top1 = 0.0;
+  Packed target{};
+  std::vector<double> milliseconds{};
+};
+
+/// The arms take turns, so that a slow second of the machine hits all of them alike.
+void measure_together(std::vector<Arm>& arms, const Images& images) {
+  using Clock = std::chrono::steady_clock;
+  std::vector<float> logits(
+      static_cast<std::size_t>(arms[0].target.session->model().output_size()));
+  for (int round = 0; round < 501; ++round) {
+    for (Arm& arm : arms) {
+      const auto begin = Clock::now();
+      arm.target.session->run(images.test.image(round % images.test.size()), logits, 0).value();
+      arm.milliseconds.push_back(
+          std::chrono::duration<double, std::milli>(Clock::now() - begin).count());
+    }
+  }
+  for (Arm& arm : arms) std::ranges::nth_element(arm.milliseconds, arm.milliseconds.begin() + 250);
+}
+
+void run(const Settings& settings, const Recorder& record) {
+  const Images images = read_images(settings);
+  for (const std::uint64_t seed : settings.seeds) {
+    const NetworkPtr by_bits = searchable(settings, seed);
+    const NetworkPtr by_time = searchable(settings, seed);
+    const auto bit_costs = bitdial::bit_operation_costs(*by_bits, images.train.image_shape());
+    const auto time_costs = measured_costs(settings, images, *by_time);
+    std::vector<Arm> arms;
+    arms.push_back({.name = "two bits", .plan = PrecisionPlan::uniform("w2a2")});
+    arms.push_back(
+        {.name = "searched under bit operations",
+         .plan = searched_plan(settings, images, seed, *by_bits, bit_costs, "bit operations")});
+    arms.push_back(
+        {.name = "searched under milliseconds",
+         .plan = searched_plan(settings, images, seed, *by_time, time_costs, "milliseconds")});
+    const auto cost = bitdial::nn::cost(*by_bits, images.train.image_shape());
+    for (Arm& arm : arms) {
+      const std::vector<PrecisionPlan> plans{arm.plan};
+      const NetworkPtr network = switchable(settings, plans, seed);
+      fit(*network, images, recipe(settings, images, plans, seed),
+          bitdial::concat(arm.name, ", seed ", seed));
+      arm.top1 = test(*network, images, arm.plan);
+      arm.target = packed(*network, images, plans);
+    }
+    measure_together(arms, images);
+    const double first = static_cast<double>(cost.layers[1].multiply_accumulates);
+    for (const Arm& arm : arms) {
+      record({.arm = arm.name,
+              .seed = seed,
+              .precision = arm.plan.is_uniform() ? arm.plan.text() : "mixed",
+              .top1 = arm.top1,
+              .milliseconds = arm.milliseconds[250],
+              .bit_operations = bit_costs.of(arm.plan) * first * 1e-9});
+    }
+  }
+}
+
+double mean_of(const std::vector<Row>& rows, std::string_view arm, double Row::*value) {
+  double sum = 0.0;
+  int count = 0;
+  for (const Row& row : rows) {
+    if (row.arm != arm) continue;
+    sum += row.*value;
+    ++count;
+  }
+  return sum / count;
+}
+
+std::string finding(const std::vector<Row>& rows) {
+  std::vector<std::string> parts;
+  for (const char* const arm : {"searched under bit operations", "searched under milliseconds"}) {
+    const auto ratio = [&](double Row::*value) {
+      return bitdial::train::fixed(mean_of(rows, arm, value) / mean_of(rows, "two bits", value), 2);
+    };
+    const double gain = 100.0 * (mean_top1(rows, arm) - mean_top1(rows, "two bits"));
+    parts.push_back(bitdial::concat(
+        arm, ": ", gain < 0.0 ? "" : "+", bitdial::train::fixed(gain, 2),
+        " points against two bits at x ", ratio(&Row::bit_operations),
+        " of the bit operations and x ", ratio(&Row::milliseconds), " of the time"));
+  }
+  return bitdial::join(parts, "; ");
+}
+
+}  // namespace
+
+Claim searched_plan() {
+  return {
+      .name = "searched-plan",
+      .source = "EdMIPS, 2004.05795",
+      .text =
+          "A searched plan is more accurate than two bits everywhere at the same bit operations, "
+          "or at the same time.",
+      .run = run,
+      .finding = finding};
+}
+
+}  // namespace reproduce
