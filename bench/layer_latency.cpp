@@ -114,12 +114,12 @@ void measure(const Options& options) {
       .threads = bitdial::concat(options.threads),
       .network = bitdial::concat(options.network, ", ", options.image, " x ", options.image, " x ",
                                  options.channels, ", width ", options.width)};
-  std::printf("%-26s", "ms per image");
+  std::printf("%-30s", "ms per image");
   for (const auto& plan : plans) std::printf(" %8s", plan.text().c_str());
   std::printf("\n");
   const auto layers = bitdial::nn::quantized_layers(*network);
   for (std::size_t l = 0; l < layers.size(); ++l) {
-    std::printf("%-26s", layers[l].first.c_str());
+    std::printf("%-30s", layers[l].first.c_str());
     for (std::size_t p = 0; p < plans.size(); ++p) {
       const double ms = milliseconds[p].at(layers[l].first);
       std::printf(" %8.4f", ms);
