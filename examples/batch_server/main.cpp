@@ -18,6 +18,7 @@
 #include <vector>
 
 #include <bitdial/core/random.hpp>
+#include <bitdial/deploy/profile_text.hpp>
 
 #include "server.hpp"
 
