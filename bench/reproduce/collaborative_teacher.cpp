@@ -6,25 +6,19 @@ namespace reproduce {
 namespace {
 
 void run(const Settings& settings, const Recorder& record) {
-  const Images images = read_images(settings);
-  const auto plans = joint_plans();
-  for (const std::uint64_t seed : settings.seeds) {
-    for (const bool collaborative : {false, true}) {
-      const std::string arm = collaborative ? "chosen teacher, swapped blocks" : "fixed teacher";
-      const auto network = resnet20(settings, plans, seed);
-      auto options = recipe(settings, images, plans, seed);
-      options.teaching = bitdial::methods::coquant(
-          1.0F, collaborative ? bitdial::Teacher::best : bitdial::Teacher::highest);
-      if (collaborative) {
-        // Inferred: a ramp from 0.1 to 0; the paper's shape is not known.
-        const std::int64_t steps = settings.epochs * (images.train.size() / settings.batch);
-        options.block_swap.probability =
-            bitdial::train::PiecewiseLinearSchedule({{0, 0.1F}, {steps, 0.0F}});
-      }
-      fit(*network, images, options, bitdial::concat(arm, ", seed ", seed));
-      record_plans(record, arm, seed, *network, images, plans);
-    }
-  }
+  compare(settings, record,
+          {{.name = "fixed teacher",
+            .configure =
+                [](bitdial::train::TrainerOptions& options, std::int64_t) {
+                  options.teaching = bitdial::methods::coquant(1.0F, bitdial::Teacher::highest);
+                }},
+           {.name = "chosen teacher, swapped blocks",
+            .configure = [](bitdial::train::TrainerOptions& options, std::int64_t steps) {
+              options.teaching = bitdial::methods::coquant(1.0F, bitdial::Teacher::best);
+              // Inferred: a ramp from 0.1 to 0; the paper's shape is not known.
+              options.block_swap.probability =
+                  bitdial::train::PiecewiseLinearSchedule({{0, 0.1F}, {steps, 0.0F}});
+            }}});
 }
 
 std::string finding(const std::vector<Row>& rows) {

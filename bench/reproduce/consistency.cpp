@@ -6,18 +6,14 @@ namespace reproduce {
 namespace {
 
 void run(const Settings& settings, const Recorder& record) {
-  const Images images = read_images(settings);
-  const auto plans = joint_plans();
-  for (const std::uint64_t seed : settings.seeds) {
-    for (const bool consistent : {false, true}) {
-      const std::string arm = consistent ? "consistency loss" : "labels alone";
-      const auto network = resnet20(settings, plans, seed);
-      auto options = recipe(settings, images, plans, seed);
-      if (consistent) options.teaching = bitdial::methods::quantizable();
-      fit(*network, images, options, bitdial::concat(arm, ", seed ", seed));
-      record_plans(record, arm, seed, *network, images, plans);
-    }
-  }
+  compare(settings, record,
+          {{.name = "labels alone",
+            .configure = [](bitdial::train::TrainerOptions& options,
+                            std::int64_t) { options.teaching = bitdial::methods::adabits(); }},
+           {.name = "consistency loss",
+            .configure = [](bitdial::train::TrainerOptions& options, std::int64_t) {
+              options.teaching = bitdial::methods::quantizable();
+            }}});
 }
 
 std::string finding(const std::vector<Row>& rows) {

@@ -161,6 +161,21 @@ void record_plans(const Recorder& record, const std::string& arm, std::uint64_t 
   }
 }
 
+void compare(const Settings& settings, const Recorder& record, const std::vector<Arm>& arms) {
+  const Images images = read_images(settings);
+  const auto plans = joint_plans();
+  const std::int64_t steps = settings.epochs * (images.train.size() / settings.batch);
+  for (const std::uint64_t seed : settings.seeds) {
+    for (const Arm& arm : arms) {
+      const auto network = resnet20(settings, plans, seed, arm.quantization);
+      auto options = recipe(settings, images, plans, seed);
+      arm.configure(options, steps);
+      fit(*network, images, options, bitdial::concat(arm.name, ", seed ", seed));
+      record_plans(record, arm.name, seed, *network, images, plans);
+    }
+  }
+}
+
 double stored_bytes(bitdial::nn::Module& network, const Images& images,
                     const std::vector<bitdial::PrecisionPlan>& plans) {
   const auto packed =

@@ -6,6 +6,7 @@
 #include <bitdial/nn/sequential.hpp>
 #include <bitdial/train/trainer.hpp>
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <string>
@@ -63,6 +64,17 @@ void fit(bitdial::nn::Module& network, const Images& images,
 void record_plans(const Recorder& record, const std::string& arm, std::uint64_t seed,
                   bitdial::nn::Module& network, const Images& images,
                   const std::vector<bitdial::PrecisionPlan>& plans);
+
+/// One of several ways to train ResNet-20 that a claim compares.
+struct Arm {
+  std::string name;
+  Quantization quantization = Quantization::dorefa;
+  /// What differs from `recipe`, for a run of `steps` steps.
+  std::function<void(bitdial::train::TrainerOptions& options, std::int64_t steps)> configure;
+};
+
+/// Trains every arm with every seed for `joint_plans` and records a row per plan.
+void compare(const Settings& settings, const Recorder& record, const std::vector<Arm>& arms);
 
 /// Bytes of the packed weights that serve all `plans`.
 [[nodiscard]] double stored_bytes(bitdial::nn::Module& network, const Images& images,

@@ -6,18 +6,14 @@ namespace reproduce {
 namespace {
 
 void run(const Settings& settings, const Recorder& record) {
-  const Images images = read_images(settings);
-  const auto plans = joint_plans();
-  for (const std::uint64_t seed : settings.seeds) {
-    for (const bool taught : {false, true}) {
-      const std::string arm = taught ? "self-distillation" : "labels alone";
-      const auto network = resnet20(settings, plans, seed);
-      auto options = recipe(settings, images, plans, seed);
-      if (taught) options.teaching = bitdial::methods::sp_nets();
-      fit(*network, images, options, bitdial::concat(arm, ", seed ", seed));
-      record_plans(record, arm, seed, *network, images, plans);
-    }
-  }
+  compare(settings, record,
+          {{.name = "labels alone",
+            .configure = [](bitdial::train::TrainerOptions& options,
+                            std::int64_t) { options.teaching = bitdial::methods::adabits(); }},
+           {.name = "self-distillation",
+            .configure = [](bitdial::train::TrainerOptions& options, std::int64_t) {
+              options.teaching = bitdial::methods::sp_nets();
+            }}});
 }
 
 std::string finding(const std::vector<Row>& rows) {

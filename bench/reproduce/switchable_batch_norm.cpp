@@ -6,20 +6,16 @@ namespace reproduce {
 namespace {
 
 void run(const Settings& settings, const Recorder& record) {
-  const Images images = read_images(settings);
-  const auto plans = joint_plans();
-  for (const std::uint64_t seed : settings.seeds) {
-    for (const Quantization quantization :
-         {Quantization::dorefa, Quantization::dorefa_shared_state}) {
-      const std::string arm =
-          quantization == Quantization::dorefa ? "one per switch" : "one for all";
-      const auto network = resnet20(settings, plans, seed, quantization);
-      auto options = recipe(settings, images, plans, seed);
-      options.teaching = bitdial::methods::sp_nets();
-      fit(*network, images, options, bitdial::concat(arm, ", seed ", seed));
-      record_plans(record, arm, seed, *network, images, plans);
-    }
-  }
+  compare(settings, record,
+          {{.name = "one per switch",
+            .quantization = Quantization::dorefa,
+            .configure = [](bitdial::train::TrainerOptions& options,
+                            std::int64_t) { options.teaching = bitdial::methods::sp_nets(); }},
+           {.name = "one for all",
+            .quantization = Quantization::dorefa_shared_state,
+            .configure = [](bitdial::train::TrainerOptions& options, std::int64_t) {
+              options.teaching = bitdial::methods::sp_nets();
+            }}});
 }
 
 std::string finding(const std::vector<Row>& rows) {
