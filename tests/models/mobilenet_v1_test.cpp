@@ -76,12 +76,7 @@ TEST_CASE("the quantization-friendly pair has nothing between its convolutions")
 TEST_CASE("a step of training, then packed as evaluated") {
   const std::vector<PrecisionPlan> plans{Precision{8, 8}, Precision{4, 4}};
   const auto net = mobilenet({.width = 0.2, .stem_stride = 1, .classes = 5});
-  nn::initialize(*net, 7);
-  add_plans(*net, plans);
-  for (const float loss : test::train_step(*net, {19, 18, 3}, plans, 4, 8)) {
-    CHECK(std::isfinite(loss));
-  }
-  test::check_packed_outputs(*net, {19, 18, 3}, plans, 2, 9);
+  test::check_step_and_packing(*net, {19, 18, 3}, plans);
 }
 
 TEST_CASE("options out of range are refused with what was given") {

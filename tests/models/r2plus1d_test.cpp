@@ -8,6 +8,7 @@
 #include <doctest/doctest.h>
 #include <bitdial/deploy/pack.hpp>
 #include <bitdial/models/r2plus1d.hpp>
+#include <support/parameter_derivatives.hpp>
 #include <support/tensors.hpp>
 
 using namespace bitdial;
@@ -77,31 +78,7 @@ TEST_CASE("the derivative of the loss along random directions") {
     return ad::softmax_cross_entropy(
         net->forward(tape.borrow(clips), {.plan = plan, .mode = nn::Mode::training}), labels);
   };
-  Tape tape;
-  tape.backward(record(tape));
-  std::uint64_t seed = 10;
-  for (const auto& named : nn::parameters(*net)) {
-    const std::string& name = named.first;
-    nn::Parameter* const parameter = named.second;
-    CAPTURE(name);
-    const Tensor<float> direction = test::random_tensor(parameter->value.shape(), ++seed);
-    double along = 0.0;
-    for (std::int64_t i = 0; i < direction.size(); ++i) {
-      along += static_cast<double>(parameter->grad[i]) * static_cast<double>(direction[i]);
-    }
-    const Tensor<float> original = parameter->value;
-    const auto loss_at = [&](float step) {
-      for (std::int64_t i = 0; i < direction.size(); ++i) {
-        parameter->value[i] = original[i] + step * direction[i];
-      }
-      Tape other;
-      const auto value = static_cast<double>(record(other).value()[0]);
-      parameter->value = original;
-      return value;
-    };
-    const double numeric = (loss_at(0x1p-8F) - loss_at(-0x1p-8F)) / 0x1p-7;
-    CHECK(std::abs(along - numeric) < 1e-3 + 0.01 * std::abs(along));
-  }
+  test::check_parameter_derivatives(*net, record, 0x1p-8F);
 }
 
 TEST_CASE("sizes below 1 are refused, and packing says what to use") {

@@ -137,11 +137,7 @@ TEST_CASE("a step of training, then packed as evaluated") {
   for (const auto& c : cases) {
     CAPTURE(c.options.depth);
     const auto net = resnet(c.options);
-    nn::initialize(*net, 7);
-    add_plans(*net, plans);
-    for (const float loss : test::train_step(*net, c.image, plans, 4, 8))
-      CHECK(std::isfinite(loss));
-    test::check_packed_outputs(*net, c.image, plans, 2, 9);
+    test::check_step_and_packing(*net, c.image, plans);
   }
 }
 

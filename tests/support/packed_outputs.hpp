@@ -2,9 +2,12 @@
 // Whole networks, trained for a step, packed and run: the outputs of evaluation, bit for bit.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <vector>
 
+#include <bitdial/nn/init.hpp>
+#include <bitdial/switchable/add_plans.hpp>
 #include <bitdial/train/sgd.hpp>
 #include <support/packed_comparison.hpp>
 
@@ -58,6 +61,16 @@ inline void check_packed_outputs(bitdial::nn::Module& network, const bitdial::Sh
       CHECK(same_bits(outputs, expected));
     }
   }
+}
+
+/// Initializes `network`, trains it for a step with finite losses, and compares the packed outputs
+/// of every plan with evaluation. `image` is [H, W, C].
+inline void check_step_and_packing(bitdial::nn::Module& network, const bitdial::Shape& image,
+                                   const std::vector<bitdial::PrecisionPlan>& plans) {
+  bitdial::nn::initialize(network, 7);
+  bitdial::add_plans(network, plans);
+  for (const float loss : train_step(network, image, plans, 4, 8)) CHECK(std::isfinite(loss));
+  check_packed_outputs(network, image, plans, 2, 9);
 }
 
 }  // namespace test

@@ -15,6 +15,7 @@
 #include <bitdial/nn/residual.hpp>
 #include <bitdial/switchable/switchable_layer.hpp>
 #include <bitdial/switchable/teaching.hpp>
+#include <support/parameter_derivatives.hpp>
 #include <support/tensors.hpp>
 
 using namespace bitdial;
@@ -58,33 +59,9 @@ TEST_CASE("the derivative of the loss along random directions") {
     return switch_loss(logits, labels, lessons, {.weight = 0.7F, .temperature = 2.0});
   };
   Tape tape;
-  const Var loss = record(tape);
-  const auto start = static_cast<double>(loss.value()[0]);
-  CHECK(std::isfinite(start));
-  tape.backward(loss);
+  CHECK(std::isfinite(record(tape).value()[0]));
 
-  std::uint64_t seed = 10;
-  for (const auto& named : nn::parameters(net)) {
-    const std::string& name = named.first;
-    nn::Parameter* const parameter = named.second;
-    CAPTURE(name);
-    const Tensor<float> direction = test::random_tensor(parameter->value.shape(), ++seed);
-    double along = 0.0;
-    for (std::int64_t i = 0; i < direction.size(); ++i) {
-      along += static_cast<double>(parameter->grad[i]) * static_cast<double>(direction[i]);
-    }
-    const Tensor<float> original = parameter->value;
-    const auto loss_at = [&](float step) {
-      for (std::int64_t i = 0; i < direction.size(); ++i) {
-        parameter->value[i] = original[i] + step * direction[i];
-      }
-      Tape other;
-      const auto value = static_cast<double>(record(other).value()[0]);
-      parameter->value = original;
-      return value;
-    };
-    const double numeric = (loss_at(0x1p-11F) - loss_at(-0x1p-11F)) / 0x1p-10;
-    CHECK(std::abs(along - numeric) < 1e-3 + 0.01 * std::abs(along));
+  for (const double along : test::check_parameter_derivatives(net, record, 0x1p-11F)) {
     CHECK(std::abs(along) > 1e-4);  // the direction says something
   }
 }
