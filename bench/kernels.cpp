@@ -7,13 +7,13 @@
 #include <benchmark/benchmark.h>
 
 #include <bitdial/core/aligned_buffer.hpp>
+#include <bitdial/deploy/linux_sensors.hpp>
 #include <bitdial/kernels/dispatch.hpp>
 #include <bitdial/ops/gemm.hpp>
 #include <bitdial/ops/qgemm.hpp>
 #include <cstdio>
 #include <cstring>
 #include <exception>
-#include <fstream>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -290,14 +290,6 @@ class RecordReporter : public benchmark::BenchmarkReporter {
   RecordWriter* writer_;
 };
 
-std::string cpu_name() {
-  std::ifstream info("/proc/cpuinfo");
-  for (std::string line; std::getline(info, line);) {
-    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
-  }
-  return "unknown processor";
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -329,8 +321,8 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "bench_kernels: %s\n", selected.error().c_str());
     return 2;
   }
-  std::printf("cpu: %s\ncompiler: %s, optimised, NDEBUG\nisa: %s of ", cpu_name().c_str(), compiler,
-              (*selected)->name);
+  std::printf("cpu: %s\ncompiler: %s, optimised, NDEBUG\nisa: %s of ",
+              bitdial::LinuxSensors{}.cpu_model().c_str(), compiler, (*selected)->name);
   for (const KernelTable* t : bitdial::kernels::supported_kernels()) std::printf("%s ", t->name);
   std::printf(
       "\none thread, medians of %d repetitions; peak: the same instructions without memory,"

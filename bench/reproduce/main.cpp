@@ -8,6 +8,8 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <bitdial/core/parallel.hpp>
+#include <bitdial/deploy/linux_sensors.hpp>
+#include <bitdial/io/write_file.hpp>
 #include <bitdial/kernels/dispatch.hpp>
 #include <bitdial/train/table.hpp>
 #include <chrono>
@@ -15,7 +17,7 @@
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
-#include <fstream>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -98,24 +100,15 @@ bitdial::train::Table table_of(const std::vector<Row>& rows) {
   return table;
 }
 
-/// The processor as the system names it.
 std::string machine() {
-  std::ifstream info("/proc/cpuinfo");
-  std::string name = "unknown processor";
-  for (std::string line; std::getline(info, line);) {
-    if (!line.starts_with("model name")) continue;
-    name = line.substr(line.find(':') + 2);
-    break;
-  }
   const auto kernels = bitdial::kernels::select_kernels();
-  return bitdial::concat(name, ", ", bitdial::thread_count(), " threads, ",
-                         kernels ? (*kernels)->name : "no kernels");
+  return bitdial::concat(bitdial::LinuxSensors{}.cpu_model(), ", ", bitdial::thread_count(),
+                         " threads, ", kernels ? (*kernels)->name : "no kernels");
 }
 
 void write(const std::string& path, const std::string& text) {
-  std::ofstream file(path);
-  file << text;
-  if (!file.flush()) throw bitdial::FileError(path + ": cannot write");
+  const auto written = bitdial::io::write_file(path, std::as_bytes(std::span{text}));
+  if (!written) throw bitdial::FileError(written.error());
 }
 
 /// Everything that the result depends on, as a command.

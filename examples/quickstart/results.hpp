@@ -2,11 +2,11 @@
 // What the quickstart leaves behind: a table, summary.json, history.csv, report.html.
 #pragma once
 
-#include <fstream>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include <bitdial/deploy/linux_sensors.hpp>
 #include <bitdial/io/write_file.hpp>
 #include <bitdial/kernels/active.hpp>
 #include <bitdial/train/json.hpp>
@@ -56,17 +56,6 @@ inline std::string summary_json(const std::vector<Outcome>& outcomes) {
   return json.text();
 }
 
-// The processor's name where the system tells it.
-inline std::string machine_name() {
-  std::ifstream info("/proc/cpuinfo");
-  std::string line;
-  while (std::getline(info, line)) {
-    const auto colon = line.find(": ");
-    if (line.starts_with("model name") && colon != std::string::npos) return line.substr(colon + 2);
-  }
-  return "unknown processor";
-}
-
 inline bitdial::train::Report make_report(const Options& options, const Images& images,
                                           const Trained& trained,
                                           const std::vector<Outcome>& outcomes,
@@ -100,7 +89,7 @@ inline bitdial::train::Report make_report(const Options& options, const Images& 
       "file. Identical: all logits of all test images, bit for bit. Bytes: the packed weights that "
       "this precision reads. Milliseconds: median at batch 1.";
   report.facts = {{"command", command},
-                  {"machine", machine_name()},
+                  {"machine", bitdial::LinuxSensors{}.cpu_model()},
                   {"kernels", std::string{bitdial::kernels::active_kernels().name}},
                   {"threads", bitdial::concat(options.threads)},
                   {"training images", train::grouped(images.train.size())},
