@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include <bitdial/core/config.hpp>
+#include <bitdial/core/text.hpp>
 
 namespace bitdial::inline BITDIAL_ABI {
 
@@ -20,8 +20,7 @@ class TextLines {
   /// Goes on to the next line; false at the end.
   [[nodiscard]] bool next() noexcept {
     if (rest_.empty()) return false;
-    line_ = rest_.substr(0, rest_.find('\n'));
-    rest_ = line_.size() < rest_.size() ? rest_.substr(line_.size() + 1) : std::string_view{};
+    line_ = take_piece(rest_, '\n');
     if (line_.ends_with('\r')) line_.remove_suffix(1);
     ++number_;
     return true;
