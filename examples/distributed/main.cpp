@@ -4,7 +4,8 @@
 //   mpirun -n 4 distributed --out run --steps 200
 //
 // Process 0 writes checkpoints and the final weights; `--resume` goes on from the last checkpoint,
-// with the same number of processes.
+// with the same number of processes. `--own-statistics` keeps the statistics of batch normalisation
+// of each process apart, `--full-precision` trains without quantizers.
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -37,6 +38,7 @@ struct Options {
   long checkpoint_every = 10;
   bool resume = false;
   bool share_statistics = true;
+  bool quantize = true;
 };
 
 Options parse(int argc, char** argv) {
@@ -59,6 +61,8 @@ Options parse(int argc, char** argv) {
       options.resume = true;
     } else if (name == "--own-statistics") {
       options.share_statistics = false;
+    } else if (name == "--full-precision") {
+      options.quantize = false;
     } else {
       throw std::invalid_argument("unknown option " + std::string{name});
     }
@@ -94,8 +98,8 @@ void run(const Options& options, train::MpiPeers& peers) {
   auto network = bitdial::models::resnet_cifar<bitdial::BitList<8, 4, 2>>(
       {.depth = 8, .width = 8, .in_channels = 3, .classes = 10});
   bitdial::nn::initialize(*network, 1);
-  const std::vector<bitdial::PrecisionPlan> plans{bitdial::Precision{8, 8},
-                                                  bitdial::Precision{2, 2}};
+  std::vector<bitdial::PrecisionPlan> plans{bitdial::Precision{8, 8}, bitdial::Precision{2, 2}};
+  if (!options.quantize) plans = {bitdial::Precision{32, 32}};
   bitdial::add_plans(*network, plans);
   train::Sgd optimizer(bitdial::nn::parameters(*network));
   train::Trainer trainer(*network, images, optimizer,

@@ -46,7 +46,7 @@ def main(program):
         folder = pathlib.Path(name)
         said = run(program, "--epochs", 1, "--train", 1, "--bits", 2, "--out", folder / "bits")
         plan = plan_of(folder / "bits")
-        assert len(plan) == 11 and plan["stem"] == "w8a8", plan
+        assert len(plan) == 10 and plan["stem"] == plan["classifier"] == "w8a8", plan
         bits = float(re.search(r"bits on average ([\d.]+)", said).group(1))
         assert 1.5 < bits <= 2.0, said
         assert "the same answers, bit for bit" in said, said

@@ -181,8 +181,8 @@ class PlanCompiler {
     }
     std::vector<std::size_t> order(program_.steps.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
-    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-      return program_.steps[a].node < program_.steps[b].node;
+    std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+      return std::pair(program_.steps[a].node, a) < std::pair(program_.steps[b].node, b);
     });
     std::vector<Step> steps;
     std::vector<Operands> operands;
