@@ -137,8 +137,20 @@ void add_elementwise(const KernelTable& t) {
          .run = std::move(run)});
   };
   each("quantize", "8", [&t, x, out = codes]() mutable {
-    t.quantize({.x = x.data(), .count = count, .clip = 6.0F, .codes = out.data()});
+    t.quantize({.x = x.data(), .count = count, .steps = {.clip = 6.0F}, .codes = out.data()});
   });
+  each("quantize_thresholds", "8",
+       [&t, x, out = codes, thresholds = filled<float>(256, 0, 0)]() mutable {
+         for (std::size_t i = 0; i < 256; ++i) thresholds[i] = 0.04F * static_cast<float>(i);
+         t.quantize({.x = x.data(),
+                     .count = count,
+                     .steps = {.thresholds = thresholds.data(),
+                               .count = 255,
+                               .line_factor = 25.0F,
+                               .line_constant = 0.5F,
+                               .line_margin = 1e-4F},
+                     .codes = out.data()});
+       });
   each("requantize", "32", [&t, sums, x, y = x]() mutable {
     t.requantize({.sums = sums.data(),
                   .count = count,

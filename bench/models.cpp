@@ -3,9 +3,10 @@
 // bytes of an image in, logits out, per plan, number of threads and batch size.
 //
 //   bench_models [--network NAME]... [--plan PLAN]... [--threads N]... [--batch N]...
-//                [--seconds S] [--json FILE]
+//                [--seconds S] [--json FILE] [--profile]
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <bitdial/deploy/profile_text.hpp>
 #include <bitdial/runtime.hpp>
 #include <cstdint>
 #include <cstdio>
@@ -29,6 +30,7 @@ struct Options {
   std::vector<std::int64_t> batches{1};
   double seconds = 0.5;
   std::string json;
+  bool profile = false;
 };
 
 Options parse_options(int argc, char** argv) {
@@ -53,6 +55,8 @@ Options parse_options(int argc, char** argv) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_option("--json", options.json, "write one JSON object per line to this file");
+  app.add_flag("--profile", options.profile,
+               "what every layer takes, with the first number of threads, in the place of latency");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -141,6 +145,14 @@ void measure_network(const bench::NetworkCase& network, const Options& options,
                   bitdial::concat(network.name, " ", options.plans[plan]));
   }
 
+  if (options.profile) {
+    bitdial::Session& session = *cases.front().session;
+    const auto profiles = bitdial::profile(session, {.seconds = options.seconds}).value();
+    std::printf("%s, %d threads\n%s\n", std::string{network.name}.c_str(), cases.front().threads,
+                bitdial::profile_table(profiles).c_str());
+    return;
+  }
+
   // The cases take turns, so that a slow second of the machine hits all of them alike.
   constexpr int rounds = 11;
   const bench::PeakLoops loops = bench::peaks_of(cases.front().session->kernels().name);
@@ -186,7 +198,7 @@ int main(int argc, char** argv) {
   const Options options = parse_options(argc, argv);
   try {
     bench::RecordWriter writer{options.json};
-    writer.header();
+    if (!options.profile) writer.header();
     for (const bench::NetworkCase& network : bench::inference_networks()) {
       if (std::ranges::count(options.networks, network.name) > 0) {
         measure_network(network, options, writer);

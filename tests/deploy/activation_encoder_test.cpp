@@ -24,6 +24,15 @@ auto dorefa(int bits) {
   return [n](float x) { return static_cast<int>(std::nearbyint(std::clamp(x, 0.0F, 1.0F) * n)); };
 }
 
+// Equal steps that are not DoReFa's: a learned clip, both signs.
+auto two_sided(int bits, float clip) {
+  const auto n = static_cast<float>((1 << bits) - 1);
+  return [n, clip](float x) {
+    const float unit = (std::clamp(x, -clip, clip) / clip + 1.0F) * 0.5F;
+    return static_cast<int>(std::nearbyint(unit * n));
+  };
+}
+
 auto tanh_steps(int bits) {
   const auto n = static_cast<float>((1 << bits) - 1);
   return [n](float x) { return static_cast<int>(std::nearbyint((std::tanh(x) + 1) * 0.5F * n)); };
@@ -52,17 +61,20 @@ TEST_CASE("thresholds reproduce the function; the prepared encoder reproduces bo
       CHECK(encoder.uniform.has_value() == uniform);
       REQUIRE(encoder.thresholds.size() == (std::size_t{1} << bits) - 1);
       const std::vector<float> xs = probes(encoder.thresholds);
-      std::vector<std::uint8_t> codes(xs.size());
-      const kernels::KernelTable& table = *kernels::supported_kernels().front();
-      PreparedEncoder{encoder}.encode(table, xs.data(), static_cast<std::int64_t>(xs.size()),
-                                      codes.data());
-      for (std::size_t i = 0; i < xs.size(); ++i) {
-        CAPTURE(xs[i]);
-        CHECK(threshold_code(encoder.thresholds, xs[i]) == encode(xs[i]));
-        CHECK(codes[i] == encode(xs[i]));
+      for (const kernels::KernelTable* table : kernels::supported_kernels()) {
+        CAPTURE(table->name);
+        std::vector<std::uint8_t> codes(xs.size());
+        PreparedEncoder{encoder}.encode(*table, xs.data(), static_cast<std::int64_t>(xs.size()),
+                                        codes.data());
+        for (std::size_t i = 0; i < xs.size(); ++i) {
+          CAPTURE(xs[i]);
+          CHECK(threshold_code(encoder.thresholds, xs[i]) == encode(xs[i]));
+          CHECK(codes[i] == encode(xs[i]));
+        }
       }
     };
     check(dorefa(bits), true);
+    check(two_sided(bits, 0.7F), false);
     check(tanh_steps(bits), false);
     const int most = (1 << bits) - 1;
     check([most](float x) { return x > 1e-3F ? most : 0; }, false);
@@ -85,6 +97,27 @@ TEST_CASE("codes that no float reaches have no threshold; codes that all reach h
   // A jump over codes gives equal thresholds.
   CHECK(find_thresholds([](float x) { return x >= 2.5F ? 3 : 0; }, 4) ==
         std::vector<float>{2.5F, 2.5F, 2.5F});
+}
+
+TEST_CASE("thresholds at almost equal distances have a line, others have none") {
+  for (const int bits : {2, 4, 8}) {
+    const CodeLine line = code_line(find_thresholds(two_sided(bits, 1.7F), 1 << bits));
+    CHECK(line.factor == doctest::Approx(static_cast<double>((1 << bits) - 1) / 3.4));
+    CHECK(line.constant == doctest::Approx(static_cast<double>((1 << bits) - 1) / 2.0));
+    CHECK(line.margin < 1e-4F);
+  }
+  CHECK(code_line({0.0F, 1.0F, 2.0F, 2.8F, 4.0F}).margin == doctest::Approx(0.2));
+  CHECK(code_line(find_thresholds(tanh_steps(8), 256)).factor == 0.0F);
+  for (const std::vector<float>& thresholds : {std::vector<float>{},
+                                               {1.0F},
+                                               {1.0F, 1.0F, 1.0F},
+                                               {0.0F, 1.0F, 2.0F, 2.7F, 4.0F},
+                                               {-infinity, 0.0F, 1.0F},
+                                               {0.0F, infinity},
+                                               {-3.4e38F, 3.4e38F},
+                                               {0.0F, 1e-45F}}) {
+    CHECK(code_line(thresholds).factor == 0.0F);
+  }
 }
 
 TEST_CASE("image bytes encode like their values") {

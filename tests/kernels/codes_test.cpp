@@ -3,6 +3,7 @@
 #include "every_isa.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -27,7 +28,61 @@ int quantize_reference(float x, float clip, float inverse_step, int max_code) {
   return static_cast<int>(std::min(rounded, static_cast<double>(max_code)));
 }
 
+/// `count` thresholds at almost equal distances, 0.1 apart from 0.3 on.
+struct NearlyEqualSteps {
+  std::array<float, 256> thresholds;
+  kernels::CodeSteps steps;
+
+  NearlyEqualSteps(std::int32_t count, bool has_line, Numbers& numbers) {
+    for (std::size_t i = 0; i < thresholds.size(); ++i) {
+      thresholds[i] = 0.3F + 0.1F * static_cast<float>(i) + numbers.real(-0.02F, 0.02F);
+    }
+    steps = {.thresholds = thresholds.data(), .count = count};
+    if (has_line && count > 1) {
+      const float random = numbers.real(-0.02F, 0.02F);
+      steps.line_factor = 10.0F;
+      steps.line_constant = -2.5F + random;
+      steps.line_margin = 0.2F + std::abs(random) + 1e-4F;
+    }
+  }
+  [[nodiscard]] int code(float x) const {
+    const auto end = thresholds.begin() + steps.count;
+    return static_cast<int>(
+        std::count_if(thresholds.begin(), end, [x](float t) { return x >= t; }));
+  }
+};
+
 }  // namespace
+
+TEST_CASE("quantize: thresholds, compared one by one or near a line") {
+  for_each_supported_isa([](const kernels::KernelTable& t) {
+    Numbers numbers(6);
+    for (const std::int32_t thresholds : {1, 2, 7, 8, 9, 15, 16, 17, 200, 255}) {
+      for (const bool has_line : {false, true}) {
+        const NearlyEqualSteps reference(thresholds, has_line, numbers);
+        const float infinity = std::numeric_limits<float>::infinity();
+        const float nan = std::numeric_limits<float>::quiet_NaN();
+        std::vector<float> x{0.0F, -0.0F, infinity, -infinity, nan, -nan, 1e30F, -1e30F, 1e-40F};
+        for (std::int32_t i = 0; i < thresholds; ++i) {
+          const float threshold = reference.thresholds[static_cast<std::size_t>(i)];
+          x.push_back(threshold);
+          x.push_back(std::nextafter(threshold, -1.0F));
+          x.push_back(numbers.real(0.0F, 26.0F));
+        }
+        std::vector<std::uint8_t> codes(x.size());
+        t.quantize({.x = x.data(),
+                    .count = std::ssize(x),
+                    .steps = reference.steps,
+                    .codes = codes.data()});
+        CAPTURE(thresholds);
+        CAPTURE(has_line);
+        int wrong = 0;
+        for (std::size_t i = 0; i < x.size(); ++i) wrong += codes[i] != reference.code(x[i]);
+        CHECK(wrong == 0);
+      }
+    }
+  });
+}
 
 TEST_CASE("quantize: known values") {
   const float inf = std::numeric_limits<float>::infinity();
@@ -40,9 +95,7 @@ TEST_CASE("quantize: known values") {
     std::uint8_t codes[std::size(x)];
     t.quantize({.x = x,
                 .count = std::ssize(x),
-                .clip = 7.0F,
-                .inverse_step = 1.0F,
-                .max_code = 7,
+                .steps = {.clip = 7.0F, .inverse_step = 1.0F, .max_code = 7},
                 .codes = codes});
     for (std::size_t i = 0; i < std::size(x); ++i) {
       CAPTURE(x[i]);
@@ -71,9 +124,7 @@ TEST_CASE("quantize: every count, the product rounds before the code does") {
       });
       t.quantize({.x = x.data(),
                   .count = count,
-                  .clip = clip,
-                  .inverse_step = inverse_step,
-                  .max_code = max_code,
+                  .steps = {.clip = clip, .inverse_step = inverse_step, .max_code = max_code},
                   .codes = codes.data()});
       int wrong = 0;
       for (std::int64_t i = 0; i < count; ++i) {
@@ -91,9 +142,7 @@ TEST_CASE("quantize: a product above the last code stays at the last code") {
     std::vector<std::uint8_t> codes(70);
     t.quantize({.x = x.data(),
                 .count = 70,
-                .clip = 3e38F,
-                .inverse_step = 3e38F,
-                .max_code = 200,
+                .steps = {.clip = 3e38F, .inverse_step = 3e38F, .max_code = 200},
                 .codes = codes.data()});
     CHECK(std::all_of(codes.begin(), codes.end(), [](std::uint8_t c) { return c == 200; }));
   });
@@ -236,6 +285,10 @@ TEST_CASE("requantize_tile: the bits of requantize, then of quantize, row by row
         const bool owes = (parts & 8) != 0, writes_y = (parts & 16) != 0;
         const bool writes_codes = (parts & 32) != 0;
         const std::int64_t rows = 1 + parts % 5, stride = cols + 3;
+        const NearlyEqualSteps thresholds(parts % 3 == 0 ? 5 : 40, true, numbers);
+        const kernels::CodeSteps steps =
+            parts % 2 == 0 ? kernels::CodeSteps{.clip = 0.9F, .inverse_step = 15.0F, .max_code = 12}
+                           : thresholds.steps;
         const std::int64_t size = (rows - 1) * stride + cols;
         GuardedArray<std::int32_t> sums(size);
         GuardedArray<float> scale(cols), bias(cols), residual(size), y(size), expected_y(cols);
@@ -269,9 +322,7 @@ TEST_CASE("requantize_tile: the bits of requantize, then of quantize, row by row
                            .y_stride = stride,
                            .codes = writes_codes ? codes.data() : nullptr,
                            .codes_stride = stride,
-                           .clip = 0.9F,
-                           .inverse_step = 15.0F,
-                           .max_code = 12});
+                           .steps = steps});
         int wrong = 0;
         for (std::int64_t r = 0; r < rows; ++r) {
           t.requantize({.sums = sums.data() + r * stride,
@@ -286,9 +337,7 @@ TEST_CASE("requantize_tile: the bits of requantize, then of quantize, row by row
                         .offsets = owes ? owed[static_cast<std::size_t>(r)] : nullptr});
           t.quantize({.x = expected_y.data(),
                       .count = cols,
-                      .clip = 0.9F,
-                      .inverse_step = 15.0F,
-                      .max_code = 12,
+                      .steps = steps,
                       .codes = expected_codes.data()});
           const std::int64_t length = r + 1 < rows ? stride : cols;
           for (std::int64_t j = 0; j < length; ++j) {
@@ -385,6 +434,22 @@ TEST_CASE("sum_codes: every count") {
       std::uint64_t expected = 0;
       for (std::int64_t i = 0; i < count; ++i) expected += codes[i];
       CHECK(t.sum_codes(codes.data(), count) == expected);
+      std::int32_t sum = -1;
+      t.sum_rows({.codes = codes.data(), .rows = 1, .count = count, .sums = &sum});
+      CHECK(sum == static_cast<std::int32_t>(expected));
     }
+  });
+}
+
+TEST_CASE("sum_rows: rows at a distance, without codes, without rows") {
+  for_each_supported_isa([](const kernels::KernelTable& t) {
+    const std::uint8_t codes[] = {1, 2, 3, 100, 4, 5, 6, 100, 7, 8, 9};
+    std::int32_t sums[4] = {-1, -1, -1, -1};
+    t.sum_rows({.codes = codes, .rows = 3, .stride = 4, .count = 3, .sums = sums});
+    CHECK(std::vector<std::int32_t>(sums, sums + 4) == std::vector<std::int32_t>{6, 15, 24, -1});
+    t.sum_rows({.codes = codes, .rows = 0, .stride = 4, .count = 3, .sums = sums});
+    CHECK(sums[0] == 6);
+    t.sum_rows({.codes = codes, .rows = 2, .stride = 4, .count = 0, .sums = sums});
+    CHECK(std::vector<std::int32_t>(sums, sums + 3) == std::vector<std::int32_t>{0, 0, 24});
   });
 }

@@ -184,6 +184,19 @@ TEST_CASE("integer taps: exact sums modulo 2^32, and the codes that the epilogue
           c.scale.push_back(numbers.real(-1e-4F, 1e-4F));
           c.bias.push_back(numbers.real(-0.2F, 1.2F));
         }
+        // Codes in equal steps, and by thresholds near a line.
+        std::vector<float> thresholds;
+        for (int i = 0; i < 32; ++i) {
+          thresholds.push_back(0.05F * (static_cast<float>(i) + numbers.real(-0.2F, 0.2F)));
+        }
+        const kernels::CodeSteps steps =
+            channels % 2 == 0
+                ? kernels::CodeSteps{.clip = 0.9F, .inverse_step = 15.5F, .max_code = 13}
+                : kernels::CodeSteps{.thresholds = thresholds.data(),
+                                     .count = 30,
+                                     .line_factor = 20.0F,
+                                     .line_constant = 0.5F,
+                                     .line_margin = 0.22F};
         const std::vector<std::int8_t> w = c.packed_levels(cols);
         const std::vector<float> scale = c.packed_values(c.scale, cols);
         const std::vector<float> bias = c.packed_values(c.bias, cols);
@@ -212,9 +225,7 @@ TEST_CASE("integer taps: exact sums modulo 2^32, and the codes that the epilogue
               const auto at = static_cast<std::size_t>(k);
               const float y =
                   std::fma(static_cast<float>(expected.back()), c.scale[at], c.bias[at]);
-              const float clamped = y > 0.0F ? std::min(y, 0.9F) : 0.0F;
-              expected_codes.push_back(
-                  static_cast<std::uint8_t>(std::min(std::nearbyint(clamped * 15.5F), 13.0F)));
+              expected_codes.push_back(kernels::scalar::code_of(y, steps));
             }
           }
           kernels::DepthwiseU8S8 operands{.pixels = c.pixels,
@@ -228,9 +239,7 @@ TEST_CASE("integer taps: exact sums modulo 2^32, and the codes that the epilogue
                                           .code_factor = code_factor,
                                           .scale = scale.data(),
                                           .bias = bias.data(),
-                                          .clip = 0.9F,
-                                          .inverse_step = 15.5F,
-                                          .max_code = 13};
+                                          .steps = steps};
           CAPTURE(taps);
           CAPTURE(channels);
           CAPTURE(product_factor);

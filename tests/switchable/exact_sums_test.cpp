@@ -86,7 +86,7 @@ TEST_CASE("a bound of exactly 2^24 is still exact in f32, and both ways agree") 
   const Tensor<float> x({1, 1024}, 128.0F);
   const nn::Linear layer({.in = 1024, .out = 1});
   CHECK(detail::exact_sums(layer, x, w, 128.0)[0] == 0x1p24F);
-  // A larger declared bound takes the wide path.
+  // A larger declared bound takes digits.
   CHECK(detail::exact_sums(layer, x, w, 129.0)[0] == 0x1p24F);
 }
 
@@ -98,4 +98,12 @@ TEST_CASE("padded convolutions: both ways give the same bits") {
   const Tensor<float> wide = detail::exact_sums(layer, x, w, 1e9);
   CHECK(narrow.shape() == Shape{2, 4, 5, 3});
   CHECK(std::ranges::equal(narrow.span(), wide.span()));
+}
+
+TEST_CASE("digits are as long as 2^24 permits") {
+  CHECK(detail::digit_base(0x1p24) == 2.0F);
+  CHECK(detail::digit_base(0x1p23) == 2.0F);
+  CHECK(detail::digit_base(0x1p24 / 3.0) == 4.0F);
+  CHECK(detail::digit_base(255.0 * 5000.0) == 8.0F);
+  CHECK_THROWS_AS(static_cast<void>(detail::digit_base(0x1p24 + 1.0)), ShapeError);
 }

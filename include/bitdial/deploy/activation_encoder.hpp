@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <bitdial/core/assert.hpp>
+#include <bitdial/kernels/isa/scalar.hpp>
 
 namespace bitdial::inline BITDIAL_ABI {
 
@@ -123,6 +124,38 @@ template <class Encode>
     const float before = detail::float_of_key(std::max(key - 1, -detail::infinity_key));
     return equal_at(threshold) && equal_at(before);
   });
+}
+
+/// A line through thresholds that stand at almost equal distances, see `kernels::CodeSteps`.
+/// Factor 0: there is none.
+struct CodeLine {
+  float factor = 0.0F;
+  float constant = 0.0F;
+  float margin = 0.0F;
+};
+
+/// The line through the first and the last threshold, if it gives every code up to 1/4.
+///
+/// Line and code are monotone, so the distance at each threshold, and at the float before it,
+/// bounds the distance everywhere.
+[[nodiscard]] inline CodeLine code_line(const std::vector<float>& thresholds) noexcept {
+  if (thresholds.size() < 2) return {};
+  const double first = static_cast<double>(thresholds.front());
+  const double factor =
+      static_cast<double>(thresholds.size() - 1) / (static_cast<double>(thresholds.back()) - first);
+  const double constant = 0.5 - first * factor;
+  // Neither infinities nor subnormal numbers, which some programs flush to zero.
+  constexpr double largest = 0x1p100;
+  if (!(factor > 1.0 / largest && factor < largest && std::abs(constant) < largest)) return {};
+  CodeLine line{static_cast<float>(factor), static_cast<float>(constant)};
+  for (std::size_t i = 0; i < thresholds.size(); ++i) {
+    const std::int32_t key = detail::key_of_float(thresholds[i]);
+    for (const float x : {thresholds[i], detail::float_of_key(key - 1)}) {
+      const float step = static_cast<float>(i) + 0.5F;
+      line.margin = std::max(line.margin, std::abs(std::fma(x, line.factor, line.constant) - step));
+    }
+  }
+  return line.margin <= 0.25F ? line : CodeLine{};
 }
 
 /// The encoder that equals `encode` at every float: thresholds found by bisection, and the short

@@ -19,9 +19,9 @@ namespace bitdial::inline BITDIAL_ABI::detail {
 /// Runs output lines of one grouped convolution. Lines do not depend on each other: any split gives
 /// the same bits.
 ///
-/// A depthwise layer whose only reader wants codes in equal steps goes from codes to codes in
-/// registers. Every other case computes a line of sums, its values and their codes in turn; groups
-/// that are not depthwise run on plain loops.
+/// A depthwise layer with one reader of codes goes from codes to codes in registers. Every other
+/// case computes a line of sums, its values and their codes in turn; groups that are not depthwise
+/// run on plain loops.
 class GroupedStep {
  public:
   GroupedStep(const kernels::KernelTable& table, std::span<const PreparedEncoder> encoders,
@@ -48,8 +48,7 @@ class GroupedStep {
 
   void run(IndexRange lines, std::byte* scratch) const noexcept {
     const bool direct = groups_.depthwise && step_.codes.size() == 1 && operands_.y == nullptr &&
-                        operands_.residual == nullptr && groups_.border.empty() && is_whole() &&
-                        encoder(step_.codes.front()).uniform().has_value();
+                        operands_.residual == nullptr && groups_.border.empty() && is_whole();
     for (std::int64_t line = lines.begin; line < lines.end; ++line) {
       if (direct) {
         run_direct(line);
@@ -106,13 +105,10 @@ class GroupedStep {
 
   void run_direct(std::int64_t line) const noexcept {
     const CodeOutput& codes = step_.codes.front();
-    const PreparedEncoder& encode = encoder(codes);
     multiply({.x = input(line),
               .scale = groups_.scale.data(),
               .bias = groups_.bias.data(),
-              .clip = encode.uniform()->clip,
-              .inverse_step = encode.uniform()->inverse_step,
-              .max_code = encode.max_code(),
+              .steps = encoder(codes).steps(),
               .codes = output(codes, line)});
   }
 

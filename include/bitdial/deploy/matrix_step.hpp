@@ -137,7 +137,7 @@ class MatrixStep {
                       std::max(column_step, epilogue_cols / column_step * column_step));
       values = aligned(rows * cols * 4);
       row_sums = values + aligned(rows * cols * 4);
-      end = row_sums + aligned(rows * 4);
+      end = row_sums + aligned(most_tile_rows * 4);
     }
   };
 
@@ -193,7 +193,15 @@ class MatrixStep {
       row_step = in_sums(rows.row_step);
       first += in_sums(in_image(rows, tile));
     }
-    std::fill_n(sums, tile.rows, 0);
+    std::fill_n(sums, most_tile_rows, 0);
+    if (row_step == 4) {
+      // A whole block: what lies behind the last row is added up, and not used.
+      for (const std::int64_t tap : prepared_.sum_taps) {
+        const auto* const pixels = reinterpret_cast<const std::int32_t*>(first + tap);
+        for (std::int64_t r = 0; r < most_tile_rows; ++r) sums[r] += pixels[r];
+      }
+      return;
+    }
     for (const std::int64_t tap : prepared_.sum_taps) {
       for (std::int64_t r = 0; r < tile.rows; ++r) {
         sums[r] += *reinterpret_cast<const std::int32_t*>(first + tap + r * row_step);
@@ -291,17 +299,12 @@ class MatrixStep {
             image_rows ? layout.image() : layout.pixel};
   }
 
-  /// From the sums of a tile to y and its codes. Codes in equal steps are made in registers; others
-  /// read y.
+  /// From the sums of a tile to y and its codes. The codes of the first reader are made in
+  /// registers, those of others from y.
   void finish(const Rows& rows, IndexRange cols, std::byte* scratch) const noexcept {
     const Scratch& part = parts_;
     const std::int64_t channels = step_.y_shape.c, count = cols.end - cols.begin;
     const std::int64_t row = tiles_.row_of(rows.tile), at = row * channels + cols.begin;
-    const PreparedEncoder* const steps =
-        step_.codes.empty() ? nullptr
-                            : &encoders_[static_cast<std::size_t>(step_.codes.front().encoder)];
-    const bool fused = steps != nullptr && steps->uniform().has_value();
-    const bool reads_y = step_.codes.size() > (fused ? 1U : 0U);
     kernels::RequantizeTile tile{
         .rows = rows.tile.rows,
         .cols = count,
@@ -315,17 +318,16 @@ class MatrixStep {
         .factor = prepared_.product_factor,
         .row_factor = prepared_.row_sum_factor,
         .row_sums = rows.sums,
-        .y = operands_.y != nullptr ? operands_.y + row * step_.pixel + cols.begin
-             : reads_y              ? reinterpret_cast<float*>(scratch + part.values)
-                                    : nullptr,
+        .y = operands_.y != nullptr   ? operands_.y + row * step_.pixel + cols.begin
+             : step_.codes.size() > 1 ? reinterpret_cast<float*>(scratch + part.values)
+                                      : nullptr,
         .y_stride = operands_.y != nullptr ? step_.pixel : count};
-    if (fused) {
-      const CodeRows out = code_rows(step_.codes.front(), rows.tile, cols.begin);
+    if (!step_.codes.empty()) {
+      const CodeOutput& first = step_.codes.front();
+      const CodeRows out = code_rows(first, rows.tile, cols.begin);
       tile.codes = out.codes;
       tile.codes_stride = out.step;
-      tile.clip = steps->uniform()->clip;
-      tile.inverse_step = steps->uniform()->inverse_step;
-      tile.max_code = steps->max_code();
+      tile.steps = encoders_[static_cast<std::size_t>(first.encoder)].steps();
     }
     const std::uint32_t* owed[most_tile_rows];
     if (!prepared_.border.empty()) {
@@ -335,7 +337,7 @@ class MatrixStep {
       tile.offsets = owed;
     }
     table_.requantize_tile(tile);
-    for (std::size_t i = fused ? 1 : 0; i < step_.codes.size(); ++i) {
+    for (std::size_t i = 1; i < step_.codes.size(); ++i) {
       encode(step_.codes[i], rows.tile, cols, tile.y, tile.y_stride);
     }
   }

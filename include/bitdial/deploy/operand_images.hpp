@@ -72,11 +72,11 @@ struct OperandImages {
           {.codes = line, .count = codes.w * codes.pixel, .tables = to + image.at(y, 0)});
     }
     if (!has_sums) return;
-    auto* const pixel_sums = reinterpret_cast<std::int32_t*>(to + sums_at() + sums.at(y, 0));
-    for (std::int64_t x = 0; x < codes.w; ++x) {
-      pixel_sums[x] =
-          static_cast<std::int32_t>(table.sum_codes(line + x * codes.pixel, codes.pixel));
-    }
+    table.sum_rows({.codes = line,
+                    .rows = codes.w,
+                    .stride = codes.pixel,
+                    .count = codes.pixel,
+                    .sums = reinterpret_cast<std::int32_t*>(to + sums_at() + sums.at(y, 0))});
   }
 
  private:

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include <bitdial/core/config.hpp>
+#include <bitdial/kernels/code_steps.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::kernels {
 
@@ -45,8 +46,7 @@ struct DepthwiseWeightSums {
 /// I[p][c] = product_factor * sum_t u * w(t, c) + code_factor * sum_t u,
 /// u = x[p * x_step + offsets[t] + c], codes 0 .. 255 against levels -128 .. 127; then either
 /// sums[p * channels + c] = I, or, as `requantize` followed by `quantize`,
-/// codes[p * codes_step + c] = min(round_half_even(clamp(fma(float(I), scale, bias), 0, clip)
-/// * inverse_step), max_code).
+/// codes[p * codes_step + c] = code(fma(float(I), scale, bias)).
 ///
 /// Channels are taken in blocks of B, the `cols` of the table's kernel, a multiple of 16. In a
 /// block channel c stands at place(c) = (c % 16 / 4) * (B / 4) + c % B / 16 * 4 + c % 4. With G =
@@ -67,9 +67,7 @@ struct DepthwiseU8S8 {
   std::int32_t* sums = nullptr;  ///< null: codes are wanted, and everything below is needed
   const float* scale = nullptr;
   const float* bias = nullptr;
-  float clip = 1.0F;
-  float inverse_step = 1.0F;
-  std::int32_t max_code = 255;
+  CodeSteps steps{};
   std::uint8_t* codes = nullptr;
   std::int64_t codes_step = 0;
 };

@@ -16,6 +16,7 @@
 
 #include <bitdial/core/config.hpp>
 #include <bitdial/kernels/bfloat16.hpp>
+#include <bitdial/kernels/code_steps.hpp>
 #include <bitdial/kernels/depthwise.hpp>
 #include <bitdial/kernels/normalisation.hpp>
 
@@ -159,16 +160,11 @@ struct GemmLookupTile {
   std::int64_t c_stride = 0;
 };
 
-/// Operands of quantize: code = min(round_half_even(clamp(x, 0, clip) * inverse_step), max_code).
-///
-/// The product is rounded to float before it is rounded to an integer. NaN gives code 0, +infinity
-/// the code of `clip`. Requires finite clip >= 0 and inverse_step >= 0.
+/// Operands of quantize: the codes of real values.
 struct Quantize {
   const float* x = nullptr;
   std::int64_t count = 0;
-  float clip = 1.0F;
-  float inverse_step = 1.0F;
-  std::int32_t max_code = 255;  ///< 0 .. 255
+  CodeSteps steps{};
   std::uint8_t* codes = nullptr;
 };
 
@@ -207,9 +203,7 @@ struct RequantizeTile {
   std::int64_t y_stride = 0;
   std::uint8_t* codes = nullptr;
   std::int64_t codes_stride = 0;
-  float clip = 1.0F;  ///< the three of `Quantize`
-  float inverse_step = 1.0F;
-  std::int32_t max_code = 255;
+  CodeSteps steps{};  ///< of the codes
 };
 
 /// Operands of maximum: y[i] = x[i] > y[i] ? x[i] : y[i].
@@ -231,6 +225,15 @@ struct PackPlanes {
   std::uint64_t* planes = nullptr;
   std::int64_t plane_stride = 0;
   std::int64_t word_stride = 1;
+};
+
+/// Operands of sum_rows: sums[r] = the sum of `count` codes from codes + r * stride on.
+struct SumRows {
+  const std::uint8_t* codes = nullptr;
+  std::int64_t rows = 0;
+  std::int64_t stride = 0;
+  std::int64_t count = 0;
+  std::int32_t* sums = nullptr;
 };
 
 /// One kernel of tiles: `rows` x `cols` is the shape that it computes at once.
@@ -278,6 +281,7 @@ struct KernelTable {
 
   /// sum of `count` codes
   std::uint64_t (*sum_codes)(const std::uint8_t* codes, std::int64_t count) noexcept = nullptr;
+  void (*sum_rows)(const SumRows&) noexcept = nullptr;
 };
 
 /// The kernels of one instruction set on real numbers, which training needs besides. A table of its

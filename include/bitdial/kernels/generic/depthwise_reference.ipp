@@ -58,8 +58,7 @@ void depthwise_u8s8(const DepthwiseU8S8& d) noexcept {
       }
       const std::int64_t at = c / cols * cols + place;
       const float y = std::fma(static_cast<float>(sum), d.scale[at], d.bias[at]);
-      d.codes[p * d.codes_step + c] =
-          quantize_one(y, {.clip = d.clip, .inverse_step = d.inverse_step, .max_code = d.max_code});
+      d.codes[p * d.codes_step + c] = code_of(y, d.steps);
     }
   }
 }

@@ -3,9 +3,8 @@
 // holds what the multiply-add of the matrix kernel wants, four products of one channel.
 // Vocabulary: Bytes, byte_lanes, load_bytes, store_bytes, unpack_low8, unpack_high8, unpack_low16,
 // unpack_high16 (in every 16 bytes apart), U8S8Sums, U8S8Codes, codes_of, load_levels,
-// multiply_add, store_sums, mul_sums, add_sums, sums_to_f32, and of elementwise.ipp F32, load_f32,
-// broadcast_f32, fmadd_f32, max_f32, min_f32, mul_f32; narrow_codes (four F32, rounded half to
-// even, to bytes in the order of the codes).
+// multiply_add, store_sums, mul_sums, add_sums, sums_to_f32, F32, load_f32, fmadd_f32, StepVectors of
+// code_steps.ipp, narrow_codes (four vectors of codes to bytes in the order of the codes).
 
 inline constexpr std::int64_t depthwise_cols = byte_lanes;
 
@@ -89,26 +88,22 @@ template <bool with_codes>
 }
 
 [[gnu::always_inline]] inline Bytes depthwise_codes(const DepthwiseU8S8& d,
+                                                    const StepVectors& codes_of_values,
                                                     const DepthwiseAccumulators& sums,
                                                     std::int64_t c) noexcept {
-  const float limit_value = static_cast<float>(d.max_code);
-  const F32 zero{};
-  const F32 clip = broadcast_f32(&d.clip);
-  const F32 inverse_step = broadcast_f32(&d.inverse_step);
-  const F32 limit = broadcast_f32(&limit_value);
-  F32 scaled[4];
+  Ints codes[4];
   unroll<4>([&](auto i) __attribute__((always_inline)) {
     const std::int64_t at = c + i * (byte_lanes / 4);
     const F32 y =
         fmadd_f32(sums_to_f32(sums.products[i]), load_f32(d.scale + at), load_f32(d.bias + at));
-    const F32 clipped = min_f32(max_f32(y, zero), clip);
-    scaled[i] = min_f32(mul_f32(clipped, inverse_step), limit);
+    codes[i] = codes_of_values(y);
   });
-  return narrow_codes(scaled[0], scaled[1], scaled[2], scaled[3]);
+  return narrow_codes(codes[0], codes[1], codes[2], codes[3]);
 }
 
 template <bool with_codes>
 inline void depthwise_u8s8_pixels(const DepthwiseU8S8& d) noexcept {
+  const StepVectors codes_of_values{d.steps};
   const std::int64_t block_bytes = (d.taps + 3) / 4 * 4 * byte_lanes;
   for (std::int64_t p = 0; p < d.pixels; ++p) {
     const std::int8_t* w = d.w;
@@ -120,7 +115,7 @@ inline void depthwise_u8s8_pixels(const DepthwiseU8S8& d) noexcept {
         store_depthwise_sums(sums, channels, d.sums + p * d.channels + c);
         continue;
       }
-      const Bytes codes = depthwise_codes(d, sums, c);
+      const Bytes codes = depthwise_codes(d, codes_of_values, sums, c);
       std::uint8_t* const out = d.codes + p * d.codes_step + c;
       if (channels == byte_lanes) {
         store_bytes(out, codes);

@@ -1,23 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // The element-wise kernels. Tails go through the one-element functions of the portable table.
-// Vocabulary: F32, f32_lanes, load_f32, store_f32, broadcast_f32, fmadd_f32, max_f32 and min_f32
-// (the second operand when one is NaN), mul_f32, add_f32, Ints, load_ints, broadcast_int,
-// mul_ints, add_ints (modulo 2^32), floats_of, store_codes
-// (rounds half to even), Codes64, load_codes64, plane_word, bits_lanes, add_code_sums, sum_lanes.
+// Vocabulary: that of code_steps.ipp, f32_lanes, load_f32, store_f32, add_f32, load_ints,
+// broadcast_int, mul_ints, add_ints (modulo 2^32), floats_of, store_codes, Codes64, load_codes64,
+// plane_word, bits_lanes, add_code_sums, add_code_sums_part (of fewer codes than a vector has),
+// sum_lanes.
 
-/// No addition follows the product, so there is nothing that a compiler could contract.
 inline void quantize(const Quantize& q) noexcept {
-  const float limit_value = static_cast<float>(q.max_code);
-  const F32 zero{};
-  const F32 clip = broadcast_f32(&q.clip);
-  const F32 inverse_step = broadcast_f32(&q.inverse_step);
-  const F32 limit = broadcast_f32(&limit_value);
+  const StepVectors codes_of_values{q.steps};
   std::int64_t i = 0;
   for (; i + f32_lanes <= q.count; i += f32_lanes) {
-    const F32 clipped = min_f32(max_f32(load_f32(q.x + i), zero), clip);
-    store_codes(q.codes + i, min_f32(mul_f32(clipped, inverse_step), limit));
+    store_codes(q.codes + i, codes_of_values(load_f32(q.x + i)));
   }
-  for (; i < q.count; ++i) q.codes[i] = scalar::quantize_one(q.x[i], q);
+  for (; i < q.count; ++i) q.codes[i] = scalar::code_of(q.x[i], q.steps);
 }
 
 inline void requantize(const Requantize& q) noexcept {
@@ -37,15 +31,12 @@ inline void requantize(const Requantize& q) noexcept {
   for (; i < q.count; ++i) q.y[i] = scalar::requantize_one(q, i);
 }
 
-/// Column by column of vectors: what belongs to a channel is loaded once for all rows.
-inline void requantize_tile(const RequantizeTile& q) noexcept {
-  const float limit_value = static_cast<float>(q.max_code);
+/// Columns from `j` on of every row, vector by vector: what belongs to a channel is loaded once for
+/// all rows. What is left goes to narrower vectors.
+inline void requantize_tile_from(const RequantizeTile& q, std::int64_t j) noexcept {
   const F32 zero{};
-  const F32 clip = broadcast_f32(&q.clip);
-  const F32 inverse_step = broadcast_f32(&q.inverse_step);
-  const F32 limit = broadcast_f32(&limit_value);
+  const StepVectors codes_of_values{q.steps};
   const Ints factor = broadcast_int(q.factor);
-  std::int64_t j = 0;
   for (; j + f32_lanes <= q.cols; j += f32_lanes) {
     const F32 scale = load_f32(q.scale + j), bias = load_f32(q.bias + j);
     for (std::int64_t r = 0; r < q.rows; ++r) {
@@ -61,13 +52,15 @@ inline void requantize_tile(const RequantizeTile& q) noexcept {
       if (q.relu) y = max_f32(y, zero);
       if (q.y != nullptr) store_f32(q.y + r * q.y_stride + j, y);
       if (q.codes != nullptr) {
-        const F32 clipped = min_f32(max_f32(y, zero), clip);
-        store_codes(q.codes + r * q.codes_stride + j,
-                    min_f32(mul_f32(clipped, inverse_step), limit));
+        store_codes(q.codes + r * q.codes_stride + j, codes_of_values(y));
       }
     }
   }
-  if (j < q.cols) scalar::requantize_tile_from(q, j);
+  if (j < q.cols) narrower::requantize_tile_from(q, j);
+}
+
+inline void requantize_tile(const RequantizeTile& q) noexcept {
+  requantize_tile_from(q, 0);
 }
 
 inline void maximum(const Maximum& m) noexcept {
@@ -91,8 +84,16 @@ inline void pack_planes(const PackPlanes& p) noexcept {
 }
 
 inline std::uint64_t sum_codes(const std::uint8_t* codes, std::int64_t count) noexcept {
+  constexpr std::int64_t lanes = 8 * bits_lanes;
   Bits sum{};
   std::int64_t i = 0;
-  for (; i + 8 * bits_lanes <= count; i += 8 * bits_lanes) sum = add_code_sums(sum, codes + i);
-  return sum_lanes(sum) + scalar::sum_codes(codes + i, count - i);
+  for (; i + lanes <= count; i += lanes) sum = add_code_sums(sum, codes + i);
+  if (i < count) sum = add_code_sums_part(sum, codes + i, count - i);
+  return sum_lanes(sum);
+}
+
+inline void sum_rows(const SumRows& q) noexcept {
+  for (std::int64_t r = 0; r < q.rows; ++r) {
+    q.sums[r] = static_cast<std::int32_t>(sum_codes(q.codes + r * q.stride, q.count));
+  }
 }

@@ -80,8 +80,23 @@ inline Ints add_ints(Ints a, Ints b) noexcept {
 inline F32 floats_of(Ints v) noexcept {
   return vcvtq_f32_s32(v);
 }
-inline void store_codes(std::uint8_t* p, F32 v) noexcept {
-  const uint16x4_t half = vmovn_u32(vcvtnq_u32_f32(v));
+inline Ints nearest_ints(F32 v) noexcept {
+  return vcvtnq_s32_f32(v);
+}
+inline Ints add_at_least(Ints a, F32 x, F32 y) noexcept {
+  return vsubq_s32(a, vreinterpretq_s32_u32(vcgeq_f32(x, y)));
+}
+inline bool is_any_farther(F32 x, F32 y, F32 distance) noexcept {
+  return vmaxvq_u32(vcgtq_f32(vabdq_f32(x, y), distance)) != 0;
+}
+inline F32 threshold_at(const float* thresholds, Ints index) noexcept {
+  F32 v = vld1q_dup_f32(thresholds + vgetq_lane_s32(index, 0));
+  v = vld1q_lane_f32(thresholds + vgetq_lane_s32(index, 1), v, 1);
+  v = vld1q_lane_f32(thresholds + vgetq_lane_s32(index, 2), v, 2);
+  return vld1q_lane_f32(thresholds + vgetq_lane_s32(index, 3), v, 3);
+}
+inline void store_codes(std::uint8_t* p, Ints v) noexcept {
+  const uint16x4_t half = vmovn_u32(vreinterpretq_u32_s32(v));
   const std::uint32_t four =
       vget_lane_u32(vreinterpret_u32_u8(vmovn_u16(vcombine_u16(half, half))), 0);
   std::memcpy(p, &four, sizeof four);
@@ -153,6 +168,13 @@ inline std::uint64_t sum_lanes(Bits v) noexcept {
 inline Bits add_code_sums(Bits sum, const std::uint8_t* p) noexcept {
   return vaddq_u64(sum, fold_counts(vreinterpretq_u64_u8(vld1q_u8(p))));
 }
+inline Bits add_code_sums_part(Bits sum, const std::uint8_t* p, std::int64_t count) noexcept {
+  for (; count >= 8; p += 8, count -= 8) {
+    sum = vsetq_lane_u64(vgetq_lane_u64(sum, 0) + vaddlv_u8(vld1_u8(p)), sum, 0);
+  }
+  for (; count > 0; ++p, --count) sum = vsetq_lane_u64(vgetq_lane_u64(sum, 0) + *p, sum, 0);
+  return sum;
+}
 
 struct Codes64 {
   uint8x16_t quarter[4];
@@ -171,9 +193,12 @@ inline std::uint64_t plane_word(Codes64 codes, int bit) noexcept {
   return vgetq_lane_u64(vreinterpretq_u64_u8(vpaddq_u8(pairs, pairs)), 0);
 }
 
+namespace narrower = scalar;
+
 #  include <bitdial/kernels/generic/tile_rows.ipp>
 
 #  include <bitdial/kernels/generic/bit_planes.ipp>
+#  include <bitdial/kernels/generic/code_steps.ipp>
 #  include <bitdial/kernels/generic/elementwise.ipp>
 #  include <bitdial/kernels/generic/gemm_f32.ipp>
 #  include <bitdial/kernels/generic/gemm_u8s8.ipp>
@@ -192,6 +217,7 @@ inline constexpr KernelTable table = [] {
   t.maximum = maximum;
   t.pack_planes = pack_planes;
   t.sum_codes = sum_codes;
+  t.sum_rows = sum_rows;
   return t;
 }();
 

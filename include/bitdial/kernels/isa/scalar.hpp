@@ -32,11 +32,17 @@ inline std::uint64_t dot_bits(const std::uint64_t* a, const std::uint64_t* b,
 
 /// `nearbyint` rather than the addition of a magic number: a compiler that contracts would fuse
 /// the product with that addition and skip the product's own rounding.
-inline std::uint8_t quantize_one(float x, const Quantize& q) noexcept {
+inline std::uint8_t code_of(float x, const CodeSteps& steps) noexcept {
+  if (steps.thresholds != nullptr) {
+    const float* const first_above =
+        std::partition_point(steps.thresholds, steps.thresholds + steps.count,
+                             [x](float threshold) { return x >= threshold; });
+    return static_cast<std::uint8_t>(first_above - steps.thresholds);
+  }
   const float positive = x > 0.0F ? x : 0.0F;
-  const float clipped = positive < q.clip ? positive : q.clip;
-  const float scaled = clipped * q.inverse_step;
-  const float limit = static_cast<float>(q.max_code);
+  const float clipped = positive < steps.clip ? positive : steps.clip;
+  const float scaled = clipped * steps.inverse_step;
+  const float limit = static_cast<float>(steps.max_code);
   return static_cast<std::uint8_t>(std::nearbyint(scaled < limit ? scaled : limit));
 }
 
@@ -49,7 +55,7 @@ inline void round_bf16(const RoundBf16& q) noexcept {
 }
 
 inline void quantize(const Quantize& q) noexcept {
-  for (std::int64_t i = 0; i < q.count; ++i) q.codes[i] = quantize_one(q.x[i], q);
+  for (std::int64_t i = 0; i < q.count; ++i) q.codes[i] = code_of(q.x[i], q.steps);
 }
 
 inline float requantize_one(const Requantize& q, std::int64_t i) noexcept {
@@ -67,7 +73,6 @@ inline void requantize(const Requantize& q) noexcept {
 
 /// Columns from `begin` on of every row.
 inline void requantize_tile_from(const RequantizeTile& q, std::int64_t begin) noexcept {
-  const Quantize steps{.clip = q.clip, .inverse_step = q.inverse_step, .max_code = q.max_code};
   for (std::int64_t r = 0; r < q.rows; ++r) {
     const Requantize row{
         .sums = q.sums + r * q.sums_stride,
@@ -82,7 +87,7 @@ inline void requantize_tile_from(const RequantizeTile& q, std::int64_t begin) no
     for (std::int64_t j = begin; j < q.cols; ++j) {
       const float y = requantize_one(row, j);
       if (q.y != nullptr) q.y[r * q.y_stride + j] = y;
-      if (q.codes != nullptr) q.codes[r * q.codes_stride + j] = quantize_one(y, steps);
+      if (q.codes != nullptr) q.codes[r * q.codes_stride + j] = code_of(y, q.steps);
     }
   }
 }
@@ -151,6 +156,12 @@ inline std::uint64_t sum_codes(const std::uint8_t* codes, std::int64_t count) no
   return sum;
 }
 
+inline void sum_rows(const SumRows& q) noexcept {
+  for (std::int64_t r = 0; r < q.rows; ++r) {
+    q.sums[r] = static_cast<std::int32_t>(sum_codes(q.codes + r * q.stride, q.count));
+  }
+}
+
 /// Each code doubles the table: the second half is the first plus the code.
 inline void subset_sums_group(const std::uint8_t* codes, std::int64_t count,
                               std::uint8_t* table) noexcept {
@@ -191,6 +202,7 @@ inline constexpr KernelTable table = {
     .unpack_codes = unpack_codes,
     .pack_planes = pack_planes,
     .sum_codes = sum_codes,
+    .sum_rows = sum_rows,
 };
 
 inline constexpr RealKernels real_kernels = {

@@ -91,10 +91,21 @@ inline Ints add_ints(Ints a, Ints b) noexcept {
 inline F32 floats_of(Ints v) noexcept {
   return _mm256_cvtepi32_ps(v);
 }
-inline void store_codes(std::uint8_t* p, F32 v) noexcept {
-  const __m256i wide = _mm256_cvtps_epi32(v);
-  const __m128i half =
-      _mm_packus_epi32(_mm256_castsi256_si128(wide), _mm256_extracti128_si256(wide, 1));
+inline Ints nearest_ints(F32 v) noexcept {
+  return _mm256_cvtps_epi32(v);
+}
+inline Ints add_at_least(Ints a, F32 x, F32 y) noexcept {
+  return _mm256_sub_epi32(a, _mm256_castps_si256(_mm256_cmp_ps(x, y, _CMP_GE_OQ)));
+}
+inline bool is_any_farther(F32 x, F32 y, F32 distance) noexcept {
+  const F32 size = _mm256_andnot_ps(_mm256_set1_ps(-0.0F), _mm256_sub_ps(x, y));
+  return _mm256_movemask_ps(_mm256_cmp_ps(size, distance, _CMP_GT_OQ)) != 0;
+}
+inline F32 threshold_at(const float* thresholds, Ints index) noexcept {
+  return _mm256_i32gather_ps(thresholds, index, sizeof(float));
+}
+inline void store_codes(std::uint8_t* p, Ints v) noexcept {
+  const __m128i half = _mm_packus_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
   _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(half, half));
 }
 
@@ -281,6 +292,16 @@ inline std::uint64_t sum_lanes(Bits v) noexcept {
 inline Bits add_code_sums(Bits sum, const std::uint8_t* p) noexcept {
   return _mm256_add_epi64(sum, _mm256_sad_epu8(load_256(p), Bits{}));
 }
+inline Bits add_code_sums_part(Bits sum, const std::uint8_t* p, std::int64_t count) noexcept {
+  const auto add = [&sum](__m128i codes) {
+    sum = _mm256_add_epi64(sum, _mm256_sad_epu8(_mm256_zextsi128_si256(codes), Bits{}));
+  };
+  for (; count >= 16; p += 16, count -= 16)
+    add(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  for (; count >= 8; p += 8, count -= 8) add(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+  for (; count > 0; ++p, --count) add(_mm_cvtsi32_si128(*p));
+  return sum;
+}
 
 /// Look-ups in 16-entry tables of bytes, another table for each 16 bytes of a vector.
 using Bytes = __m256i;
@@ -387,9 +408,8 @@ inline U8S8Sums add_sums(U8S8Sums a, U8S8Sums b) noexcept {
 inline F32 sums_to_f32(U8S8Sums v) noexcept {
   return _mm256_cvtepi32_ps(v);
 }
-inline Bytes narrow_codes(F32 a, F32 b, F32 c, F32 d) noexcept {
-  return _mm256_packus_epi16(_mm256_packus_epi32(_mm256_cvtps_epi32(a), _mm256_cvtps_epi32(b)),
-                             _mm256_packus_epi32(_mm256_cvtps_epi32(c), _mm256_cvtps_epi32(d)));
+inline Bytes narrow_codes(Ints a, Ints b, Ints c, Ints d) noexcept {
+  return _mm256_packus_epi16(_mm256_packus_epi32(a, b), _mm256_packus_epi32(c, d));
 }
 
 namespace narrower = scalar;
@@ -397,6 +417,7 @@ namespace narrower = scalar;
 #  include <bitdial/kernels/generic/tile_rows.ipp>
 
 #  include <bitdial/kernels/generic/bit_planes.ipp>
+#  include <bitdial/kernels/generic/code_steps.ipp>
 #  include <bitdial/kernels/generic/depthwise_f32.ipp>
 #  include <bitdial/kernels/generic/depthwise_u8s8.ipp>
 #  include <bitdial/kernels/generic/elementwise.ipp>
@@ -424,6 +445,7 @@ inline constexpr KernelTable table = [] {
   t.maximum = maximum;
   t.pack_planes = pack_planes;
   t.sum_codes = sum_codes;
+  t.sum_rows = sum_rows;
   return t;
 }();
 

@@ -73,8 +73,20 @@ inline Ints add_ints(Ints a, Ints b) noexcept {
 inline F32 floats_of(Ints v) noexcept {
   return _mm512_cvtepi32_ps(v);
 }
-inline void store_codes(std::uint8_t* p, F32 v) noexcept {
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(v)));
+inline Ints nearest_ints(F32 v) noexcept {
+  return _mm512_cvtps_epi32(v);
+}
+inline Ints add_at_least(Ints a, F32 x, F32 y) noexcept {
+  return _mm512_mask_add_epi32(a, _mm512_cmp_ps_mask(x, y, _CMP_GE_OQ), a, _mm512_set1_epi32(1));
+}
+inline bool is_any_farther(F32 x, F32 y, F32 distance) noexcept {
+  return _mm512_cmp_ps_mask(_mm512_abs_ps(_mm512_sub_ps(x, y)), distance, _CMP_GT_OQ) != 0;
+}
+inline F32 threshold_at(const float* thresholds, Ints index) noexcept {
+  return _mm512_i32gather_ps(index, thresholds, sizeof(float));
+}
+inline void store_codes(std::uint8_t* p, Ints v) noexcept {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(v));
 }
 
 /// The two numbers of a pair as floats.
@@ -188,6 +200,10 @@ inline std::uint64_t sum_lanes(Bits v) noexcept {
 inline Bits add_code_sums(Bits sum, const std::uint8_t* p) noexcept {
   return _mm512_add_epi64(sum, _mm512_sad_epu8(_mm512_loadu_si512(p), Bits{}));
 }
+inline Bits add_code_sums_part(Bits sum, const std::uint8_t* p, std::int64_t count) noexcept {
+  const __mmask64 lanes = (1ULL << count) - 1;
+  return _mm512_add_epi64(sum, _mm512_sad_epu8(_mm512_maskz_loadu_epi8(lanes, p), Bits{}));
+}
 
 /// Look-ups in 16-entry tables of bytes, another table for each 16 bytes of a vector.
 using Bytes = __m512i;
@@ -284,9 +300,8 @@ inline U8S8Sums add_sums(U8S8Sums a, U8S8Sums b) noexcept {
 inline F32 sums_to_f32(U8S8Sums v) noexcept {
   return _mm512_cvtepi32_ps(v);
 }
-inline Bytes narrow_codes(F32 a, F32 b, F32 c, F32 d) noexcept {
-  return _mm512_packus_epi16(_mm512_packus_epi32(_mm512_cvtps_epi32(a), _mm512_cvtps_epi32(b)),
-                             _mm512_packus_epi32(_mm512_cvtps_epi32(c), _mm512_cvtps_epi32(d)));
+inline Bytes narrow_codes(Ints a, Ints b, Ints c, Ints d) noexcept {
+  return _mm512_packus_epi16(_mm512_packus_epi32(a, b), _mm512_packus_epi32(c, d));
 }
 
 namespace narrower = avx2;
@@ -294,6 +309,7 @@ namespace narrower = avx2;
 #  include <bitdial/kernels/generic/tile_rows.ipp>
 
 #  include <bitdial/kernels/generic/bit_planes.ipp>
+#  include <bitdial/kernels/generic/code_steps.ipp>
 #  include <bitdial/kernels/generic/depthwise_f32.ipp>
 #  include <bitdial/kernels/generic/depthwise_u8s8.ipp>
 #  include <bitdial/kernels/generic/elementwise.ipp>
@@ -321,6 +337,7 @@ inline constexpr KernelTable table = [] {
   t.maximum = maximum;
   t.pack_planes = pack_planes;
   t.sum_codes = sum_codes;
+  t.sum_rows = sum_rows;
   return t;
 }();
 

@@ -64,11 +64,10 @@ inline Bits fold_counts(Bits counts) noexcept {
   return counts;
 }
 
-using avx512::add_sums, avx512::broadcast_f32, avx512::byte_lanes, avx512::Bytes, avx512::F32,
-    avx512::fmadd_f32, avx512::load_bytes, avx512::load_f32, avx512::max_f32, avx512::min_f32,
-    avx512::mul_f32, avx512::mul_sums, avx512::narrow_codes, avx512::store_bytes,
-    avx512::sums_to_f32, avx512::unpack_high16, avx512::unpack_high8, avx512::unpack_low16,
-    avx512::unpack_low8;
+using avx512::add_sums, avx512::byte_lanes, avx512::Bytes, avx512::F32, avx512::fmadd_f32,
+    avx512::Ints, avx512::load_bytes, avx512::load_f32, avx512::mul_sums, avx512::narrow_codes,
+    avx512::StepVectors, avx512::store_bytes, avx512::sums_to_f32, avx512::unpack_high16,
+    avx512::unpack_high8, avx512::unpack_low16, avx512::unpack_low8;
 inline U8S8Codes codes_of(Bytes v) noexcept {
   return v;
 }

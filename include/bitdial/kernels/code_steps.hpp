@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// The step function that turns real values into codes, as an operand of kernels.
+#pragma once
+
+#include <cstdint>
+
+#include <bitdial/core/config.hpp>
+
+namespace bitdial::inline BITDIAL_ABI::kernels {
+
+/// Codes of real values, given in one of two forms. NaN gives code 0, +infinity the largest code.
+///
+/// Equal steps, without thresholds:
+///   code = min(round_half_even(clamp(x, 0, clip) * inverse_step), max_code),
+/// the product rounded to float before it is rounded to an integer. Requires finite clip >= 0 and
+/// inverse_step >= 0.
+///
+/// Thresholds: code = the number of thresholds at or below x. Where they stand at almost equal
+/// distances, a line saves comparisons: `line_factor` above 0 promises that for every x of code c,
+///   c - 1/2 - line_margin <= fma(x, line_factor, line_constant) <= c + 1/2 + line_margin.
+struct CodeSteps {
+  float clip = 1.0F;
+  float inverse_step = 1.0F;
+  std::int32_t max_code = 255;        ///< 0 .. 255
+  const float* thresholds = nullptr;  ///< ascending
+  std::int32_t count = 0;             ///< of thresholds, 0 .. 255
+  float line_factor = 0.0F;           ///< finite; 0: there is no line
+  float line_constant = 0.0F;         ///< finite
+  float line_margin = 0.0F;           ///< 0 .. 1/4
+};
+
+}  // namespace bitdial::inline BITDIAL_ABI::kernels

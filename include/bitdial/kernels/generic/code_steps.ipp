@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Vectors of real values to vectors of codes.
+// Vocabulary: F32, broadcast_f32, fmadd_f32, mul_f32, add_f32, max_f32 and min_f32 (the second
+// operand when one is NaN), Ints, nearest_ints (rounds half to even), floats_of, add_at_least
+// (a + (x >= y)), is_any_farther (whether any |x - y| > distance), threshold_at (by index).
+
+class StepVectors {
+ public:
+  explicit StepVectors(const CodeSteps& steps) noexcept : steps_{steps} {
+    const bool equal = steps.thresholds == nullptr;
+    const float last = static_cast<float>(equal ? steps.max_code : steps.count);
+    // Below 1/2 - margin, whatever rounding does.
+    const float certain = (0.5F - steps.line_margin) * (1.0F - 0x1p-20F);
+    clip_ = broadcast_f32(&steps.clip);
+    factor_ = broadcast_f32(equal ? &steps.inverse_step : &steps.line_factor);
+    constant_ = broadcast_f32(&steps.line_constant);
+    last_ = broadcast_f32(&last);
+    certain_ = broadcast_f32(&certain);
+  }
+
+  [[nodiscard]] Ints operator()(F32 x) const noexcept {
+    const F32 zero{};
+    if (steps_.thresholds == nullptr) {
+      // No addition follows the product, so there is nothing that a compiler could contract.
+      const F32 clipped = min_f32(max_f32(x, zero), clip_);
+      return nearest_ints(min_f32(mul_f32(clipped, factor_), last_));
+    }
+    if (steps_.line_factor != 0.0F) {
+      // A code at least 1/2 - margin away from another one is certain; few vectors hold another.
+      const F32 line = min_f32(max_f32(fmadd_f32(x, factor_, constant_), zero), last_);
+      const Ints code = nearest_ints(line);
+      return is_any_farther(line, floats_of(code), certain_) ? compared(x, line) : code;
+    }
+    Ints code{};
+    for (std::int32_t i = 0; i < steps_.count; ++i) {
+      code = add_at_least(code, x, broadcast_f32(steps_.thresholds + i));
+    }
+    return code;
+  }
+
+ private:
+  /// The code of the line, or one less, and a comparison with the threshold between them.
+  [[nodiscard]] Ints compared(F32 x, F32 line) const noexcept {
+    const float half = -0.5F, last = static_cast<float>(steps_.count - 1);
+    const F32 lower = max_f32(add_f32(line, broadcast_f32(&half)), F32{});
+    const Ints guess = nearest_ints(min_f32(lower, broadcast_f32(&last)));
+    return add_at_least(guess, x, threshold_at(steps_.thresholds, guess));
+  }
+
+  const CodeSteps& steps_;
+  F32 clip_, factor_, constant_, last_, certain_;
+};
