@@ -23,14 +23,19 @@
 
 namespace test {
 
-/// The latest operand that each `Watched` layer saw, by the address of its weights: integer levels
-/// in evaluation.
-inline std::map<const float*, bitdial::Tensor<double>>& watched_operands() {
-  static std::map<const float*, bitdial::Tensor<double>> operands;
+/// What a `Watched` layer saw: in evaluation integer levels, digit by digit from the lowest place.
+struct WatchedOperand {
+  bitdial::Tensor<double> x;
+  double place = 1.0;
+};
+
+/// The operand of each `Watched` layer since the last `clear`, by the address of its weights.
+inline std::map<const float*, WatchedOperand>& watched_operands() {
+  static std::map<const float*, WatchedOperand> operands;
   return operands;
 }
 
-/// `Layer`, but every `apply` leaves a copy of x in `watched_operands()`.
+/// `Layer`, but every `apply` adds x to `watched_operands()`, as one digit of it, see `exact_sums`.
 template <class Layer>
 class Watched final : public bitdial::nn::Module {
  public:
@@ -51,9 +56,15 @@ class Watched final : public bitdial::nn::Module {
   template <class T, class... Bias>
   bitdial::BasicVar<T> apply(bitdial::BasicVar<T> x, bitdial::BasicVar<T> weight,
                              Bias... bias) const {
-    bitdial::Tensor<double> copy(x.shape());
-    std::ranges::copy(x.value().span(), copy.data());
-    watched_operands()[layer_.weight().value.data()] = std::move(copy);
+    WatchedOperand& watched = watched_operands()[layer_.weight().value.data()];
+    if (watched.x.shape() != x.shape()) watched = {.x = bitdial::Tensor<double>(x.shape())};
+    std::ranges::transform(
+        watched.x.span(), x.value().span(), watched.x.data(),
+        [&](double sum, T digit) { return sum + watched.place * static_cast<double>(digit); });
+    if constexpr (std::is_same_v<T, float>) {
+      watched.place *= static_cast<double>(
+          bitdial::detail::digit_base(bitdial::detail::sum_bound(weight.value(), 1.0)));
+    }
     return layer_.apply(x, weight, bias...);
   }
   bitdial::Var bias_on(bitdial::Tape& tape) requires has_bias { return layer_.bias_on(tape); }

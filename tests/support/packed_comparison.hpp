@@ -51,13 +51,14 @@ inline std::vector<Expected> evaluate_plans(bitdial::nn::Module& network, const 
                                             const std::vector<bitdial::PrecisionPlan>& plans) {
   std::vector<Expected> all;
   for (const bitdial::PrecisionPlan& plan : plans) {
+    watched_operands().clear();
     bitdial::Tape tape;
     const bitdial::Var y = network.forward(tape.borrow(images.values),
                                            {.plan = plan, .mode = bitdial::nn::Mode::evaluation});
     Expected& expected = all.emplace_back(Expected{y.value(), {}});
     for (const auto& [name, parameter] : bitdial::nn::parameters(network)) {
       if (parameter->role != bitdial::nn::ParameterRole::weight) continue;
-      expected.operands.push_back(watched_operands().at(parameter->value.data()));
+      expected.operands.push_back(watched_operands().at(parameter->value.data()).x);
     }
   }
   return all;

@@ -105,5 +105,6 @@ TEST_CASE("digits are as long as 2^24 permits") {
   CHECK(detail::digit_base(0x1p23) == 2.0F);
   CHECK(detail::digit_base(0x1p24 / 3.0) == 4.0F);
   CHECK(detail::digit_base(255.0 * 5000.0) == 8.0F);
+  CHECK(detail::digit_base(0.0) == 0x1p24F);
   CHECK_THROWS_AS(static_cast<void>(detail::digit_base(0x1p24 + 1.0)), ShapeError);
 }

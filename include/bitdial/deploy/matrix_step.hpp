@@ -137,7 +137,7 @@ class MatrixStep {
                       std::max(column_step, epilogue_cols / column_step * column_step));
       values = aligned(rows * cols * 4);
       row_sums = values + aligned(rows * cols * 4);
-      end = row_sums + aligned(most_tile_rows * 4);
+      end = row_sums + aligned(rows * 4);
     }
   };
 
@@ -162,51 +162,26 @@ class MatrixStep {
   }
 
   [[nodiscard]] Rows rows_of(const RowTile& tile, std::byte* scratch) const noexcept {
-    auto* const sums = reinterpret_cast<std::int32_t*>(scratch + parts_.row_sums);
-    if (prepared_.images.has_sums) add_pixel_sums(tile, sums);
-    if (prepared_.images.copies > 0) {
-      const std::uint8_t* const image = operands_.images + tile.image * prepared_.images.stride();
-      return {.tile = tile, .a = image + in_image(prepared_.image_rows, tile), .sums = sums};
-    }
     const WindowRows& rows = prepared_.rows;
-    return {.tile = tile,
-            .a = operands_.x + tile.image * rows.x.image() + in_image(rows, tile),
-            .sums = sums};
+    const std::uint8_t* const codes =
+        operands_.x + tile.image * rows.x.image() + in_image(rows, tile);
+    auto* const sums = reinterpret_cast<std::int32_t*>(scratch + parts_.row_sums);
+    if (prepared_.row_sum_factor != 0) {
+      table_.sum_rows({.codes = codes,
+                       .rows = tile.rows,
+                       .stride = rows.row_step,
+                       .count = rows.run,
+                       .sums = sums,
+                       .segments = rows.segments(),
+                       .offsets = rows.offsets.data()});
+    }
+    if (prepared_.images.empty()) return {.tile = tile, .a = codes, .sums = sums};
+    const std::uint8_t* const image = operands_.images + tile.image * prepared_.images.stride();
+    return {.tile = tile, .a = image + in_image(prepared_.image_rows, tile), .sums = sums};
   }
 
   [[nodiscard]] static std::int64_t in_image(const WindowRows& rows, const RowTile& tile) noexcept {
     return rows.origin + tile.line * rows.line_step + tile.first * rows.row_step;
-  }
-
-  /// The sums of the codes of a tile's windows, from those of the pixels.
-  void add_pixel_sums(const RowTile& tile, std::int32_t* sums) const noexcept {
-    const OperandImages& images = prepared_.images;
-    const WindowRows& rows = prepared_.rows;
-    const CodeLayout& layout = images.sums;
-    // A pixel of sums has 4 bytes, one of codes `x.pixel`; borders are the same.
-    const auto in_sums = [&](std::int64_t bytes) { return bytes / rows.x.pixel * 4; };
-    const std::uint8_t* first = operands_.images + tile.image * images.stride() + images.sums_at();
-    std::int64_t row_step = images.stride();
-    if (rows.images_are_rows) {
-      first += layout.at(0, 0) + tile.first * row_step;
-    } else {
-      row_step = in_sums(rows.row_step);
-      first += in_sums(in_image(rows, tile));
-    }
-    std::fill_n(sums, most_tile_rows, 0);
-    if (row_step == 4) {
-      // A whole block: what lies behind the last row is added up, and not used.
-      for (const std::int64_t tap : prepared_.sum_taps) {
-        const auto* const pixels = reinterpret_cast<const std::int32_t*>(first + tap);
-        for (std::int64_t r = 0; r < most_tile_rows; ++r) sums[r] += pixels[r];
-      }
-      return;
-    }
-    for (const std::int64_t tap : prepared_.sum_taps) {
-      for (std::int64_t r = 0; r < tile.rows; ++r) {
-        sums[r] += *reinterpret_cast<const std::int32_t*>(first + tap + r * row_step);
-      }
-    }
   }
 
   void multiply(const Rows& rows, IndexRange cols, std::byte* scratch) const noexcept {

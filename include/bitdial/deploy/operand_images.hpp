@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Activation codes of whole images in the form that a kernel reads, made once per image and read by
-// every window: bit planes, look-up tables, sums of pixels.
+// every window: bit planes or look-up tables.
 #pragma once
 
 #include <algorithm>
@@ -21,20 +21,16 @@ namespace bitdial::inline BITDIAL_ABI {
 ///   bytes, unused bits zero.
 /// - lookup: one image of tables, four bytes a code; pixels have a multiple of 16 codes.
 /// - else no image: the kernel reads the codes themselves.
-///
-/// Where weight levels have an offset, the sums of the codes of each pixel follow.
 struct OperandImages {
   CodeLayout codes;  ///< what is read
   CodeLayout image;  ///< of one plane, or of the tables
-  CodeLayout sums;   ///< pixels of 4 bytes
   int bits = 1;
   int copies = 0;
   KernelPath form = KernelPath::bytes;
-  bool has_sums = false;
 
   OperandImages() = default;
-  OperandImages(const CodeLayout& read, KernelPath path, int width, bool with_sums)
-      : codes{read}, image{read}, sums{read}, bits{width}, form{path}, has_sums{with_sums} {
+  OperandImages(const CodeLayout& read, KernelPath path, int width)
+      : codes{read}, image{read}, bits{width}, form{path} {
     if (form == KernelPath::planes) {
       copies = bits;
       image.pixel = (read.pixel + 7) / 8;
@@ -42,24 +38,19 @@ struct OperandImages {
       copies = 1;
       image.pixel = 4 * read.pixel;
     }
-    sums.pixel = 4;
   }
 
-  [[nodiscard]] bool empty() const noexcept { return copies == 0 && !has_sums; }
-  [[nodiscard]] std::int64_t sums_at() const noexcept { return copies * image.image(); }
+  [[nodiscard]] bool empty() const noexcept { return copies == 0; }
   /// Bytes from one image to the next.
-  [[nodiscard]] std::int64_t stride() const noexcept {
-    return sums_at() + (has_sums ? sums.image() : 0);
-  }
+  [[nodiscard]] std::int64_t stride() const noexcept { return copies * image.image(); }
   /// Bytes for `images` images.
   [[nodiscard]] std::size_t bytes(std::int64_t images) const noexcept {
     return empty() ? 0 : static_cast<std::size_t>(images * stride() + code_slack);
   }
 
-  /// Tables of zeros are zeros, as bits and sums are.
+  /// Tables of zeros are zeros, as bits are.
   void clear_border(std::uint8_t* at) const noexcept {
     for (int i = 0; i < copies; ++i) image.clear_border(at + i * image.image());
-    if (has_sums) sums.clear_border(at + sums_at());
   }
 
   /// Makes line `y` of the images at `to` from the image of codes at `from`.
@@ -71,12 +62,6 @@ struct OperandImages {
       table.subset_sums(
           {.codes = line, .count = codes.w * codes.pixel, .tables = to + image.at(y, 0)});
     }
-    if (!has_sums) return;
-    table.sum_rows({.codes = line,
-                    .rows = codes.w,
-                    .stride = codes.pixel,
-                    .count = codes.pixel,
-                    .sums = reinterpret_cast<std::int32_t*>(to + sums_at() + sums.at(y, 0))});
   }
 
  private:

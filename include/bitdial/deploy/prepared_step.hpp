@@ -26,12 +26,11 @@ struct PreparedStep {
   std::uint32_t product_factor = 1;
   std::uint32_t row_sum_factor = 0;
   BorderSums border;
-  WindowRows rows;                     ///< of codes
-  std::int64_t short_groups = 0;       ///< of the byte kernel
-  OperandImages images;                ///< what else the kernel reads
-  WindowRows image_rows;               ///< of one plane, or of the tables
-  std::vector<std::int64_t> sum_taps;  ///< from a window's first pixel sum to each, in bytes
-  std::string why;                     ///< the choice of the kernel, for people
+  WindowRows rows;                ///< of codes
+  std::int64_t short_groups = 0;  ///< of the byte kernel
+  OperandImages images;           ///< what else the kernel reads
+  WindowRows image_rows;          ///< of one plane, or of the tables
+  std::string why;                ///< the choice of the kernel, for people
 };
 
 /// The shape of a matrix step that runs at `bits`.
@@ -63,25 +62,13 @@ namespace detail {
 
 }  // namespace detail
 
-/// Sets what `path` reads beside the codes. `step.rows` and `step.row_sum_factor` are set.
+/// Sets what `path` reads beside the codes. `step.rows` is set.
 inline void lay_out_images(const MatrixShape& shape, KernelPath path, PreparedStep& step) {
-  step.images = OperandImages{shape.x, path, shape.bits.a, step.row_sum_factor != 0};
-  step.sum_taps.clear();
-  if (step.images.copies > 0) {
-    const bool joined = !shape.linear && step.rows.lines != shape.y.h;
-    step.image_rows = detail::rows_over(shape, step.images.image, joined);
-    if (shape.linear) step.image_rows.row_step = step.images.stride();
-  }
-  if (!step.images.has_sums) return;
-  const CodeLayout& sums = step.images.sums;
-  const ops::Window taps =
-      shape.linear ? ops::Window{.kernel_h = sums.h, .kernel_w = sums.w} : shape.window;
-  for (std::int64_t ky = 0; ky < taps.kernel_h; ++ky) {
-    for (std::int64_t kx = 0; kx < taps.kernel_w; ++kx) {
-      step.sum_taps.push_back(ky * taps.dilation_h * sums.line() +
-                              kx * taps.dilation_w * sums.pixel);
-    }
-  }
+  step.images = OperandImages{shape.x, path, shape.bits.a};
+  if (step.images.empty()) return;
+  const bool joined = !shape.linear && step.rows.lines != shape.y.h;
+  step.image_rows = detail::rows_over(shape, step.images.image, joined);
+  if (shape.linear) step.image_rows.row_step = step.images.stride();
 }
 
 }  // namespace bitdial::inline BITDIAL_ABI

@@ -227,13 +227,16 @@ struct PackPlanes {
   std::int64_t word_stride = 1;
 };
 
-/// Operands of sum_rows: sums[r] = the sum of `count` codes from codes + r * stride on.
+/// Operands of sum_rows: sums[r] = the sum of row r, whose codes are `segments` runs of `count`,
+/// segment s from codes + r * stride + offsets[s] on.
 struct SumRows {
   const std::uint8_t* codes = nullptr;
   std::int64_t rows = 0;
   std::int64_t stride = 0;
   std::int64_t count = 0;
   std::int32_t* sums = nullptr;
+  std::int64_t segments = 1;
+  const std::int64_t* offsets = whole_row;
 };
 
 /// One kernel of tiles: `rows` x `cols` is the shape that it computes at once.

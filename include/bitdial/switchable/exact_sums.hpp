@@ -40,15 +40,15 @@ namespace bitdial::inline BITDIAL_ABI::detail {
   return result;
 }
 
-/// The largest power of two, at least 2, whose digits below it keep sums of `unit` times a digit
-/// within 2^24.
+/// The largest power of two from 2 to 2^24 whose digits, below it, keep sums of `unit` times a
+/// digit within 2^24.
 [[nodiscard]] inline float digit_base(double unit) {
   if (unit > 0x1p24) {
     throw ShapeError(concat("exact sums: the weights of an output channel add up to ", unit,
                             " in magnitude, integer sums need at most 2^24: split the layer"));
   }
   float base = 2.0F;
-  while (unit * (2.0 * static_cast<double>(base) - 1.0) <= 0x1p24) base *= 2.0F;
+  while (base < 0x1p24F && unit * (2.0 * static_cast<double>(base) - 1.0) <= 0x1p24) base *= 2.0F;
   return base;
 }
 

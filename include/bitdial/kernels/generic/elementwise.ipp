@@ -83,17 +83,23 @@ inline void pack_planes(const PackPlanes& p) noexcept {
   if (full * 64 < p.count) scalar::pack_planes_word(p, full);
 }
 
-inline std::uint64_t sum_codes(const std::uint8_t* codes, std::int64_t count) noexcept {
+inline Bits add_run_sums(Bits sum, const std::uint8_t* codes, std::int64_t count) noexcept {
   constexpr std::int64_t lanes = 8 * bits_lanes;
-  Bits sum{};
   std::int64_t i = 0;
   for (; i + lanes <= count; i += lanes) sum = add_code_sums(sum, codes + i);
-  if (i < count) sum = add_code_sums_part(sum, codes + i, count - i);
-  return sum_lanes(sum);
+  return i < count ? add_code_sums_part(sum, codes + i, count - i) : sum;
+}
+
+inline std::uint64_t sum_codes(const std::uint8_t* codes, std::int64_t count) noexcept {
+  return sum_lanes(add_run_sums(Bits{}, codes, count));
 }
 
 inline void sum_rows(const SumRows& q) noexcept {
   for (std::int64_t r = 0; r < q.rows; ++r) {
-    q.sums[r] = static_cast<std::int32_t>(sum_codes(q.codes + r * q.stride, q.count));
+    Bits sum{};
+    for (std::int64_t s = 0; s < q.segments; ++s) {
+      sum = add_run_sums(sum, q.codes + r * q.stride + q.offsets[s], q.count);
+    }
+    q.sums[r] = static_cast<std::int32_t>(sum_lanes(sum));
   }
 }

@@ -158,7 +158,11 @@ inline std::uint64_t sum_codes(const std::uint8_t* codes, std::int64_t count) no
 
 inline void sum_rows(const SumRows& q) noexcept {
   for (std::int64_t r = 0; r < q.rows; ++r) {
-    q.sums[r] = static_cast<std::int32_t>(sum_codes(q.codes + r * q.stride, q.count));
+    std::uint64_t sum = 0;
+    for (std::int64_t s = 0; s < q.segments; ++s) {
+      sum += sum_codes(q.codes + r * q.stride + q.offsets[s], q.count);
+    }
+    q.sums[r] = static_cast<std::int32_t>(sum);
   }
 }
 
