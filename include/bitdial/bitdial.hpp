@@ -31,6 +31,7 @@
 #include <bitdial/core/tensor_view.hpp>
 #include <bitdial/core/text.hpp>
 #include <bitdial/core/text_lines.hpp>
+#include <bitdial/core/tile_split.hpp>
 #include <bitdial/data/augment.hpp>
 #include <bitdial/data/cifar.hpp>
 #include <bitdial/data/colour.hpp>
@@ -93,6 +94,7 @@
 #include <bitdial/io/write_file.hpp>
 #include <bitdial/kernels/active.hpp>
 #include <bitdial/kernels/bfloat16.hpp>
+#include <bitdial/kernels/code_steps.hpp>
 #include <bitdial/kernels/cpu_features.hpp>
 #include <bitdial/kernels/depthwise.hpp>
 #include <bitdial/kernels/dispatch.hpp>
@@ -190,6 +192,7 @@
 #include <bitdial/quant/statistics.hpp>
 #include <bitdial/quant/straight_through.hpp>
 #include <bitdial/quant/tanh_range.hpp>
+#include <bitdial/quant/uniform_steps.hpp>
 #include <bitdial/search/candidates.hpp>
 #include <bitdial/search/composite_layer.hpp>
 #include <bitdial/search/costs.hpp>

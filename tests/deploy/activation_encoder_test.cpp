@@ -4,6 +4,9 @@
 #include <bitdial/deploy/activation_encoder.hpp>
 #include <bitdial/deploy/prepared_encoder.hpp>
 #include <bitdial/kernels/dispatch.hpp>
+#include <bitdial/quant/policies/dorefa.hpp>
+#include <bitdial/quant/policies/tanh.hpp>
+#include <bitdial/quant/quantizer.hpp>
 
 #include <doctest/doctest.h>
 
@@ -130,6 +133,20 @@ TEST_CASE("image bytes encode like their values") {
   for (int u = 0; u < 256; ++u) {
     CHECK(int{codes[u]} == dorefa(3)(static_cast<float>(u) / 255.0F));
   }
+}
+
+TEST_CASE("the uniform steps of a policy are its encoder, at every float") {
+  for (int bits = 1; bits <= 8; ++bits) {
+    const Quantizer<DoReFaActivations> quantizer;
+    const auto encode = [&](float x) { return quantizer.policy().encode(x, {}, bits); };
+    const auto steps = quantizer.uniform_steps(bits);
+    REQUIRE(steps);
+    CHECK(is_uniform(find_thresholds(encode, 1 << bits), bits, *steps));
+  }
+  const DoReFaActivations signs{.one_bit = OneBitActivations::sign};
+  CHECK_FALSE(signs.uniform_steps(1));
+  CHECK(signs.uniform_steps(2));
+  CHECK_FALSE(Quantizer<TanhActivations>{}.uniform_steps(4));
 }
 
 TEST_CASE("the uniform form is refused when one float differs") {

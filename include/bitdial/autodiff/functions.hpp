@@ -16,6 +16,7 @@
 
 #include <bitdial/autodiff/convolution.hpp>
 #include <bitdial/autodiff/tape.hpp>
+#include <bitdial/kernels/active.hpp>
 #include <bitdial/ops/activation.hpp>
 #include <bitdial/ops/add.hpp>
 #include <bitdial/ops/batch_norm.hpp>
@@ -373,12 +374,23 @@ Var fake_quantize(Var x, const Quantizer& quantizer, const typename Quantizer::S
         },
         Tape::Cost::large, {x}, backward);
   }
+  const std::optional<UniformSteps> steps = quantizer.uniform_steps(bits);
   const auto codes =
       std::make_shared<Codes>(Codes{Tensor<std::uint8_t>(x.shape(), Uninitialized{}), {}, bits});
   for_each_piece<float>(x.shape(), [&](std::int64_t begin, std::int64_t end, float* scratch) {
     const float* const from = read(begin, end, scratch);
-    const auto size = static_cast<std::size_t>(end - begin);
-    quantizer.encode({from, size}, state, bits, {codes->values.data() + begin, size});
+    std::uint8_t* const to = codes->values.data() + begin;
+    if (steps) {
+      kernels::active_kernels().quantize({.x = from,
+                                          .count = end - begin,
+                                          .steps = {.clip = steps->clip,
+                                                    .inverse_step = steps->inverse_step,
+                                                    .max_code = (1 << bits) - 1},
+                                          .codes = to});
+    } else {
+      const auto size = static_cast<std::size_t>(end - begin);
+      quantizer.encode({from, size}, state, bits, {to, size});
+    }
     if (mask != nullptr) {
       mask->write(begin, end, from, [gate](float value) { return gate->passes(value); });
     }

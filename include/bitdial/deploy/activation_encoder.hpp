@@ -11,21 +11,9 @@
 #include <optional>
 #include <vector>
 
-#include <bitdial/core/assert.hpp>
-#include <bitdial/kernels/isa/scalar.hpp>
+#include <bitdial/quant/uniform_steps.hpp>
 
 namespace bitdial::inline BITDIAL_ABI {
-
-/// The short form of an encoder with equal steps, that of the kernel `quantize`:
-/// code = min(round_half_even(clamp(x, 0, clip) * inverse_step), 2^bits - 1), NaN to 0.
-///
-/// DoReFa activations of k bits: clip 1, inverse_step 2^k - 1.
-struct UniformSteps {
-  float clip = 1.0F;
-  float inverse_step = 1.0F;
-
-  friend bool operator==(const UniformSteps&, const UniformSteps&) = default;
-};
 
 /// code(x) = #{j : x >= thresholds[j]}.
 ///

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <vector>
 
+#include <bitdial/core/tile_split.hpp>
 #include <bitdial/deploy/code_layout.hpp>
 #include <bitdial/deploy/network_check.hpp>
 #include <bitdial/ops/window.hpp>
@@ -79,24 +80,23 @@ struct WindowRows {
   }
 };
 
-/// The rows of a batch in tiles of at most `most` rows, as equal as possible.
+/// The rows of a batch in tiles of at most `most` rows.
 class RowTiles {
  public:
   RowTiles(const WindowRows& rows, std::int64_t images, std::int64_t most) noexcept
       : lines_{rows.images_are_rows ? 1 : rows.lines},
         line_rows_{rows.images_are_rows ? images : rows.line_rows},
-        line_tiles_{(line_rows_ + most - 1) / most},
-        count_{(rows.images_are_rows ? 1 : images) * lines_ * line_tiles_} {}
+        line_tiles_{line_rows_, most},
+        count_{(rows.images_are_rows ? 1 : images) * lines_ * line_tiles_.count()} {}
 
   [[nodiscard]] std::int64_t count() const noexcept { return count_; }
 
   [[nodiscard]] RowTile operator[](std::int64_t i) const noexcept {
-    const std::int64_t line = i / line_tiles_, part = i % line_tiles_;
-    const std::int64_t first = line_rows_ * part / line_tiles_;
+    const std::int64_t line = i / line_tiles_.count(), part = i % line_tiles_.count();
     return {.image = line / lines_,
             .line = line % lines_,
-            .first = first,
-            .rows = line_rows_ * (part + 1) / line_tiles_ - first};
+            .first = line_tiles_.begin(part),
+            .rows = line_tiles_.size(part)};
   }
   /// The number of the tile's first row among all rows.
   [[nodiscard]] std::int64_t row_of(const RowTile& tile) const noexcept {
@@ -104,7 +104,9 @@ class RowTiles {
   }
 
  private:
-  std::int64_t lines_, line_rows_, line_tiles_, count_;
+  std::int64_t lines_, line_rows_;
+  TileSplit line_tiles_;
+  std::int64_t count_;
 };
 
 }  // namespace bitdial::inline BITDIAL_ABI

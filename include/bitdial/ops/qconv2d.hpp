@@ -9,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include <bitdial/core/tile_split.hpp>
 #include <bitdial/ops/conv2d.hpp>
 #include <bitdial/ops/detail/image_rows.hpp>
 #include <bitdial/ops/detail/window_sums.hpp>
@@ -217,10 +218,9 @@ class IntegerWindows {
     const std::uint8_t* const a = rows.row(i * h.step + taps.begin * h.dilation + h.offset);
     float* const y = y_ + (n * h.outputs + i) * w.outputs * packed.n + cols.begin;
     std::int32_t* const sums = gemm_scratch<std::int32_t, 10>(kernel.rows * cols_);
-    const std::int64_t tiles = (w.outputs + kernel.rows - 1) / kernel.rows;
-    for (std::int64_t tile = 0; tile < tiles; ++tile) {
-      const std::int64_t j = w.outputs * tile / tiles;
-      const std::int64_t count = w.outputs * (tile + 1) / tiles - j;
+    const TileSplit tiles(w.outputs, kernel.rows);
+    for (std::int64_t tile = 0; tile < tiles.count(); ++tile) {
+      const std::int64_t j = tiles.begin(tile), count = tiles.size(tile);
       for (std::int64_t col = cols.begin; col < cols.end; col += kernel.cols) {
         kernel.run({.rows = count,
                     .cols = std::min(kernel.cols, cols.end - col),

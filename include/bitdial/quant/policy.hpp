@@ -14,6 +14,7 @@
 #include <bitdial/quant/levels.hpp>
 #include <bitdial/quant/precision.hpp>
 #include <bitdial/quant/straight_through.hpp>
+#include <bitdial/quant/uniform_steps.hpp>
 
 namespace bitdial::inline BITDIAL_ABI {
 
@@ -109,6 +110,13 @@ concept BackwardPolicy = requires(const P policy, std::span<const float> x,
                                   std::span<const float> dy, const typename P::State& state,
                                   int bits, std::span<float> dx) {
   policy.backward(x, dy, state, bits, dx);
+};
+
+/// Optional: `uniform_steps`, where the codes at these bits are those of `UniformSteps`: training
+/// makes them with a kernel. Nothing where they are not.
+template <class P>
+concept UniformStepsPolicy = requires(const P policy, int bits) {
+  { policy.uniform_steps(bits) } -> std::same_as<std::optional<UniformSteps>>;
 };
 
 /// Optional: `gate`, for a surrogate that is a clamp at these bits, or the identity. Training then

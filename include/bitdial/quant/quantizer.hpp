@@ -189,6 +189,12 @@ class Quantizer {
     return std::nullopt;
   }
 
+  /// The short form of `encode` at these bits, where there is one.
+  [[nodiscard]] std::optional<UniformSteps> uniform_steps(int bits) const noexcept {
+    if constexpr (UniformStepsPolicy<Policy>) return policy_.uniform_steps(bits);
+    return std::nullopt;
+  }
+
   /// codes[i] in 0 .. 2^bits - 1; 32 bits have no codes.
   void encode(std::span<const float> x, int bits, std::span<std::uint8_t> codes) const {
     check_codes("encode", bits, {{"x", x.size()}, {"codes", codes.size()}});

@@ -9,6 +9,7 @@
 
 #include <bitdial/core/parallel.hpp>
 #include <bitdial/core/tensor.hpp>
+#include <bitdial/core/tile_split.hpp>
 #include <bitdial/ops/detail/image_rows.hpp>
 #include <bitdial/ops/detail/patches.hpp>
 #include <bitdial/ops/gemm.hpp>
@@ -110,7 +111,7 @@ void direct_product(const Images& images, std::int64_t count, const PatchGrid& g
   constexpr std::int64_t panel_elements = 1 << 16;
   const std::int64_t taps_at_once =
       std::max<std::int64_t>(1, panel_elements / (row_depth * kernel.cols));
-  const std::int64_t tiles = (w.outputs + kernel.rows - 1) / kernel.rows;
+  const TileSplit tiles(w.outputs, kernel.rows);
 
   parallel_for(count * split.blocks, 1, [&](std::int64_t item, std::int64_t) {
     const std::int64_t n = item / split.blocks;
@@ -120,9 +121,9 @@ void direct_product(const Images& images, std::int64_t count, const PatchGrid& g
     const auto tile_row = [&](std::int64_t i, std::int64_t col, IndexRange taps, bool accumulate) {
       const E* const a = rows.row(i * h.step + taps.begin * h.dilation + h.offset);
       T* const c = out.data + n * out.image + i * out.row + col;
-      for (std::int64_t tile = 0; tile < tiles; ++tile) {
-        const std::int64_t j = w.outputs * tile / tiles;
-        Tile t{.rows = w.outputs * (tile + 1) / tiles - j,
+      for (std::int64_t tile = 0; tile < tiles.count(); ++tile) {
+        const std::int64_t j = tiles.begin(tile);
+        Tile t{.rows = tiles.size(tile),
                .cols = std::min(kernel.cols, weights.cols() - col),
                .a = a + j * w.step * grid.channels,
                .a_stride = w.step * grid.channels,
@@ -175,7 +176,7 @@ void direct_weight_sums(T* sums, const T* dy, const Images& images, const PatchG
   const std::int64_t run_taps = w.dilation == 1 ? w.taps : 1;
   const std::int64_t run_depth = run_taps * grid.channels;
   const std::int64_t dy_row = w.outputs * out;
-  const std::int64_t tiles = (out + kernel.rows - 1) / kernel.rows;
+  const TileSplit tiles(out, kernel.rows);
   // Whole vectors are read: past the last element of a run unless it is a multiple of the tile.
   const std::int64_t slack = run_depth % kernel.cols == 0 ? 0 : kernel.cols;
 
@@ -190,9 +191,9 @@ void direct_weight_sums(T* sums, const T* dy, const Images& images, const PatchG
         for (std::int64_t k = 0; k < row_depth; k += run_depth) {
           const T* const x_run = x_row + k * w.dilation;
           for (std::int64_t col = 0; col < run_depth; col += kernel.cols) {
-            for (std::int64_t tile = 0; tile < tiles; ++tile) {
-              const std::int64_t o = out * tile / tiles;
-              kernel.run({.rows = out * (tile + 1) / tiles - o,
+            for (std::int64_t tile = 0; tile < tiles.count(); ++tile) {
+              const std::int64_t o = tiles.begin(tile);
+              kernel.run({.rows = tiles.size(tile),
                           .cols = std::min(kernel.cols, run_depth - col),
                           .depth = w.outputs,
                           .a = dy_rows + o,
@@ -230,7 +231,7 @@ void direct_weight_sums_bf16(float* sums, const float* dy, const Images& images,
   const std::int64_t row_depth = w.taps * grid.channels;
   const std::int64_t run_depth = w.dilation == 1 ? row_depth : grid.channels;
   const std::int64_t dy_row = w.outputs * out;
-  const std::int64_t tiles = (out + kernel.rows - 1) / kernel.rows;
+  const TileSplit tiles(out, kernel.rows);
   const std::int64_t pixel = w.step * grid.channels;
 
   for (std::int64_t n = first_image; n < last_image; ++n) {
@@ -264,9 +265,9 @@ void direct_weight_sums_bf16(float* sums, const float* dy, const Images& images,
             inside.begin * h.step + tap * h.dilation + h.offset - source.begin;
         for (std::int64_t k = 0; k < row_depth; k += run_depth) {
           for (std::int64_t col = 0; col < run_depth; col += kernel.cols) {
-            for (std::int64_t tile = 0; tile < tiles; ++tile) {
-              const std::int64_t o = out * tile / tiles;
-              kernel.run({.rows = out * (tile + 1) / tiles - o,
+            for (std::int64_t tile = 0; tile < tiles.count(); ++tile) {
+              const std::int64_t o = tiles.begin(tile);
+              kernel.run({.rows = tiles.size(tile),
                           .cols = std::min(kernel.cols, run_depth - col),
                           .pairs = (w.outputs + 1) / 2,
                           .a = y + 2 * ((inside.begin - begin) * dy_row + o),
