@@ -24,9 +24,11 @@ namespace {
 
 std::atomic<int> allocations{0}, blocks{0};  // blocks: on a boundary of 64 bytes
 std::atomic<std::size_t> block_bytes{0};     // of the last block
+std::atomic<std::size_t> total_bytes{0};     // of all allocations
 
 void* counted(std::size_t size, std::size_t alignment) {
   ++allocations;
+  total_bytes += size;
   if (alignment >= 64) {
     ++blocks;
     block_bytes = size;
@@ -174,6 +176,29 @@ TEST_CASE("the planned bytes are exact, for each plan and for all of them") {
       }
     }
     CHECK(apart >= together);
+  }
+}
+
+TEST_CASE("a kernel is chosen by a few rows of the image, however large it is") {
+  for (const ops::Window& window :
+       {ops::Window{}, ops::Window::square(3, {.stride = 2, .padding = 1}),
+        ops::Window::square(2, {.dilation = 9000})}) {
+    Network net{Shape{16380, 16380, 1}, {.seed = 6}};
+    const int x = net.conv(0, 1, window);
+    static_cast<void>(net.linear(net.global_average_pool(x), 2));
+    net.draw_weights({1, 2});
+    net.add_plan(PrecisionPlan::uniform("w1a2"));
+    net.add_plan(PrecisionPlan::uniform("w2a8"));
+    const auto bytes = model_bytes(net.packed);
+    REQUIRE_MESSAGE(bytes.ok(), bytes.error());
+    const auto model = Model::from_bytes(*bytes);
+    REQUIRE_MESSAGE(model.ok(), model.error());
+    const std::size_t before = total_bytes;
+    const auto plan = Session::plan_memory(*model);
+    const std::size_t after = total_bytes;
+    REQUIRE_MESSAGE(plan.ok(), plan.error());
+    CHECK(plan->working > std::size_t{1} << 28);
+    CHECK(after - before < std::size_t{1} << 25);
   }
 }
 
