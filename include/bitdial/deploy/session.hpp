@@ -26,9 +26,10 @@ namespace bitdial::inline BITDIAL_ABI {
 /// One caller's way to run a model. A session belongs to one thread at a time; sessions share a
 /// `Model` freely.
 ///
-/// Creation repacks the weights of the chosen plans for this machine. After that `run` allocates
-/// nothing on success, switching the plan costs nothing, and the result for the same file, input
-/// and plan is the same bit for bit on every instruction set and for every number of threads.
+/// Creation repacks the weights of the chosen plans for this machine and starts the threads. After
+/// that `run` allocates nothing on success and starts no thread, switching the plan costs nothing,
+/// and the result for the same file, input and plan is the same bit for bit on every instruction
+/// set and for every number of threads.
 class Session {
  public:
   /// The memory that `create` takes with these options. Repacks nothing and reads no weights.
@@ -61,6 +62,7 @@ class Session {
                                                   : detail::Arena::allocate(bytes);
     if (!memory) return memory.failure();
     if (auto done = preparation->fill(memory->data()); !done) return done.failure();
+    start_threads(options.parallel_for, options.threads);
     return Session{model, options, *std::move(preparation), *std::move(memory)};
   }
 
