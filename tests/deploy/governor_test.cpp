@@ -382,6 +382,31 @@ TEST_CASE("whatever the signals, the plan is legal") {
   }
 }
 
+TEST_CASE("a trace of mixed plans is read back and replayed, whatever the line ends") {
+  const auto mixed = Ladder::create(
+      {{.plan = 0, .name = "w8a8,w4a5", .accuracy = 0.9, .latency = 0.02, .memory = 1},
+       {.plan = 1, .name = "w2a2,w2a2", .accuracy = 0.8, .latency = 0.01, .memory = 1}});
+  REQUIRE(mixed);
+  const auto g = Governor::create(*mixed, {.deadline = 0.025});
+  REQUIRE(g);
+  std::string trace{trace_header};
+  GovernorState state;
+  for (const double queue : {0.0, 1.0, 0.0}) {
+    const Signals signals{.now = queue, .queue_depth = queue};
+    trace += trace_line(*g, signals, g->decide(state, signals));
+  }
+  CHECK(trace.find("\"w8a8,w4a5\",best\n") != std::string::npos);
+  std::string windows;
+  for (const char c : trace) windows += c == '\n' ? std::string{"\r\n"} : std::string{c};
+  for (const std::string& text : {trace, windows}) {
+    const auto rows = parse_trace(text);
+    REQUIRE_MESSAGE(rows.ok(), rows.error());
+    REQUIRE(rows->size() == 3);
+    CHECK((*rows)[1].plan == "w2a2,w2a2");
+    CHECK(replay(*g, *rows).differences.empty());
+  }
+}
+
 TEST_CASE("a damaged trace names the line and the field") {
   const std::string header{trace_header};
   CHECK(parse_trace("").error().starts_with("trace: line 1: expected the header now,"));
@@ -391,6 +416,9 @@ TEST_CASE("a damaged trace names the line and the field") {
         "trace: line 3, field 3: expected a number, found \"zero\"");
   CHECK(parse_trace(header + "1,,0,,,,,-3,w4a4,best\n").error() ==
         "trace: line 2, field 8: expected a number, found \"-3\"");
+  CHECK(parse_trace(header + "1,,0,,,,,,\"w8a8,best\n").error() ==
+        "trace: line 2: a quote stands inside a field or is not closed, expected fields such as "
+        "w4a4 or \"w8a8,w4a4\"");
   const auto rows = parse_trace(header + "1.5,,0,,,,,2,w4a4,best");
   REQUIRE(rows.ok());
   CHECK(rows->front().signals.pinned_plan == std::size_t{2});
