@@ -46,6 +46,7 @@ class CounterFile {
       : folder_{std::filesystem::temp_directory_path() /
                 ("bitdial-powercap-" + std::to_string(::getpid()))} {
     std::filesystem::create_directories(folder_ / "class/powercap/intel-rapl:0");
+    std::ofstream{folder_ / "class/powercap/intel-rapl:0/name"} << "package-0\n";
     write(0);
     writer_ = std::thread{[this] {
       for (int microjoules = 1; running_; ++microjoules) {
