@@ -20,6 +20,7 @@ namespace {
 using namespace bitdial;
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+constexpr double infinity = std::numeric_limits<double>::infinity();
 
 // w3a3 is slower and less accurate than w8a8, as it is where 8-bit products have an instruction.
 std::vector<OperatingPoint> points() {
@@ -166,6 +167,13 @@ TEST_CASE("every limit excludes what breaks it and says so") {
       {{.thermal = SensorLimit{10.0}}, {.thermal_headroom = nan}, "w1a1", Reason::sensor_missing},
       {{.battery = SensorLimit{0.3}}, {.thermal_headroom = 3.0}, "w1a1", Reason::sensor_missing},
       {{.deadline = 0.010}, {.queue_depth = nan}, "w8a8", Reason::best},
+      {{.deadline = 0.010}, {.queue_depth = infinity}, "w8a8", Reason::best},
+      {{}, {.memory_available = nan}, "w8a8", Reason::best},
+      {{}, {.memory_available = -infinity}, "w8a8", Reason::best},
+      // Back to back: 0.20 J in 10 ms are 20 W, 0.03 J in 2 ms are 15 W.
+      {{.power_budget = 15.5}, {.request_rate = nan}, "w1a1", Reason::power},
+      {{.power_budget = 15.5}, {.request_rate = infinity}, "w1a1", Reason::power},
+      {{.battery = SensorLimit{0.3}}, {.battery = infinity}, "w1a1", Reason::sensor_missing},
   };
   for (std::size_t i = 0; i < cases.size(); ++i) {
     CAPTURE(i);
@@ -236,8 +244,15 @@ TEST_CASE("down at once, up only with margin and after the dwell") {
   CHECK(name_of(g, at(12.6, 0.0)) == "w4a4");
   // A clock that gives no number never lets it rise.
   CHECK(name_of(g, at(13.0, 1.0)) == "w2a2");
-  CHECK(at(nan, 0.0).reason == Reason::dwell);
+  for (const double clock : {nan, infinity, -infinity}) {
+    CHECK(at(clock, 0.0).reason == Reason::dwell);
+    CHECK_FALSE(state.fits_since.has_value());
+  }
   CHECK(at(99.0, 0.0).reason == Reason::dwell);
+  // It takes none of the time that has passed away, either.
+  CHECK(at(nan, 0.0).reason == Reason::dwell);
+  CHECK(state.fits_since == 99.0);
+  CHECK(name_of(g, at(100.0, 0.0)) == "w4a4");
 }
 
 TEST_CASE("observed slowdowns stretch predictions") {
@@ -256,7 +271,7 @@ TEST_CASE("observed slowdowns stretch predictions") {
   CHECK(name_of(g, decision) == "w8a8");
   // Numbers that no clock gives are not remembered.
   const std::size_t observed = state.observed;
-  for (const double wrong : {nan, -1.0, std::numeric_limits<double>::infinity()}) {
+  for (const double wrong : {nan, -1.0, infinity}) {
     static_cast<void>(g.decide(state, {.now = 9.0, .last_latency = wrong}));
   }
   CHECK(state.observed == observed);
@@ -275,6 +290,13 @@ TEST_CASE("a stuck sensor falls back until it moves") {
   CHECK(name_of(g, decision) == "w2a2");
   CHECK(at(5.2, 20.5).reason == Reason::dwell);
   CHECK(name_of(g, at(7.3, 21.0)) == "w8a8");
+  // How long a value lasts is counted from the first time that is a number.
+  CHECK(name_of(g, at(nan, 22.0)) == "w8a8");
+  CHECK(name_of(g, at(20.0, 22.0)) == "w8a8");
+  CHECK(name_of(g, at(25.0, 22.0)) == "w8a8");
+  CHECK(name_of(g, at(nan, 22.0)) == "w8a8");
+  CHECK(name_of(g, at(infinity, 22.0)) == "w8a8");
+  CHECK(at(25.1, 22.0).reason == Reason::sensor_stuck);
 }
 
 // A product under load: deadlines, spikes, a warming case. Time is simulated, the machine is twice
@@ -365,8 +387,8 @@ TEST_CASE("whatever the signals, the plan is legal") {
     const double kind = random.uniform();
     if (kind < 0.1) return std::nullopt;
     if (kind < 0.2) return nan;
-    if (kind < 0.25) return std::numeric_limits<double>::infinity();
-    if (kind < 0.3) return -std::numeric_limits<double>::infinity();
+    if (kind < 0.25) return infinity;
+    if (kind < 0.3) return -infinity;
     return 20.0 * random.uniform() - 5.0;
   };
   for (int i = 0; i < 5000; ++i) {

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -51,7 +52,8 @@ struct GovernorOptions {
 };
 
 /// What is known when a request arrives: plain numbers, from wherever the caller has them. A value
-/// that is not finite counts as missing.
+/// that is not finite counts as missing: no number, an empty queue, a clock that says nothing about
+/// how long something has lasted.
 struct Signals {
   double now = 0.0;                          ///< seconds of a clock that never goes back
   std::optional<double> last_latency{};      ///< seconds that the last decision's request took
@@ -146,7 +148,8 @@ class Governor {
   [[nodiscard]] const GovernorOptions& options() const noexcept { return options_; }
 
   /// The plan of the next request. Cost: below a microsecond; allocates nothing.
-  [[nodiscard]] Decision decide(GovernorState& state, const Signals& signals) const noexcept {
+  [[nodiscard]] Decision decide(GovernorState& state, const Signals& given) const noexcept {
+    const Signals signals = finite(given);
     observe(state, signals);
     const double slowdown = slowdown_of(state);
     const SensorView thermal =
@@ -193,6 +196,9 @@ class Governor {
     if (above == *current) {
       state.fits_since.reset();
       return take(state, signals, slowdown, rung(*current), Reason::margin);
+    }
+    if (std::isnan(signals.now)) {
+      return take(state, signals, slowdown, rung(*current), Reason::dwell);
     }
     if (!state.fits_since) state.fits_since = signals.now;
     if (!(signals.now - *state.fits_since >= options_.up_dwell)) {
@@ -318,6 +324,19 @@ class Governor {
     return std::nullopt;
   }
 
+  /// The signals without the values that are not finite; a missing `now` is NaN, which is later
+  /// than nothing.
+  [[nodiscard]] static Signals finite(Signals signals) noexcept {
+    for (std::optional<double>* const value :
+         {&signals.last_latency, &signals.thermal_headroom, &signals.battery,
+          &signals.memory_available, &signals.request_rate}) {
+      if (*value && !std::isfinite(**value)) value->reset();
+    }
+    if (!std::isfinite(signals.queue_depth)) signals.queue_depth = 0.0;
+    if (!std::isfinite(signals.now)) signals.now = std::numeric_limits<double>::quiet_NaN();
+    return signals;
+  }
+
   static void observe(GovernorState& state, const Signals& signals) noexcept {
     if (!signals.last_latency || !state.plan || state.plan_latency <= 0.0) return;
     const double slowdown = *signals.last_latency / state.plan_latency;
@@ -340,11 +359,11 @@ class Governor {
                                        const std::optional<double>& value, double now,
                                        GovernorState::Sensor& sensor) noexcept {
     if (!limit) return {};
-    if (!value || !std::isfinite(*value)) {
+    if (!value) {
       sensor.seen = false;
       return {.broken = true, .reason = Reason::sensor_missing};
     }
-    if (!sensor.seen || sensor.value != *value) sensor = {*value, now, true};
+    if (!sensor.seen || sensor.value != *value) sensor = {*value, now, !std::isnan(now)};
     if (limit->stuck_after && now - sensor.since > *limit->stuck_after) {
       return {.broken = true, .reason = Reason::sensor_stuck};
     }
