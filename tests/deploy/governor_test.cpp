@@ -185,6 +185,55 @@ TEST_CASE("every limit excludes what breaks it and says so") {
   }
 }
 
+// The quickest plan is also the largest: it computes with tables.
+std::vector<OperatingPoint> quick_and_large() {
+  return {
+      {.plan = 0, .name = "w8a8", .accuracy = 0.9, .latency = 0.010, .energy = 0.2, .memory = 400},
+      {.plan = 1, .name = "w4a4", .accuracy = 0.8, .latency = 0.008, .energy = 0.1, .memory = 300},
+      {.plan = 2, .name = "w1a1", .accuracy = 0.7, .latency = 0.002, .energy = 0.3, .memory = 900}};
+}
+
+TEST_CASE("where nothing fits, memory and energy are kept before the deadline") {
+  struct Case {
+    GovernorOptions options;
+    Signals signals;
+    const char* plan;
+  };
+  const std::vector<Case> cases{
+      {{.deadline = 0.001}, {}, "w1a1"},
+      {{.deadline = 0.001},
+       {.memory_available = 500.0},
+       "w4a4"},  // quickest of the two it has room for
+      {{.deadline = 0.001, .energy_budget = 0.25}, {}, "w4a4"},
+      {{.deadline = 0.001, .power_budget = 4.0}, {.request_rate = 20.0}, "w4a4"},
+      {{}, {.memory_available = 10.0}, "w4a4"},  // none has room: the smallest
+      {{.energy_budget = 0.05}, {}, "w4a4"},     // none keeps it: the least
+      {{.power_budget = 1.0}, {.request_rate = 20.0}, "w4a4"},
+      {{.energy_budget = 0.15}, {.memory_available = 350.0}, "w4a4"},
+      {{.accuracy_floor = 0.85, .energy_budget = 0.05}, {}, "w8a8"},
+      {{.deadline = 0.001}, {.queue_depth = 3.0, .memory_available = 1e9}, "w1a1"},
+  };
+  for (std::size_t i = 0; i < cases.size(); ++i) {
+    CAPTURE(i);
+    const auto g = Governor::create(*Ladder::create(quick_and_large()), cases[i].options);
+    REQUIRE_MESSAGE(g.ok(), g.error());
+    GovernorState state;
+    const Decision decision = g->decide(state, cases[i].signals);
+    CHECK(name_of(*g, decision) == cases[i].plan);
+  }
+  // So does the fallback that nobody named.
+  const auto g =
+      Governor::create(*Ladder::create(quick_and_large()), {.thermal = SensorLimit{10.0}});
+  REQUIRE(g);
+  GovernorState state;
+  Decision decision = g->decide(state, {});
+  CHECK(decision.reason == Reason::sensor_missing);
+  CHECK(name_of(*g, decision) == "w1a1");
+  decision = g->decide(state, {.memory_available = 500.0});
+  CHECK(decision.reason == Reason::sensor_missing);
+  CHECK(name_of(*g, decision) == "w4a4");
+}
+
 TEST_CASE("wrong options are sentences") {
   CHECK(creation_error({.accuracy_floor = 0.95}) ==
         "governor: no plan reaches the accuracy floor 0.95; the best accuracy is 0.9, the smallest "

@@ -40,8 +40,8 @@ struct GovernorOptions {
   std::optional<std::uint64_t> memory_cap{};  ///< bytes
   std::optional<SensorLimit> thermal{};       ///< in the unit of `Signals::thermal_headroom`
   std::optional<SensorLimit> battery{};       ///< in the unit of `Signals::battery`
-  /// The plan while a sensor that has a limit is missing or stuck. Empty: the legal plan with the
-  /// lowest latency.
+  /// The plan while a sensor that has a limit is missing or stuck. Empty: the one that runs where
+  /// nothing fits.
   std::string fallback{};
   /// A more accurate plan must fit with this share to spare ...
   double up_margin = 0.15;
@@ -76,7 +76,7 @@ enum class Reason : std::uint8_t {
   battery,         ///< too little charge
   margin,          ///< it would fit, but without the margin to spare
   dwell,           ///< it would fit, but not for long enough yet
-  nothing_fits,    ///< not even a less accurate one fits: this is the quickest legal plan
+  nothing_fits,    ///< not even a less accurate one fits: this one breaks the limits least
   pinned,          ///< a person has chosen
   unknown_pin,     ///< a person has chosen a plan that the ladder does not have; fallback
   sensor_missing,  ///< a sensor with a limit gives no number; fallback
@@ -133,6 +133,10 @@ struct GovernorState {
 /// the current one no longer fits; a more accurate one only after it has fitted with `up_margin` to
 /// spare for `up_dwell` seconds. So noise at a boundary causes at most one switch up and one down
 /// per `up_dwell`.
+///
+/// Where nothing fits, an answer that is late does less harm than one that runs out of memory or
+/// energy: the quickest legal plan that keeps those limits is taken. Where none keeps the memory,
+/// it is the smallest; where none of the others keeps the energy, the one that takes the least.
 class Governor {
  public:
   /// Errors: no legal rung (the sentence names the floor or the cap and the best there is), an
@@ -159,12 +163,13 @@ class Governor {
     if (signals.pinned_plan) {
       const OperatingPoint* const point = ladder_.find(*signals.pinned_plan);
       state.fits_since.reset();
-      return point != nullptr ? take(state, signals, slowdown, *point, Reason::pinned)
-                              : take(state, signals, slowdown, fallback(), Reason::unknown_pin);
+      return point != nullptr
+                 ? take(state, signals, slowdown, *point, Reason::pinned)
+                 : take(state, signals, slowdown, fallback(signals, slowdown), Reason::unknown_pin);
     }
     if (thermal.broken || battery.broken) {
       state.fits_since.reset();
-      return take(state, signals, slowdown, fallback(),
+      return take(state, signals, slowdown, fallback(signals, slowdown),
                   (thermal.broken ? thermal : battery).reason);
     }
 
@@ -181,7 +186,7 @@ class Governor {
     }
     if (!best) {
       state.fits_since.reset();
-      return take(state, signals, slowdown, quickest(), Reason::nothing_fits);
+      return take(state, signals, slowdown, least_harm(signals, slowdown), Reason::nothing_fits);
     }
     const std::optional<std::size_t> current = current_rung(state);
     if (!current || *best <= *current || excluded(*current, load, 1.0) != Reason::best) {
@@ -287,11 +292,6 @@ class Governor {
                             options_.accuracy_floor, cap, "; the best accuracy is ", best,
                             ", the smallest plan takes ", smallest, " bytes")};
     }
-    const auto by_latency = [&](std::size_t a, std::size_t b) {
-      return rungs[a].latency < rungs[b].latency;
-    };
-    quickest_ = *std::min_element(legal_.begin(), legal_.end(), by_latency);
-    fallback_ = quickest_;
     if (options_.fallback.empty()) return {};
     const auto named = std::find_if(legal_.begin(), legal_.end(), [&](std::size_t i) {
       return rungs[i].name == options_.fallback;
@@ -309,11 +309,30 @@ class Governor {
   [[nodiscard]] const OperatingPoint& rung(std::size_t legal) const noexcept {
     return ladder_.rungs()[legal_[legal]];
   }
-  [[nodiscard]] const OperatingPoint& quickest() const noexcept {
-    return ladder_.rungs()[quickest_];
+  [[nodiscard]] const OperatingPoint& fallback(const Signals& signals,
+                                               double slowdown) const noexcept {
+    return fallback_ ? ladder_.rungs()[*fallback_] : least_harm(signals, slowdown);
   }
-  [[nodiscard]] const OperatingPoint& fallback() const noexcept {
-    return ladder_.rungs()[fallback_];
+
+  /// The legal rung that breaks memory least, of those energy, then power, and of those the
+  /// quickest.
+  [[nodiscard]] const OperatingPoint& least_harm(const Signals& signals,
+                                                 double slowdown) const noexcept {
+    const auto harm = [&](std::size_t i) {
+      const OperatingPoint& point = rung(i);
+      const auto beyond = [](double cost, const std::optional<double>& limit) {
+        return limit ? std::max(0.0, cost - *limit) : 0.0;
+      };
+      return std::array{beyond(static_cast<double>(point.memory), signals.memory_available),
+                        beyond(point.energy.value_or(0.0), options_.energy_budget),
+                        beyond(power(point, signals, slowdown), options_.power_budget),
+                        point.latency};
+    };
+    std::size_t best = 0;
+    for (std::size_t i = 1; i < legal_.size(); ++i) {
+      if (harm(i) < harm(best)) best = i;
+    }
+    return rung(best);
   }
 
   /// The place of the last plan among the legal rungs; none when it has no place there.
@@ -379,9 +398,9 @@ class Governor {
     if (options_.energy_budget && !(*point.energy * margin <= *options_.energy_budget)) {
       return Reason::energy;
     }
-    if (options_.power_budget) {
-      const double rate = signals.request_rate.value_or(1.0 / (point.latency * load.slowdown));
-      if (!(*point.energy * rate * margin <= *options_.power_budget)) return Reason::power;
+    if (options_.power_budget &&
+        !(power(point, signals, load.slowdown) * margin <= *options_.power_budget)) {
+      return Reason::power;
     }
     if (signals.memory_available &&
         !(static_cast<double>(point.memory) * margin <= *signals.memory_available)) {
@@ -401,6 +420,13 @@ class Governor {
     return point.latency * slowdown * (1.0 + std::max(0.0, signals.queue_depth));
   }
 
+  /// Watts on average; 0 where the energy is not known.
+  [[nodiscard]] static double power(const OperatingPoint& point, const Signals& signals,
+                                    double slowdown) noexcept {
+    return point.energy.value_or(0.0) *
+           signals.request_rate.value_or(1.0 / (point.latency * slowdown));
+  }
+
   [[nodiscard]] static Decision take(GovernorState& state, const Signals& signals, double slowdown,
                                      const OperatingPoint& point, Reason reason) noexcept {
     const bool switched = state.plan && *state.plan != point.plan;
@@ -414,8 +440,8 @@ class Governor {
 
   Ladder ladder_;
   GovernorOptions options_;
-  std::vector<std::size_t> legal_;  ///< indices into `Ladder::rungs()`, ascending accuracy
-  std::size_t quickest_ = 0, fallback_ = 0;
+  std::vector<std::size_t> legal_;         ///< indices into `Ladder::rungs()`, ascending accuracy
+  std::optional<std::size_t> fallback_{};  ///< index into `Ladder::rungs()`, where one is named
 };
 
 }  // namespace bitdial::inline BITDIAL_ABI
