@@ -106,7 +106,7 @@ class Session {
       return Failure{concat("session: ", images.size(), " input bytes for ", classes.size(),
                             " classes, one image has ", image, ", ", model_.input_shape())};
     }
-    const auto slice = static_cast<std::size_t>(max_batch_);
+    const auto slice = static_cast<std::size_t>(options_.max_batch);
     for (std::size_t n = 0; n < classes.size(); n += slice) {
       const std::size_t count = std::min(slice, classes.size() - n);
       const std::span<float> outputs = preparation_.outputs().first(count * values);
@@ -125,12 +125,14 @@ class Session {
   [[nodiscard]] const kernels::KernelTable& kernels() const noexcept {
     return preparation_.table();
   }
-  [[nodiscard]] int threads() const noexcept { return threads_; }
+  /// Those of `create`.
+  [[nodiscard]] const SessionOptions& options() const noexcept { return options_; }
+  [[nodiscard]] int threads() const noexcept { return options_.threads; }
   /// True when the session was created for this plan.
   [[nodiscard]] bool is_prepared(std::size_t plan) const noexcept {
     return preparation_.plan(plan) != nullptr;
   }
-  [[nodiscard]] std::int64_t max_batch() const noexcept { return max_batch_; }
+  [[nodiscard]] std::int64_t max_batch() const noexcept { return options_.max_batch; }
   /// What `plan_memory` said.
   [[nodiscard]] MemoryPlan memory() const noexcept { return preparation_.memory_plan(); }
   /// The steps that a prepared plan runs, in order; none for another one.
@@ -176,10 +178,7 @@ class Session {
   Session(const Model& model, const SessionOptions& options, detail::Preparation preparation,
           detail::Arena memory)
       : model_{model},
-        threads_{options.threads},
-        max_batch_{options.max_batch},
-        work_per_thread_{options.work_per_thread},
-        hook_{options.parallel_for},
+        options_{options},
         memory_{std::move(memory)},
         preparation_{std::move(preparation)} {}
 
@@ -215,19 +214,20 @@ class Session {
     };
     // Whole groups side by side, each in the caches of one thread; what is left over, and what an
     // observer wants in order, one group after the other on all threads.
+    const int threads = options_.threads;
     std::int64_t apart = 0;
     if constexpr (std::is_same_v<Observer, NoObserver>) {
-      const bool pays = total * prepared.work >= 2 * work_per_thread_;
-      apart = threads_ > 1 && pays ? groups / threads_ * threads_ : 0;
-      parallel_for(hook_, threads_, apart > 0 ? threads_ : 0, 1,
+      const bool pays = total * prepared.work >= 2 * options_.work_per_thread;
+      apart = threads > 1 && pays ? groups / threads * threads : 0;
+      parallel_for(options_.parallel_for, threads, apart > 0 ? threads : 0, 1,
                    [&](std::int64_t rank, std::int64_t) {
-                     for (std::int64_t group = rank; group < apart; group += threads_) {
+                     for (std::int64_t group = rank; group < apart; group += threads) {
                        run_group(group, static_cast<int>(rank), 1, observer);
                      }
                    });
     }
     for (std::int64_t group = apart; group < groups; ++group) {
-      run_group(group, 0, threads_, observer);
+      run_group(group, 0, threads, observer);
     }
     return {};
   }
@@ -241,9 +241,7 @@ class Session {
   }
 
   Model model_;
-  int threads_;
-  std::int64_t max_batch_, work_per_thread_;
-  ParallelHook hook_;
+  SessionOptions options_;
   detail::Arena memory_;
   detail::Preparation preparation_;
 };
