@@ -136,7 +136,9 @@ TEST_CASE("every plan is measured, and the ladder has the accuracies of the file
     CHECK(cost.median > 0.0);
     CHECK(cost.energy.value_or(0.0) > 0.0);
   }
-  CHECK(measured->plans[0].memory == static_cast<std::uint64_t>(model->packed_bytes(0)));
+  for (const std::size_t plan : {0, 1}) {
+    CHECK(measured->plans[plan].memory == Session::plan_memory(*model, plan, 1)->bytes());
+  }
   const auto ladder = make_ladder(*model, *measured);
   REQUIRE_MESSAGE(ladder.ok(), ladder.error());
   CHECK(ladder->find("w4a4")->accuracy == 0.9);

@@ -30,7 +30,7 @@ struct PlanCost {
   std::string plan;                ///< name
   double median = 0.0;             ///< seconds
   std::optional<double> energy{};  ///< joules
-  std::uint64_t memory = 0;        ///< bytes of packed weights
+  std::uint64_t memory = 0;        ///< bytes of a session of this plan alone, weights and working
 
   friend bool operator==(const PlanCost&, const PlanCost&) = default;
 };
@@ -199,9 +199,12 @@ namespace detail {
   for (Timed& entry : timed) {
     const auto middle = entry.times.begin() + static_cast<std::ptrdiff_t>(entry.times.size() / 2);
     std::nth_element(entry.times.begin(), middle, entry.times.end());
-    PlanCost cost{.plan = model.plans()[entry.plan].name(),
-                  .median = *middle,
-                  .memory = static_cast<std::uint64_t>(model.packed_bytes(entry.plan))};
+    SessionOptions alone = session.options();
+    alone.plans = {entry.plan};
+    const auto memory = Session::plan_memory(model, alone);
+    if (!memory) return memory.failure();
+    PlanCost cost{
+        .plan = model.plans()[entry.plan].name(), .median = *middle, .memory = memory->bytes()};
     if (entry.joules > 0.0) cost.energy = entry.joules / static_cast<double>(entry.times.size());
     calibration.plans.push_back(std::move(cost));
   }
@@ -212,6 +215,9 @@ namespace detail {
 
 /// Measures every plan that the session is prepared for, in turns, so that a busy moment of the
 /// machine meets all of them. Batches of one image of zeros: the time does not depend on values.
+/// The memory of a plan is not measured but known: `Session::plan_memory` under the session's
+/// options for that plan alone. A session of several plans takes at most the sum of theirs,
+/// whichever runs.
 ///
 /// Errors: a plan cannot run, the energy counter fails, `seconds` is not above 0 or above 1e6.
 /// Cost: `options.seconds`, at least three runs per plan.
