@@ -150,6 +150,16 @@ TEST_CASE("a shape is measured once; choices go out and come in as text") {
   REQUIRE(load_kernel_choices(kernel_choices()));
   CHECK(choose_kernel(table, shape).times == "by hand");
 
+  // What is kept and loaded again does not grow; of two lines of one shape the last one counts.
+  const std::string kept = kernel_choices();
+  for (int round = 0; round < 3; ++round) REQUIRE(load_kernel_choices(kernel_choices()));
+  CHECK(kernel_choices() == kept);
+  REQUIRE(load_kernel_choices(
+      concat(table.name, ' ', shape, ": planes\n", table.name, ' ', shape, ": bytes (last)\n")));
+  CHECK(choose_kernel(table, shape).times == "last");
+  const std::string now = kernel_choices();
+  CHECK(std::count(now.begin(), now.end(), '\n') == std::count(kept.begin(), kept.end(), '\n'));
+
   const auto refused = load_kernel_choices("\navx2 linear 1x1x3 to 4 w1a1: quick\n");
   REQUIRE_FALSE(refused);
   CHECK(refused.error() ==

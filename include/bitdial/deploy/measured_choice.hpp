@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <bitdial/core/result.hpp>
@@ -76,6 +77,14 @@ struct ChoiceTable {
     }
     return nullptr;
   }
+  /// Adds a choice in place of the one of the same shape, where there is one.
+  const KernelChoice& put(KernelChoice choice) {
+    const auto known = std::find_if(choices.begin(), choices.end(),
+                                    [&](const auto& other) { return other.shape == choice.shape; });
+    if (known != choices.end()) return *known = std::move(choice);
+    choices.push_back(std::move(choice));
+    return choices.back();
+  }
 };
 /// Held for a look at a few entries. The compiler's atomic built-ins: <mutex> is long.
 class ChoiceGuard {
@@ -117,8 +126,7 @@ class ChoiceGuard {
   KernelChoice measured = detail::measure_choice(table, shape, text);
   const detail::ChoiceGuard guard{known};
   if (const KernelChoice* const found = known.find(text, shape)) return *found;
-  known.choices.push_back(std::move(measured));
-  return known.choices.back();
+  return known.put(std::move(measured));
 }
 
 /// The choices of this process, a line each: `avx2 conv 3x3 ... w1a2: lookup (bytes 812, ... us)`.
@@ -134,9 +142,9 @@ class ChoiceGuard {
   return text;
 }
 
-/// Takes over choices from the text of `kernel_choices`, so that a product measures once. They are
-/// hints: a path that does not serve a shape is not used. Errors name the line; then nothing was
-/// taken over.
+/// Takes over choices from the text of `kernel_choices`, so that a product measures once. A line
+/// replaces what was known of its shape. They are hints: a path that does not serve a shape is not
+/// used. Errors name the line; then nothing was taken over.
 [[nodiscard]] inline Result<void> load_kernel_choices(std::string_view text) {
   std::vector<KernelChoice> choices;
   for (std::size_t number = 1; !text.empty(); ++number) {
@@ -159,7 +167,7 @@ class ChoiceGuard {
   }
   detail::ChoiceTable& known = detail::process_choices();
   const detail::ChoiceGuard guard{known};
-  known.choices.insert(known.choices.begin(), choices.begin(), choices.end());
+  for (KernelChoice& choice : choices) known.put(std::move(choice));
   return {};
 }
 
