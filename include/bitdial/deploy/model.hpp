@@ -2,6 +2,7 @@
 // A model file, opened: immutable, shared by any number of sessions and threads.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -77,17 +78,19 @@ class Model {
   /// A number that names the contents of the file: files with another content have another one.
   [[nodiscard]] std::uint64_t checksum() const noexcept { return state_->file.checksum(); }
 
-  /// The index of the plan with this name, `w4a4`; the error lists the plans that exist.
+  /// The index of the plan with this name, `w4a4`; the error lists the plans that exist. Allocates
+  /// nothing on success.
   [[nodiscard]] Result<std::size_t> find_plan(std::string_view name) const {
-    for (std::size_t i = 0; i < plans().size(); ++i) {
-      if (plans()[i].name() == name) return i;
-    }
-    std::vector<std::string> names;
-    for (const PackedPlan& plan : plans()) names.push_back(plan.name());
+    const std::vector<std::string>& names = state_->plan_names;
+    const auto found = std::find(names.begin(), names.end(), name);
+    if (found != names.end()) return static_cast<std::size_t>(found - names.begin());
     return Failure{
         concat("plan ", detail::quoted(name), " is not in this model; it has ", join(names))};
   }
   [[nodiscard]] Result<std::size_t> find_plan(const PrecisionPlan& plan) const {
+    const auto found = std::find_if(plans().begin(), plans().end(),
+                                    [&](const PackedPlan& own) { return own.requested == plan; });
+    if (found != plans().end()) return static_cast<std::size_t>(found - plans().begin());
     return find_plan(plan.text());
   }
 
@@ -129,6 +132,7 @@ class Model {
     io::MappedFile mapping;
     io::SectionFile file;
     ParsedModel parsed;
+    std::vector<std::string> plan_names;
     bool planes_checked = false;
   };
 
@@ -145,8 +149,10 @@ class Model {
     }
     auto parsed = parse_model(*file);
     if (!parsed) return parsed.failure();
-    return Model{std::make_shared<const State>(
-        State{std::move(mapping), *std::move(file), *std::move(parsed), check_now})};
+    std::vector<std::string> names;
+    for (const PackedPlan& plan : parsed->network.plans) names.push_back(plan.name());
+    return Model{std::make_shared<const State>(State{
+        std::move(mapping), *std::move(file), *std::move(parsed), std::move(names), check_now})};
   }
 
   std::shared_ptr<const State> state_;
