@@ -258,6 +258,27 @@ TEST_CASE("the caller's threads give the same bits; one thread starts none") {
   }
 }
 
+TEST_CASE("a thread that no work pays for is not asked for") {
+  Network net = reference::residual_network({.seed = 25});
+  net.draw_weights({8});
+  net.add_plan(PrecisionPlan::uniform("w8a8"));
+  const std::vector<std::byte> bytes = bytes_of(net);
+  const std::vector<std::uint8_t> images = net.draw_images(6);
+  std::vector<float> outputs(60);
+  for (const std::int64_t work :
+       {std::int64_t{1} << 62, std::numeric_limits<std::int64_t>::max()}) {
+    std::atomic<int> calls{0};
+    auto session = Session::create(model_of(bytes),
+                                   {.threads = 3,
+                                    .work_per_thread = work,
+                                    .parallel_for = {.run = run_on_threads, .context = &calls}});
+    REQUIRE_MESSAGE(session.ok(), session.error());
+    REQUIRE(session->run(images, outputs, 0));
+    CHECK(same_bits(outputs, net.evaluate(0, images).outputs));
+    CHECK(calls == 0);
+  }
+}
+
 TEST_CASE("plans by index, name and value; classes; what a session refuses") {
   Network net = reference::residual_network({.seed = 20});
   net.draw_weights({2, 4});

@@ -217,7 +217,8 @@ class Session {
     const int threads = options_.threads;
     std::int64_t apart = 0;
     if constexpr (std::is_same_v<Observer, NoObserver>) {
-      const bool pays = total * prepared.work >= 2 * options_.work_per_thread;
+      const double work = static_cast<double>(total) * static_cast<double>(prepared.work);
+      const bool pays = work >= 2.0 * static_cast<double>(options_.work_per_thread);
       apart = threads > 1 && pays ? groups / threads * threads : 0;
       parallel_for(options_.parallel_for, threads, apart > 0 ? threads : 0, 1,
                    [&](std::int64_t rank, std::int64_t) {
