@@ -85,7 +85,7 @@ void check_run(Session& session, std::size_t plan, const std::vector<std::uint8_
   CHECK(same_bits(outputs, expected.outputs));
 }
 
-// All plans of a network on all tables and both paths, then all thread counts and batches.
+// All plans of a network on all tables and paths, then all thread counts and batches.
 void check_everywhere(Network net) {
   const std::vector<std::byte> bytes = bytes_of(net);
   const Model model = model_of(bytes);
@@ -99,7 +99,7 @@ void check_everywhere(Network net) {
     sessions.push_back(*std::move(session));
   };
   for (const kernels::KernelTable* table : kernels::supported_kernels()) {
-    for (const KernelPath path : {KernelPath::bytes, KernelPath::planes}) {
+    for (const KernelPath path : kernel_paths) {
       add_session({.max_batch = 3, .kernels = table, .path = path});
     }
   }
@@ -235,7 +235,7 @@ TEST_CASE("the caller's threads give the same bits; one thread starts none") {
   const std::vector<std::byte> bytes = bytes_of(net);
   const Model model = model_of(bytes);
   const std::vector<std::uint8_t> images = net.draw_images(9);
-  for (const KernelPath path : {KernelPath::bytes, KernelPath::planes}) {
+  for (const KernelPath path : kernel_paths) {
     for (const int threads : {1, 2, 7}) {
       for (const std::int64_t batch : {1, 3}) {
         std::atomic<int> calls{0};
