@@ -132,6 +132,15 @@ class Session {
   [[nodiscard]] bool is_prepared(std::size_t plan) const noexcept {
     return preparation_.plan(plan) != nullptr;
   }
+  /// Error: the plan that the session was not created for, and what the model has.
+  [[nodiscard]] Result<void> check_prepared(std::size_t plan) const {
+    if (is_prepared(plan)) return {};
+    if (plan >= model_.plans().size()) {
+      return Failure{concat("session: plan ", plan, ", the model has ", model_.plans().size())};
+    }
+    return Failure{concat("session: plan ", model_.plans()[plan].name(),
+                          " was not among the plans that this session was created for")};
+  }
   [[nodiscard]] std::int64_t max_batch() const noexcept { return options_.max_batch; }
   /// What `plan_memory` said.
   [[nodiscard]] MemoryPlan memory() const noexcept { return preparation_.memory_plan(); }
@@ -200,9 +209,8 @@ class Session {
                             " output values; one image takes ", image, ", ", model_.input_shape(),
                             ", and gives ", values)};
     }
-    const PreparedPlan* const found = preparation_.plan(plan);
-    if (found == nullptr) return not_prepared(plan);
-    const PreparedPlan& prepared = *found;
+    if (auto ready = check_prepared(plan); !ready) return ready;
+    const PreparedPlan& prepared = *preparation_.plan(plan);
     const std::int64_t groups = (total + prepared.images - 1) / prepared.images;
     const auto run_group = [&](std::int64_t group, int arena, int team, auto& seen) {
       const std::int64_t first = group * prepared.images;
@@ -231,14 +239,6 @@ class Session {
       run_group(group, 0, threads, observer);
     }
     return {};
-  }
-
-  [[nodiscard]] Failure not_prepared(std::size_t plan) const {
-    if (plan >= model_.plans().size()) {
-      return Failure{concat("session: plan ", plan, ", the model has ", model_.plans().size())};
-    }
-    return Failure{concat("session: plan ", model_.plans()[plan].name(),
-                          " was not among the plans that this session was created for")};
   }
 
   Model model_;
