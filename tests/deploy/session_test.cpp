@@ -319,6 +319,8 @@ TEST_CASE("plans by index, name and value; classes; what a session refuses") {
 
   auto one_plan = Session::create(model, {.plans = {1}});
   REQUIRE(one_plan);
+  CHECK(session->prepared_plans() == std::vector<std::size_t>{0, 1});
+  CHECK(one_plan->prepared_plans() == std::vector<std::size_t>{1});
   CHECK(one_plan->run(images, outputs, 1));
   CHECK(one_plan->path_of(1, 0).has_value());
   CHECK_FALSE(one_plan->path_of(0, 0).has_value());

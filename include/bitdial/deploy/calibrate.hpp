@@ -137,10 +137,8 @@ namespace detail {
 [[nodiscard]] inline std::vector<PlanCost> known_costs(const Calibration& known,
                                                        const Session& session, bool with_energy) {
   std::vector<PlanCost> costs;
-  const std::vector<PackedPlan>& plans = session.model().plans();
-  for (std::size_t plan = 0; plan < plans.size(); ++plan) {
-    if (!session.is_prepared(plan)) continue;
-    const PlanCost* const cost = known.find(plans[plan].name());
+  for (const std::size_t plan : session.prepared_plans()) {
+    const PlanCost* const cost = known.find(session.model().plans()[plan].name());
     if (cost == nullptr || (with_energy && !cost->energy)) return {};
     costs.push_back(*cost);
   }
@@ -164,9 +162,7 @@ namespace detail {
     double joules = 0.0;
   };
   std::vector<Timed> timed;
-  for (std::size_t plan = 0; plan < model.plans().size(); ++plan) {
-    if (session.is_prepared(plan)) timed.push_back({plan});
-  }
+  for (const std::size_t plan : session.prepared_plans()) timed.push_back({plan});
   constexpr std::size_t least_runs = 3;
   const auto seconds_since = [](Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();

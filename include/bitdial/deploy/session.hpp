@@ -10,6 +10,7 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <bitdial/core/parallel.hpp>
 #include <bitdial/core/result.hpp>
@@ -131,6 +132,14 @@ class Session {
   /// True when the session was created for this plan.
   [[nodiscard]] bool is_prepared(std::size_t plan) const noexcept {
     return preparation_.plan(plan) != nullptr;
+  }
+  /// The plans that the session was created for, ascending.
+  [[nodiscard]] std::vector<std::size_t> prepared_plans() const {
+    std::vector<std::size_t> plans;
+    for (std::size_t plan = 0; plan < model_.plans().size(); ++plan) {
+      if (is_prepared(plan)) plans.push_back(plan);
+    }
+    return plans;
   }
   /// Error: the plan that the session was not created for, and what the model has.
   [[nodiscard]] Result<void> check_prepared(std::size_t plan) const {
