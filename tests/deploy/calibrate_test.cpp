@@ -243,7 +243,7 @@ TEST_CASE("a ladder needs accuracies and plans that exist") {
   const auto bytes = model_with(0.9);
   const auto model = Model::from_bytes(bytes);
   CHECK(make_ladder(*model, example()).error() ==
-        "plan \"w8a8\" is not in this model; it has w4a4, w1a1");
+        "plan \"w8a8\" is not in this model; it has 'w4a4', 'w1a1'");
   reference::Network net{{2, 2, 1}, {}};
   static_cast<void>(net.linear(0, 2));
   net.draw_weights({8});

@@ -85,7 +85,8 @@ TEST_CASE("wrong cascades are sentences") {
   const auto bytes = model_bytes_of_three_plans();
   const auto model = Model::from_bytes(bytes);
   CHECK(Cascade::create(*model, {}).error() == "cascade: expected at least one stage, got none");
-  CHECK(Cascade::create(*model, {{3, 0.5F}}).error() == "cascade: plan 3, the model has 3");
+  CHECK(Cascade::create(*model, {{3, 0.5F}}).error() ==
+        "cascade: plan 3 is not in this model, expected 0 to 2");
   CHECK(Cascade::create(*model, {{1, nan}, {0, 0.0F}}).error() ==
         "cascade: the threshold of plan w2a2 is nan, expected a margin: 0 always answers, above 1 "
         "never; fit_cascade finds one");

@@ -242,7 +242,8 @@ TEST_CASE("wrong options are sentences") {
         "governor: no plan reaches the accuracy floor 0.85 in 100 bytes; the best accuracy is 0.9, "
         "the smallest plan takes 100 bytes");
   CHECK(creation_error({.fallback = "w3a3"}) ==
-        "governor: the fallback \"w3a3\" is not a legal rung; there are w1a1, w2a2, w4a4, w8a8");
+        "governor: the fallback \"w3a3\" is not a legal rung; there are 'w1a1', 'w2a2', 'w4a4', "
+        "'w8a8'");
   CHECK(creation_error({.accuracy_floor = nan}) ==
         "governor: accuracy_floor is nan, expected a share from 0 to 1");
   CHECK(creation_error({.deadline = -1.0}) ==

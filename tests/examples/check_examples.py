@@ -121,7 +121,7 @@ def check_python(script, library, model):
             mapped.run(image, "w7a7")
             sys.exit("a plan that does not exist runs")
         except RuntimeError as error:
-            expect("an unknown plan", str(error), r'plan "w7a7" is not in this model; it has w\d')
+            expect("an unknown plan", str(error), r"plan .w7a7. is not in this model; it has 'w\d")
         check_options(module, c, mapped)
         measured = mapped.accuracy(0)
         if measured is not None and not (0 <= measured[0] <= 1 and measured[1] > 0):

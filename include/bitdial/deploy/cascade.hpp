@@ -68,9 +68,8 @@ class Cascade {
                                               std::vector<CascadeStage> stages) {
     if (stages.empty()) return Failure{"cascade: expected at least one stage, got none"};
     for (const CascadeStage& stage : stages) {
-      if (stage.plan >= model.plans().size()) {
-        return Failure{
-            concat("cascade: plan ", stage.plan, ", the model has ", model.plans().size())};
+      if (const auto known = model.check_plan(stage.plan); !known) {
+        return Failure{concat("cascade: ", known.error())};
       }
       const std::string name = model.plans()[stage.plan].name();
       if (!(stage.threshold >= 0.0F)) {

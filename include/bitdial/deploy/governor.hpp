@@ -300,7 +300,7 @@ class Governor {
       std::vector<std::string_view> names;
       for (const std::size_t i : legal_) names.push_back(rungs[i].name);
       return Failure{concat("governor: the fallback \"", options_.fallback,
-                            "\" is not a legal rung; there are ", join(names))};
+                            "\" is not a legal rung; there are ", join_quoted(names))};
     }
     fallback_ = *named;
     return {};

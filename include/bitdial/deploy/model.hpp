@@ -39,11 +39,12 @@ struct ModelOptions {
 /// Copies are cheap and share the file. All members are const and may be called from any thread.
 class Model {
  public:
-  /// Opens the file at `path`. Errors: the file cannot be read, is no model file, has another
-  /// major version, is truncated or damaged; each with the path, what was expected and what was
-  /// found.
+  /// Opens the file at `path`. Errors: the path is empty, the file cannot be read, is no model
+  /// file, has another major version, is truncated or damaged; each with the path, what was
+  /// expected and what was found.
   [[nodiscard]] static Result<Model> open(const std::string& path,
                                           const ModelOptions& options = {}) {
+    if (path.empty()) return Failure{"model: the path is empty, expected that of a model file"};
     auto file = io::MappedFile::open(path, options.access);
     if (!file) return file.failure();
     return read(*std::move(file), {}, path, options);
@@ -84,8 +85,15 @@ class Model {
     const std::vector<std::string>& names = state_->plan_names;
     const auto found = std::find(names.begin(), names.end(), name);
     if (found != names.end()) return static_cast<std::size_t>(found - names.begin());
-    return Failure{
-        concat("plan ", detail::quoted(name), " is not in this model; it has ", join(names))};
+    return Failure{concat("plan ", detail::quoted(name), " is not in this model; it has ",
+                          join_quoted(names))};
+  }
+  /// Error: an index beyond `plans()`, with those that there are.
+  [[nodiscard]] Result<void> check_plan(std::size_t plan) const {
+    const std::size_t count = plans().size();
+    if (plan < count) return {};
+    return Failure{concat("plan ", plan, " is not in this model, expected ",
+                          count == 1 ? "0" : concat("0 to ", count - 1))};
   }
   [[nodiscard]] Result<std::size_t> find_plan(const PrecisionPlan& plan) const {
     const auto found = std::find_if(plans().begin(), plans().end(),

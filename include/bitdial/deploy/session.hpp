@@ -141,11 +141,11 @@ class Session {
     }
     return plans;
   }
-  /// Error: the plan that the session was not created for, and what the model has.
+  /// Errors: a plan that the model does not have, or that the session was not created for.
   [[nodiscard]] Result<void> check_prepared(std::size_t plan) const {
     if (is_prepared(plan)) return {};
-    if (plan >= model_.plans().size()) {
-      return Failure{concat("session: plan ", plan, ", the model has ", model_.plans().size())};
+    if (const auto known = model_.check_plan(plan); !known) {
+      return Failure{concat("session: ", known.error())};
     }
     return Failure{concat("session: plan ", model_.plans()[plan].name(),
                           " was not among the plans that this session was created for")};
