@@ -60,6 +60,7 @@
 #include <bitdial/deploy/executor.hpp>
 #include <bitdial/deploy/fit_cascade.hpp>
 #include <bitdial/deploy/governor.hpp>
+#include <bitdial/deploy/governor_options.hpp>
 #include <bitdial/deploy/governor_trace.hpp>
 #include <bitdial/deploy/grouped_step.hpp>
 #include <bitdial/deploy/kernel_choice.hpp>
