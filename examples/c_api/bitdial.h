@@ -18,9 +18,9 @@ extern "C" {
 #endif
 
 #if defined(BITDIAL_C_BUILDING) && defined(__GNUC__)
-#define BITDIAL_C __attribute__((visibility("default")))
+#  define BITDIAL_C __attribute__((visibility("default")))
 #else
-#define BITDIAL_C
+#  define BITDIAL_C
 #endif
 
 typedef struct bitdial_model bitdial_model;
@@ -33,7 +33,8 @@ BITDIAL_C const char* bitdial_last_error(void);
 
 /* Maps the file at `path`. */
 BITDIAL_C int bitdial_model_open(const char* path, bitdial_model** model);
-/* Reads a model from memory, which must stay unchanged until the model and its sessions are closed. */
+/* Reads a model from memory, which must stay unchanged until the model and its sessions are closed.
+ */
 BITDIAL_C int bitdial_model_from_memory(const void* bytes, size_t size, bitdial_model** model);
 BITDIAL_C void bitdial_model_close(bitdial_model* model);
 
@@ -63,8 +64,15 @@ BITDIAL_C size_t bitdial_model_plan_bytes(const bitdial_model* model, size_t ind
 /* The index of the plan with this name. */
 BITDIAL_C int bitdial_model_find_plan(const bitdial_model* model, const char* name, size_t* index);
 
-/* What a session prepares for. Zero is a default everywhere: bitdial_session_options o = {0}; */
+/* What a session prepares for. Zero is a default everywhere but in the first member:
+ *
+ *   bitdial_session_options options = {.struct_size = sizeof options};
+ *
+ * By it a library and a program that were compiled with different versions of this header
+ * understand each other: what an older program does not have is a default, and what an older
+ * library does not know is refused unless it is zero. */
 typedef struct bitdial_session_options {
+  size_t struct_size;  /* sizeof(bitdial_session_options) */
   int threads;         /* default 1 */
   size_t max_batch;    /* images that run together at most, default 1 */
   const size_t* plans; /* indices of the plans to prepare; null: all */
@@ -83,12 +91,13 @@ BITDIAL_C int bitdial_session_create(const bitdial_model* model,
 BITDIAL_C void bitdial_session_close(bitdial_session* session);
 
 /* Runs `count` images [count, height, width, channels] under a plan; fills outputs
- * [count, outputs]. Allocates nothing on success. */
+ * [count, outputs]. Allocates nothing on success. A count whose images no memory can hold is a
+ * failure. */
 BITDIAL_C int bitdial_session_run(bitdial_session* session, size_t plan, const uint8_t* images,
                                   size_t count, float* outputs);
 /* The index of the largest output of each image. */
-BITDIAL_C int bitdial_session_classify(bitdial_session* session, size_t plan,
-                                       const uint8_t* images, size_t count, int32_t* classes);
+BITDIAL_C int bitdial_session_classify(bitdial_session* session, size_t plan, const uint8_t* images,
+                                       size_t count, int32_t* classes);
 
 #ifdef __cplusplus
 }

@@ -2,10 +2,14 @@
 // The C interface over bitdial/runtime.hpp: handles are C++ objects, failures are texts.
 #include "bitdial.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <exception>
+#include <limits>
 #include <new>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -59,20 +63,49 @@ const bitdial::MeasuredAccuracy* measured(const bitdial_model& model, std::size_
   return index < plans.size() && plans[index].accuracy ? &*plans[index].accuracy : nullptr;
 }
 
-bitdial::SessionOptions options_of(const bitdial_session_options* given) {
+// What the caller's version of the structure says; members that it does not have are defaults.
+bitdial::Result<bitdial::SessionOptions> options_of(const bitdial_session_options* given) {
   bitdial::SessionOptions options;
   if (given == nullptr) return options;
-  if (given->threads != 0) options.threads = given->threads;
-  if (given->max_batch != 0) options.max_batch = static_cast<std::int64_t>(given->max_batch);
-  if (given->plans != nullptr) options.plans.assign(given->plans, given->plans + given->plan_count);
-  options.arena = {static_cast<std::byte*>(given->arena), given->arena_size};
+  const std::size_t size = given->struct_size;
+  constexpr std::size_t first_version =
+      offsetof(bitdial_session_options, arena_size) + sizeof(bitdial_session_options::arena_size);
+  if (size < first_version || size > 4096) {
+    return bitdial::Failure{bitdial::concat("session options: struct_size is ", size,
+                                            ", expected sizeof(bitdial_session_options), here ",
+                                            sizeof(bitdial_session_options))};
+  }
+  bitdial_session_options own = {};
+  std::memcpy(&own, given, std::min(size, sizeof own));
+  const auto* const bytes = reinterpret_cast<const unsigned char*>(given);
+  for (std::size_t i = sizeof own; i < size; ++i) {
+    if (bytes[i] != 0) {
+      return bitdial::Failure{bitdial::concat(
+          "session options: byte ", i, " of ", size, " is set, this library (", bitdial_version(),
+          ") knows ", sizeof own, "; use the library that belongs to the header")};
+    }
+  }
+  if (own.threads != 0) options.threads = own.threads;
+  if (own.max_batch != 0) options.max_batch = static_cast<std::int64_t>(own.max_batch);
+  if (own.plans != nullptr) options.plans.assign(own.plans, own.plans + own.plan_count);
+  options.arena = {static_cast<std::byte*>(own.arena), own.arena_size};
   return options;
 }
 
-std::span<const std::uint8_t> pixels(const bitdial_session& session, const std::uint8_t* images,
-                                     std::size_t count) {
-  const auto size = static_cast<std::size_t>(session.session.model().input_shape().size());
-  return {images, count * size};
+// `count` items of `size` values of type T at `data`; none where no memory holds as many.
+template <class T>
+std::optional<std::span<T>> items(T* data, std::size_t count, std::size_t size) {
+  constexpr auto most = static_cast<std::size_t>(std::numeric_limits<std::ptrdiff_t>::max());
+  if (count > most / sizeof(T) / size) return std::nullopt;
+  return std::span<T>{data, count * size};
+}
+
+std::size_t image_size(const bitdial_session& session) {
+  return static_cast<std::size_t>(session.session.model().input_shape().size());
+}
+
+int too_many(std::size_t count) {
+  return fail(bitdial::concat("session: ", count, " images, more than memory can hold"));
 }
 
 }  // namespace
@@ -164,7 +197,9 @@ int bitdial_model_find_plan(const bitdial_model* model, const char* name, std::s
 int bitdial_session_memory(const bitdial_model* model, const bitdial_session_options* options,
                            std::size_t* bytes) {
   return guarded([&] {
-    const auto memory = bitdial::Session::plan_memory(model->model, options_of(options));
+    const auto chosen = options_of(options);
+    if (!chosen) return fail(chosen.error());
+    const auto memory = bitdial::Session::plan_memory(model->model, *chosen);
     if (!memory) return fail(memory.error());
     *bytes = memory->bytes();
     return 0;
@@ -174,7 +209,9 @@ int bitdial_session_memory(const bitdial_model* model, const bitdial_session_opt
 int bitdial_session_create(const bitdial_model* model, const bitdial_session_options* options,
                            bitdial_session** session) {
   return guarded([&] {
-    auto created = bitdial::Session::create(model->model, options_of(options));
+    const auto chosen = options_of(options);
+    if (!chosen) return fail(chosen.error());
+    auto created = bitdial::Session::create(model->model, *chosen);
     if (!created) return fail(created.error());
     *session = new bitdial_session{*std::move(created)};
     return 0;
@@ -188,9 +225,11 @@ void bitdial_session_close(bitdial_session* session) {
 int bitdial_session_run(bitdial_session* session, std::size_t plan, const std::uint8_t* images,
                         std::size_t count, float* outputs) {
   return guarded([&] {
-    const auto values = count * static_cast<std::size_t>(session->session.model().output_size());
-    const auto done =
-        session->session.run(pixels(*session, images, count), {outputs, values}, plan);
+    const auto values = static_cast<std::size_t>(session->session.model().output_size());
+    const auto pixels = items(images, count, image_size(*session));
+    const auto results = items(outputs, count, values);
+    if (!pixels || !results) return too_many(count);
+    const auto done = session->session.run(*pixels, *results, plan);
     return done ? 0 : fail(done.error());
   });
 }
@@ -198,8 +237,10 @@ int bitdial_session_run(bitdial_session* session, std::size_t plan, const std::u
 int bitdial_session_classify(bitdial_session* session, std::size_t plan, const std::uint8_t* images,
                              std::size_t count, std::int32_t* classes) {
   return guarded([&] {
-    const auto done =
-        session->session.classify(pixels(*session, images, count), {classes, count}, plan);
+    const auto pixels = items(images, count, image_size(*session));
+    const auto labels = items(classes, count, 1);
+    if (!pixels || !labels) return too_many(count);
+    const auto done = session->session.classify(*pixels, *labels, plan);
     return done ? 0 : fail(done.error());
   });
 }

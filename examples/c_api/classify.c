@@ -61,7 +61,7 @@ static int classify(const bitdial_model* model, bitdial_session* session, const 
 }
 
 int main(int argc, char** argv) {
-  bitdial_session_options options = {0};
+  bitdial_session_options options = {.struct_size = sizeof options};
   bitdial_model* model = NULL;
   bitdial_session* session = NULL;
   uint8_t* image = NULL;

@@ -37,6 +37,18 @@ FUNCTIONS = {  # name: (result, arguments)
 }
 
 
+class SessionOptions(ctypes.Structure):
+    """bitdial_session_options; what is left out is a default."""
+
+    _fields_ = [("struct_size", ctypes.c_size_t), ("threads", ctypes.c_int),
+                ("max_batch", ctypes.c_size_t), ("plans", ctypes.POINTER(ctypes.c_size_t)),
+                ("plan_count", ctypes.c_size_t), ("arena", ctypes.c_void_p),
+                ("arena_size", ctypes.c_size_t)]
+
+    def __init__(self, **options):
+        super().__init__(**{"struct_size": ctypes.sizeof(type(self)), **options})
+
+
 class Library:
     """The functions of the C interface; a failure is a RuntimeError with its sentence."""
 
@@ -55,9 +67,10 @@ class Library:
 class Model:
     """A model file and a session with all of its plans."""
 
-    def __init__(self, library, source):
-        """`source` is a path, or the bytes of a model file."""
+    def __init__(self, library, source, **options):
+        """`source` is a path, or the bytes of a model file; `options` are `SessionOptions`."""
         self._c = library
+        self._options = SessionOptions(**options)
         self._model, self._session = ctypes.c_void_p(), ctypes.c_void_p()
         if isinstance(source, bytes):
             self._bytes = source  # must live as long as the model
@@ -65,7 +78,8 @@ class Model:
                                                     ctypes.byref(self._model)))
         else:
             library.check(library.model_open(str(source).encode(), ctypes.byref(self._model)))
-        library.check(library.session_create(self._model, None, ctypes.byref(self._session)))
+        library.check(library.session_create(self._model, ctypes.byref(self._options),
+                                             ctypes.byref(self._session)))
 
     def __enter__(self):
         return self
@@ -89,7 +103,8 @@ class Model:
     def memory(self):
         """Bytes of the session."""
         size = ctypes.c_size_t()
-        self._c.check(self._c.session_memory(self._model, None, ctypes.byref(size)))
+        self._c.check(self._c.session_memory(self._model, ctypes.byref(self._options),
+                                             ctypes.byref(size)))
         return size.value
 
     def accuracy(self, plan):

@@ -15,17 +15,9 @@
 
 namespace quickstart {
 
-constexpr double cascade_tolerance = 0.002;  // 0.2 points
-
 struct CascadeResult {
   std::vector<std::string> stages;  // names of plans; one: no cascade was quicker
-  double answered_first = 0.0;      // share of the images
-  double accuracy = 0.0, full_accuracy = 0.0, agreement = 0.0;
-  double ms = 0.0, full_ms = 0.0;  // per image, measured in turns
-
-  [[nodiscard]] bool pays() const {
-    return stages.size() > 1 && ms < full_ms && accuracy >= full_accuracy - cascade_tolerance;
-  }
+  bitdial::CascadeReport report;    // latencies per image, measured in turns
 };
 
 // Plans from the quickest to the highest precision, which is the first of `outcomes`; those that
@@ -52,14 +44,9 @@ inline CascadeResult try_cascade(const bitdial::data::Dataset& test,
   }
   const auto answers =
       bitdial::collect_answers(session, test.images().view().span(), plans, latencies).value();
-  const auto report =
-      bitdial::fit_cascade(answers, test.labels(), {.tolerance = cascade_tolerance}).value();
-
   CascadeResult result{.stages = {},
-                       .answered_first = report.shares.front(),
-                       .accuracy = report.accuracy,
-                       .full_accuracy = report.full_accuracy,
-                       .agreement = report.agreement};
+                       .report = bitdial::fit_cascade(answers, test.labels()).value()};
+  bitdial::CascadeReport& report = result.report;
   for (const auto& stage : report.stages) {
     result.stages.push_back(model.plans()[stage.plan].name());
   }
@@ -67,17 +54,18 @@ inline CascadeResult try_cascade(const bitdial::data::Dataset& test,
   const auto cascade = bitdial::Cascade::create(model, report.stages).value();
   std::vector<float> outputs(static_cast<std::size_t>(model.output_size()));
   const std::int64_t most = std::min<std::int64_t>(test.size(), 4000);
+  std::chrono::duration<double> cascade_time{}, full_time{};
   double counted = 0.0;
   for (std::int64_t i = 1; i < most; i += 2, ++counted) {
     const auto begin = Clock::now();
     static_cast<void>(cascade.run(session, test.image(i), outputs).value());
     const auto middle = Clock::now();
     session.run(test.image(i), outputs, plans.back()).value();
-    result.ms += std::chrono::duration<double, std::milli>(middle - begin).count();
-    result.full_ms += std::chrono::duration<double, std::milli>(Clock::now() - middle).count();
+    cascade_time += middle - begin;
+    full_time += Clock::now() - middle;
   }
-  result.ms /= counted;
-  result.full_ms /= counted;
+  report.mean_latency = cascade_time.count() / counted;
+  report.full_latency = full_time.count() / counted;
   return result;
 }
 
@@ -85,16 +73,18 @@ inline CascadeResult try_cascade(const bitdial::data::Dataset& test,
 inline std::string cascade_sentence(const CascadeResult& result) {
   using bitdial::train::fixed;
   using bitdial::train::percent;
+  const bitdial::CascadeReport& report = result.report;
   if (result.stages.size() == 1) {
     return bitdial::concat("cascade: does not pay here; no stages before ", result.stages.back(),
-                           " give its accuracy within 0.2 points in less time");
+                           " give its accuracy within ", fixed(report.tolerance * 100, 1),
+                           " points in less time");
   }
   return bitdial::concat(
       "cascade: ", bitdial::join(result.stages, ", then "), "; the first answers ",
-      percent(result.answered_first, 0), "; ", percent(result.accuracy, 2), " right against ",
-      percent(result.full_accuracy, 2), ", ", percent(result.agreement, 1), " the same answer; ",
-      fixed(result.ms, 4), " ms/image against ", fixed(result.full_ms, 4),
-      result.pays() ? ": it pays" : ": it does not pay");
+      percent(report.shares.front(), 0), "; ", percent(report.accuracy, 2), " right against ",
+      percent(report.full_accuracy, 2), ", ", percent(report.agreement, 1), " the same answer; ",
+      fixed(report.mean_latency * 1e3, 4), " ms/image against ",
+      fixed(report.full_latency * 1e3, 4), report.pays() ? ": it pays" : ": it does not pay");
 }
 
 }  // namespace quickstart

@@ -19,6 +19,7 @@
 #include <bitdial/core/batch_group.hpp>
 #include <bitdial/core/block_cache.hpp>
 #include <bitdial/core/config.hpp>
+#include <bitdial/core/csv.hpp>
 #include <bitdial/core/error.hpp>
 #include <bitdial/core/image_byte.hpp>
 #include <bitdial/core/parallel.hpp>
@@ -51,6 +52,7 @@
 #include <bitdial/data/synthetic.hpp>
 #include <bitdial/data/synthetic_clips.hpp>
 #include <bitdial/deploy/activation_encoder.hpp>
+#include <bitdial/deploy/arena.hpp>
 #include <bitdial/deploy/border_sums.hpp>
 #include <bitdial/deploy/calibrate.hpp>
 #include <bitdial/deploy/cascade.hpp>
@@ -59,6 +61,7 @@
 #include <bitdial/deploy/executor.hpp>
 #include <bitdial/deploy/fit_cascade.hpp>
 #include <bitdial/deploy/governor.hpp>
+#include <bitdial/deploy/governor_options.hpp>
 #include <bitdial/deploy/governor_trace.hpp>
 #include <bitdial/deploy/grouped_step.hpp>
 #include <bitdial/deploy/kernel_choice.hpp>
@@ -83,6 +86,7 @@
 #include <bitdial/deploy/real_steps.hpp>
 #include <bitdial/deploy/session.hpp>
 #include <bitdial/deploy/session_options.hpp>
+#include <bitdial/deploy/step_timer.hpp>
 #include <bitdial/deploy/window_rows.hpp>
 #include <bitdial/fwd.hpp>
 #include <bitdial/io/byte_io.hpp>

@@ -13,6 +13,8 @@
 #include <bitdial/deploy/linux_sensors.hpp>
 #include <bitdial/deploy/model.hpp>
 #include <bitdial/deploy/packed_network.hpp>
+#include <bitdial/deploy/profile_text.hpp>
+#include <bitdial/deploy/profiler.hpp>
 #include <bitdial/deploy/session.hpp>
 #include <bitdial/io/mapped_file.hpp>
 #include <bitdial/kernels/dispatch.hpp>

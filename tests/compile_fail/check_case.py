@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A case compiles with -DGOOD, and without it fails with the sentence of its `expect:` line.
+"""A case compiles with -DGOOD, and without it, under the options of its `flags:` line where it has
+one, fails with the sentence of its `expect:` line.
 
 usage: check_case.py ROOT COMPILER CASE
 """
@@ -18,11 +19,13 @@ def compile_case(root, compiler, case, *definitions):
 
 def main(root, compiler, case):
     with open(case, encoding="utf-8") as source:
-        expected = re.search(r"^// expect: (.+)$", source.read(), re.M).group(1)
+        text = source.read()
+    expected = re.search(r"^// expect: (.+)$", text, re.M).group(1)
+    flags = re.findall(r"^// flags: (.+)$", text, re.M)
     code, said = compile_case(root, compiler, case, "-DGOOD")
     if code != 0:
         sys.exit(f"the good variant must compile, but:\n{said}")
-    code, said = compile_case(root, compiler, case)
+    code, said = compile_case(root, compiler, case, *flags)
     if code == 0:
         sys.exit("the bad variant must not compile, but it does")
     if not re.search(expected, said):

@@ -25,6 +25,13 @@ TEST_CASE("concat joins text, numbers and things that have text") {
         "expected 3 channels, found -4");
 }
 
+TEST_CASE("a list of quoted pieces shows where each of them ends") {
+  CHECK(bitdial::join_quoted(std::vector<std::string>{"w1a1", "w8a8,w4a5"}) ==
+        "'w1a1', 'w8a8,w4a5'");
+  CHECK(bitdial::join_quoted(std::vector<std::string_view>{"one"}) == "'one'");
+  CHECK(bitdial::join_quoted(std::vector<std::string>{}) == "");
+}
+
 TEST_CASE("pieces between separators, until nothing is left") {
   std::string_view rest = "a,,bc";
   CHECK(bitdial::take_piece(rest, ',') == "a");

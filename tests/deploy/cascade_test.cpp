@@ -85,16 +85,59 @@ TEST_CASE("wrong cascades are sentences") {
   const auto bytes = model_bytes_of_three_plans();
   const auto model = Model::from_bytes(bytes);
   CHECK(Cascade::create(*model, {}).error() == "cascade: expected at least one stage, got none");
-  CHECK(Cascade::create(*model, {{3, 0.5F}}).error() == "cascade: plan 3, the model has 3");
+  CHECK(Cascade::create(*model, {{3, 0.5F}}).error() ==
+        "cascade: plan 3 is not in this model, expected 0 to 2");
   CHECK(Cascade::create(*model, {{1, nan}, {0, 0.0F}}).error() ==
-        "cascade: the threshold of plan w2a2 is not a number, expected a margin: 0 always answers, "
-        "above 1 never; fit_cascade finds one");
+        "cascade: the threshold of plan w2a2 is nan, expected a margin: 0 always answers, above 1 "
+        "never; fit_cascade finds one");
+  CHECK(
+      Cascade::create(*model, {{1, 0.5F}, {0, -0.25F}}).error() ==
+      "cascade: the threshold of plan w8a8 is -0.25, expected a margin: 0 always answers, above 1 "
+      "never; fit_cascade finds one");
+  CHECK(Cascade::create(*model, {{1, 0.5F}, {0, 0.0F}, {1, 0.9F}}).error() ==
+        "cascade: plan w2a2 occurs twice, expected each once: it answers the same again");
   const auto cascade = Cascade::create(*model, {{1, 0.5F}, {0, 0.0F}});
   auto session = Session::create(*model, {.plans = {1}});
   std::vector<float> outputs(4);
   const std::vector<std::uint8_t> image(108);
   CHECK(cascade->run(*session, image, outputs).error() ==
         "cascade: 4 output values, one image gives 5");
+  // Plan 0 is missing, although plan 1 would always answer.
+  const auto always = Cascade::create(*model, {{1, 0.0F}, {0, 0.0F}});
+  outputs.resize(5);
+  CHECK(always->run(*session, image, outputs).error() ==
+        "session: plan w8a8 was not among the plans that this session was created for");
+}
+
+TEST_CASE("a stage whose threshold was forgotten does not answer") {
+  const auto bytes = model_bytes_of_three_plans();
+  const auto model = Model::from_bytes(bytes);
+  auto session = Session::create(*model);
+  const auto cascade = Cascade::create(*model, {{.plan = 2}, {.plan = 0}});
+  REQUIRE(cascade);
+  std::vector<float> outputs(5);
+  const std::vector<std::uint8_t> image(108, 77);
+  CHECK(cascade->run(*session, image, outputs)->stage == 1);
+}
+
+TEST_CASE("a cascade pays when it is quicker and keeps the accuracy it was allowed") {
+  CascadeReport report{.stages = {{1, 0.5F}, {0, 0.0F}},
+                       .shares = {},
+                       .accuracy = 0.89,
+                       .full_accuracy = 0.9,
+                       .mean_latency = 0.5,
+                       .full_latency = 1.0,
+                       .tolerance = 0.02};
+  CHECK(report.pays());
+  report.tolerance = 0.005;
+  CHECK_FALSE(report.pays());
+  report.accuracy = 0.95;
+  CHECK(report.pays());
+  report.mean_latency = 1.0;
+  CHECK_FALSE(report.pays());
+  report.mean_latency = 0.5;
+  report.stages.erase(report.stages.begin());
+  CHECK_FALSE(report.pays());
 }
 
 // Plan 0 is right when its margin is high; plan 1 is right on 90 % of the images.

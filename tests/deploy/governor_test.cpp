@@ -20,6 +20,7 @@ namespace {
 using namespace bitdial;
 
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
+constexpr double infinity = std::numeric_limits<double>::infinity();
 
 // w3a3 is slower and less accurate than w8a8, as it is where 8-bit products have an instruction.
 std::vector<OperatingPoint> points() {
@@ -166,6 +167,13 @@ TEST_CASE("every limit excludes what breaks it and says so") {
       {{.thermal = SensorLimit{10.0}}, {.thermal_headroom = nan}, "w1a1", Reason::sensor_missing},
       {{.battery = SensorLimit{0.3}}, {.thermal_headroom = 3.0}, "w1a1", Reason::sensor_missing},
       {{.deadline = 0.010}, {.queue_depth = nan}, "w8a8", Reason::best},
+      {{.deadline = 0.010}, {.queue_depth = infinity}, "w8a8", Reason::best},
+      {{}, {.memory_available = nan}, "w8a8", Reason::best},
+      {{}, {.memory_available = -infinity}, "w8a8", Reason::best},
+      // Back to back: 0.20 J in 10 ms are 20 W, 0.03 J in 2 ms are 15 W.
+      {{.power_budget = 15.5}, {.request_rate = nan}, "w1a1", Reason::power},
+      {{.power_budget = 15.5}, {.request_rate = infinity}, "w1a1", Reason::power},
+      {{.battery = SensorLimit{0.3}}, {.battery = infinity}, "w1a1", Reason::sensor_missing},
   };
   for (std::size_t i = 0; i < cases.size(); ++i) {
     CAPTURE(i);
@@ -177,6 +185,55 @@ TEST_CASE("every limit excludes what breaks it and says so") {
   }
 }
 
+// The quickest plan is also the largest: it computes with tables.
+std::vector<OperatingPoint> quick_and_large() {
+  return {
+      {.plan = 0, .name = "w8a8", .accuracy = 0.9, .latency = 0.010, .energy = 0.2, .memory = 400},
+      {.plan = 1, .name = "w4a4", .accuracy = 0.8, .latency = 0.008, .energy = 0.1, .memory = 300},
+      {.plan = 2, .name = "w1a1", .accuracy = 0.7, .latency = 0.002, .energy = 0.3, .memory = 900}};
+}
+
+TEST_CASE("where nothing fits, memory and energy are kept before the deadline") {
+  struct Case {
+    GovernorOptions options;
+    Signals signals;
+    const char* plan;
+  };
+  const std::vector<Case> cases{
+      {{.deadline = 0.001}, {}, "w1a1"},
+      {{.deadline = 0.001},
+       {.memory_available = 500.0},
+       "w4a4"},  // quickest of the two it has room for
+      {{.deadline = 0.001, .energy_budget = 0.25}, {}, "w4a4"},
+      {{.deadline = 0.001, .power_budget = 4.0}, {.request_rate = 20.0}, "w4a4"},
+      {{}, {.memory_available = 10.0}, "w4a4"},  // none has room: the smallest
+      {{.energy_budget = 0.05}, {}, "w4a4"},     // none keeps it: the least
+      {{.power_budget = 1.0}, {.request_rate = 20.0}, "w4a4"},
+      {{.energy_budget = 0.15}, {.memory_available = 350.0}, "w4a4"},
+      {{.accuracy_floor = 0.85, .energy_budget = 0.05}, {}, "w8a8"},
+      {{.deadline = 0.001}, {.queue_depth = 3.0, .memory_available = 1e9}, "w1a1"},
+  };
+  for (std::size_t i = 0; i < cases.size(); ++i) {
+    CAPTURE(i);
+    const auto g = Governor::create(*Ladder::create(quick_and_large()), cases[i].options);
+    REQUIRE_MESSAGE(g.ok(), g.error());
+    GovernorState state;
+    const Decision decision = g->decide(state, cases[i].signals);
+    CHECK(name_of(*g, decision) == cases[i].plan);
+  }
+  // So does the fallback that nobody named.
+  const auto g =
+      Governor::create(*Ladder::create(quick_and_large()), {.thermal = SensorLimit{10.0}});
+  REQUIRE(g);
+  GovernorState state;
+  Decision decision = g->decide(state, {});
+  CHECK(decision.reason == Reason::sensor_missing);
+  CHECK(name_of(*g, decision) == "w1a1");
+  decision = g->decide(state, {.memory_available = 500.0});
+  CHECK(decision.reason == Reason::sensor_missing);
+  CHECK(name_of(*g, decision) == "w4a4");
+}
+
 TEST_CASE("wrong options are sentences") {
   CHECK(creation_error({.accuracy_floor = 0.95}) ==
         "governor: no plan reaches the accuracy floor 0.95; the best accuracy is 0.9, the smallest "
@@ -185,7 +242,8 @@ TEST_CASE("wrong options are sentences") {
         "governor: no plan reaches the accuracy floor 0.85 in 100 bytes; the best accuracy is 0.9, "
         "the smallest plan takes 100 bytes");
   CHECK(creation_error({.fallback = "w3a3"}) ==
-        "governor: the fallback \"w3a3\" is not a legal rung; there are w1a1, w2a2, w4a4, w8a8");
+        "governor: the fallback \"w3a3\" is not a legal rung; there are 'w1a1', 'w2a2', 'w4a4', "
+        "'w8a8'");
   CHECK(creation_error({.accuracy_floor = nan}) ==
         "governor: accuracy_floor is nan, expected a share from 0 to 1");
   CHECK(creation_error({.deadline = -1.0}) ==
@@ -236,8 +294,15 @@ TEST_CASE("down at once, up only with margin and after the dwell") {
   CHECK(name_of(g, at(12.6, 0.0)) == "w4a4");
   // A clock that gives no number never lets it rise.
   CHECK(name_of(g, at(13.0, 1.0)) == "w2a2");
-  CHECK(at(nan, 0.0).reason == Reason::dwell);
+  for (const double clock : {nan, infinity, -infinity}) {
+    CHECK(at(clock, 0.0).reason == Reason::dwell);
+    CHECK_FALSE(state.fits_since.has_value());
+  }
   CHECK(at(99.0, 0.0).reason == Reason::dwell);
+  // It takes none of the time that has passed away, either.
+  CHECK(at(nan, 0.0).reason == Reason::dwell);
+  CHECK(state.fits_since == 99.0);
+  CHECK(name_of(g, at(100.0, 0.0)) == "w4a4");
 }
 
 TEST_CASE("observed slowdowns stretch predictions") {
@@ -256,7 +321,7 @@ TEST_CASE("observed slowdowns stretch predictions") {
   CHECK(name_of(g, decision) == "w8a8");
   // Numbers that no clock gives are not remembered.
   const std::size_t observed = state.observed;
-  for (const double wrong : {nan, -1.0, std::numeric_limits<double>::infinity()}) {
+  for (const double wrong : {nan, -1.0, infinity}) {
     static_cast<void>(g.decide(state, {.now = 9.0, .last_latency = wrong}));
   }
   CHECK(state.observed == observed);
@@ -275,6 +340,13 @@ TEST_CASE("a stuck sensor falls back until it moves") {
   CHECK(name_of(g, decision) == "w2a2");
   CHECK(at(5.2, 20.5).reason == Reason::dwell);
   CHECK(name_of(g, at(7.3, 21.0)) == "w8a8");
+  // How long a value lasts is counted from the first time that is a number.
+  CHECK(name_of(g, at(nan, 22.0)) == "w8a8");
+  CHECK(name_of(g, at(20.0, 22.0)) == "w8a8");
+  CHECK(name_of(g, at(25.0, 22.0)) == "w8a8");
+  CHECK(name_of(g, at(nan, 22.0)) == "w8a8");
+  CHECK(name_of(g, at(infinity, 22.0)) == "w8a8");
+  CHECK(at(25.1, 22.0).reason == Reason::sensor_stuck);
 }
 
 // A product under load: deadlines, spikes, a warming case. Time is simulated, the machine is twice
@@ -365,8 +437,8 @@ TEST_CASE("whatever the signals, the plan is legal") {
     const double kind = random.uniform();
     if (kind < 0.1) return std::nullopt;
     if (kind < 0.2) return nan;
-    if (kind < 0.25) return std::numeric_limits<double>::infinity();
-    if (kind < 0.3) return -std::numeric_limits<double>::infinity();
+    if (kind < 0.25) return infinity;
+    if (kind < 0.3) return -infinity;
     return 20.0 * random.uniform() - 5.0;
   };
   for (int i = 0; i < 5000; ++i) {
@@ -382,6 +454,31 @@ TEST_CASE("whatever the signals, the plan is legal") {
   }
 }
 
+TEST_CASE("a trace of mixed plans is read back and replayed, whatever the line ends") {
+  const auto mixed = Ladder::create(
+      {{.plan = 0, .name = "w8a8,w4a5", .accuracy = 0.9, .latency = 0.02, .memory = 1},
+       {.plan = 1, .name = "w2a2,w2a2", .accuracy = 0.8, .latency = 0.01, .memory = 1}});
+  REQUIRE(mixed);
+  const auto g = Governor::create(*mixed, {.deadline = 0.025});
+  REQUIRE(g);
+  std::string trace{trace_header};
+  GovernorState state;
+  for (const double queue : {0.0, 1.0, 0.0}) {
+    const Signals signals{.now = queue, .queue_depth = queue};
+    trace += trace_line(*g, signals, g->decide(state, signals));
+  }
+  CHECK(trace.find("\"w8a8,w4a5\",best\n") != std::string::npos);
+  std::string windows;
+  for (const char c : trace) windows += c == '\n' ? std::string{"\r\n"} : std::string{c};
+  for (const std::string& text : {trace, windows}) {
+    const auto rows = parse_trace(text);
+    REQUIRE_MESSAGE(rows.ok(), rows.error());
+    REQUIRE(rows->size() == 3);
+    CHECK((*rows)[1].plan == "w2a2,w2a2");
+    CHECK(replay(*g, *rows).differences.empty());
+  }
+}
+
 TEST_CASE("a damaged trace names the line and the field") {
   const std::string header{trace_header};
   CHECK(parse_trace("").error().starts_with("trace: line 1: expected the header now,"));
@@ -391,6 +488,9 @@ TEST_CASE("a damaged trace names the line and the field") {
         "trace: line 3, field 3: expected a number, found \"zero\"");
   CHECK(parse_trace(header + "1,,0,,,,,-3,w4a4,best\n").error() ==
         "trace: line 2, field 8: expected a number, found \"-3\"");
+  CHECK(parse_trace(header + "1,,0,,,,,,\"w8a8,best\n").error() ==
+        "trace: line 2: a quote stands inside a field or is not closed, expected fields such as "
+        "w4a4 or \"w8a8,w4a4\"");
   const auto rows = parse_trace(header + "1.5,,0,,,,,2,w4a4,best");
   REQUIRE(rows.ok());
   CHECK(rows->front().signals.pinned_plan == std::size_t{2});

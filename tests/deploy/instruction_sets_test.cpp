@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // One file, one input, the same bytes out: on every kernel table of the machine that runs this, on
-// both paths, with 1, 2 and 7 threads, and on every other machine. The file is committed, so that
+// every path, with 1, 2 and 7 threads, and on every other machine. The file is committed, so that
 // no arithmetic of a test stands between processors, and so is the checksum of its outputs.
 //
 // odd-network.bitdial: random codes; rectangular, dilated, depthwise and grouped windows, a sum,
@@ -54,10 +54,9 @@ TEST_CASE("the committed network gives the committed checksum in every way") {
   const auto pixels = images(static_cast<std::size_t>(model->input_shape().size()));
   const std::size_t values = image_count * static_cast<std::size_t>(model->output_size());
   for (const kernels::KernelTable* table : kernels::supported_kernels()) {
-    for (const KernelPath path : {KernelPath::bytes, KernelPath::planes}) {
+    for (const KernelPath path : kernel_paths) {
       for (const int threads : {1, 2, 7}) {
-        const std::string way =
-            concat(table->name, ", path ", static_cast<int>(path), ", threads ", threads);
+        const std::string way = concat(table->name, ", ", name_of(path), ", threads ", threads);
         CAPTURE(way);
         auto session = Session::create(*model, {.threads = threads,
                                                 .max_batch = threads == 2 ? 1 : 3,

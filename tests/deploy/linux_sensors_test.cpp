@@ -47,6 +47,11 @@ TEST_CASE("the headroom is that of the hottest zone to its first throttling poin
   folder.write("class/thermal/thermal_zone0/trip_point_1_type", "critical\n");
   folder.write("class/thermal/thermal_zone0/trip_point_1_temp", "105000\n");
   CHECK(sensors.thermal_headroom().value() == 60.0);
+  folder.write("class/thermal/thermal_zone0/trip_point_2_type", "passive\n");
+  folder.write("class/thermal/thermal_zone0/trip_point_2_temp", "0\n");
+  folder.write("class/thermal/thermal_zone0/trip_point_3_type", "hot\n");
+  folder.write("class/thermal/thermal_zone0/trip_point_3_temp", "-274000\n");
+  CHECK(sensors.thermal_headroom().value() == 60.0);
   folder.write("class/thermal/thermal_zone1/temp", "88500\n");
   folder.write("class/thermal/thermal_zone1/trip_point_0_type", "passive\n");
   folder.write("class/thermal/thermal_zone1/trip_point_0_temp", "85000\n");
@@ -63,6 +68,9 @@ TEST_CASE("battery, memory and pressure") {
   folder.write("class/power_supply/AC/capacity", "1\n");
   folder.write("class/power_supply/BAT0/type", "Battery\n");
   folder.write("class/power_supply/BAT0/capacity", "73\n");
+  folder.write("class/power_supply/hidpp_battery_0/type", "Battery\n");
+  folder.write("class/power_supply/hidpp_battery_0/scope", "Device\n");
+  folder.write("class/power_supply/hidpp_battery_0/capacity", "5\n");
   CHECK(sensors.battery().value() == 0.73);
 
   CHECK(sensors.memory_available().error().starts_with(folder.path() + "/meminfo: cannot open"));
@@ -76,6 +84,14 @@ TEST_CASE("battery, memory and pressure") {
   CHECK(sensors.cpu_pressure().value() == 0.125);
   folder.write("cpuinfo", "processor\t: 0\nmodel name\t: Toy CPU 3000\nflags\t: fpu\n");
   CHECK(sensors.cpu_model() == "Toy CPU 3000");
+  const std::string little =
+      "CPU implementer\t: 0x41\nCPU architecture: 8\nCPU variant\t: 0x1\nCPU part\t: 0xd05\n";
+  const std::string big =
+      "CPU implementer\t: 0x41\nCPU architecture: 8\nCPU variant\t: 0x3\nCPU part\t: 0xd0c\n";
+  folder.write("cpuinfo", little + "\n" + little + "\n" + big + "\nModel\t\t: Toy board\n");
+  CHECK(sensors.cpu_model() == "Arm 0x41 part 0xd05 variant 0x1 + Arm 0x41 part 0xd0c variant 0x3");
+  folder.write("cpuinfo", "processor\t: 0\nSerial : 1\nModel\t\t: Toy board\n");
+  CHECK(sensors.cpu_model() == "Toy board");
   folder.write("cpuinfo", "");
   CHECK(sensors.cpu_model() == "unknown processor");
 }
@@ -84,16 +100,26 @@ TEST_CASE("energy counters are added up, and wrap") {
   const Folder folder;
   CHECK(EnergyCounter::open(folder.path()).error() ==
         folder.path() + "/class/powercap/: no readable energy counter");
-  folder.write("class/powercap/intel-rapl:0/energy_uj", "900000\n");
+  const auto domain = [&](const std::string& zone, const std::string& name, int microjoules) {
+    folder.write("class/powercap/" + zone + "/name", name + "\n");
+    folder.write("class/powercap/" + zone + "/energy_uj", std::to_string(microjoules) + "\n");
+  };
+  domain("intel-rapl:2", "psys", 3);
+  domain("dtpm:0", "pkg", 3);
+  CHECK_FALSE(EnergyCounter::open(folder.path()).ok());
+  domain("intel-rapl-mmio:0", "package-0", 800000);
+  domain("intel-rapl:0:0", "core", 5);
+  domain("intel-rapl:0", "package-0", 900000);
+  domain("intel-rapl:1", "package-1", 0);
   folder.write("class/powercap/intel-rapl:0/max_energy_range_uj", "1000000\n");
-  folder.write("class/powercap/intel-rapl:0:0/energy_uj", "5\n");
-  folder.write("class/powercap/intel-rapl:1/energy_uj", "0\n");
   auto counter = EnergyCounter::open(folder.path());
   REQUIRE(counter.ok());
   CHECK(counter->joules().value() == 0.0);
-  folder.write("class/powercap/intel-rapl:0/energy_uj", "100000\n");
-  folder.write("class/powercap/intel-rapl:0:0/energy_uj", "77777\n");
-  folder.write("class/powercap/intel-rapl:1/energy_uj", "50000\n");
+  domain("intel-rapl-mmio:0", "package-0", 1000000);
+  domain("intel-rapl:2", "psys", 900000);
+  domain("intel-rapl:0:0", "core", 77777);
+  domain("intel-rapl:0", "package-0", 100000);
+  domain("intel-rapl:1", "package-1", 50000);
   CHECK(counter->joules().value() == doctest::Approx(0.25));
   std::filesystem::remove(folder.path() + "/class/powercap/intel-rapl:1/energy_uj");
   CHECK(counter->joules().error().ends_with("energy_uj: cannot read the energy counter"));

@@ -95,6 +95,40 @@ TEST_CASE("a layer that one path serves is not measured") {
   CHECK(choice.times.empty());
 }
 
+TEST_CASE("small layers are timed as they are, large ones by the rows that tell the speed") {
+  const MatrixShape small = small_shape({.w = 1, .a = 1});
+  const MatrixShape same = detail::timed_part(small);
+  CHECK(same.x == small.x);
+  CHECK(same.y == small.y);
+
+  MatrixShape large{.x = {.h = 4000, .w = 6000, .pixel = 64, .border_h = 2, .border_w = 2},
+                    .window = Window::square(3, {.stride = 2, .padding = 1}),
+                    .y = {2000, 3000, 64},
+                    .bits = {.w = 1, .a = 1}};
+  const MatrixShape part = detail::timed_part(large);
+  CHECK(part.y == ImageShape{1, 128, 64});
+  CHECK(part.x == CodeLayout{.h = 2, .w = 256, .pixel = 64, .border_h = 2, .border_w = 2});
+  CHECK(part.window == large.window);
+
+  // Cheap rows: more of them, so that the clock can tell.
+  MatrixShape line = large;
+  line.y.c = 1;
+  line.x.pixel = 1;
+  CHECK(detail::timed_part(line).y == ImageShape{3, 3000, 1});
+}
+
+TEST_CASE("a layer of which not even a few rows fit into memory runs on bytes") {
+  const MatrixShape far{.x = {.h = 16000, .w = 16000, .pixel = 1},
+                        .window = Window::square(2, {.dilation = 9000}),
+                        .y = {7000, 7000, 1},
+                        .bits = {.w = 1, .a = 1}};
+  const kernels::KernelTable& table = *kernels::supported_kernels().front();
+  CHECK_FALSE(detail::StepTimer(table, far).time(KernelPath::bytes));
+  const KernelChoice choice = choose_kernel(table, far);
+  CHECK(choice.path == KernelPath::bytes);
+  CHECK(choice.times.empty());
+}
+
 TEST_CASE("a shape is measured once; choices go out and come in as text") {
   const kernels::KernelTable& table = *kernels::supported_kernels().front();
   const MatrixShape shape = small_shape({.w = 2, .a = 2});
@@ -115,6 +149,16 @@ TEST_CASE("a shape is measured once; choices go out and come in as text") {
   CHECK(choose_kernel(table, wide).path == KernelPath::bytes);
   REQUIRE(load_kernel_choices(kernel_choices()));
   CHECK(choose_kernel(table, shape).times == "by hand");
+
+  // What is kept and loaded again does not grow; of two lines of one shape the last one counts.
+  const std::string kept = kernel_choices();
+  for (int round = 0; round < 3; ++round) REQUIRE(load_kernel_choices(kernel_choices()));
+  CHECK(kernel_choices() == kept);
+  REQUIRE(load_kernel_choices(
+      concat(table.name, ' ', shape, ": planes\n", table.name, ' ', shape, ": bytes (last)\n")));
+  CHECK(choose_kernel(table, shape).times == "last");
+  const std::string now = kernel_choices();
+  CHECK(std::count(now.begin(), now.end(), '\n') == std::count(kept.begin(), kept.end(), '\n'));
 
   const auto refused = load_kernel_choices("\navx2 linear 1x1x3 to 4 w1a1: quick\n");
   REQUIRE_FALSE(refused);

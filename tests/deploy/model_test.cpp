@@ -180,6 +180,7 @@ TEST_CASE(
   CHECK(same_bits(same, outputs));
   std::filesystem::remove(path);
   CHECK(Model::open(path).error() == path + ": cannot open: No such file or directory");
+  CHECK(Model::open("").error() == "model: the path is empty, expected that of a model file");
   REQUIRE(io::write_file(path, std::as_bytes(std::span{"PK\3\4 something else"})));
   CHECK(Model::open(path).error().starts_with(path + ": is not a bitdial model file: it starts"));
   std::filesystem::remove(path);

@@ -85,7 +85,7 @@ void check_run(Session& session, std::size_t plan, const std::vector<std::uint8_
   CHECK(same_bits(outputs, expected.outputs));
 }
 
-// All plans of a network on all tables and both paths, then all thread counts and batches.
+// All plans of a network on all tables and paths, then all thread counts and batches.
 void check_everywhere(Network net) {
   const std::vector<std::byte> bytes = bytes_of(net);
   const Model model = model_of(bytes);
@@ -99,7 +99,7 @@ void check_everywhere(Network net) {
     sessions.push_back(*std::move(session));
   };
   for (const kernels::KernelTable* table : kernels::supported_kernels()) {
-    for (const KernelPath path : {KernelPath::bytes, KernelPath::planes}) {
+    for (const KernelPath path : kernel_paths) {
       add_session({.max_batch = 3, .kernels = table, .path = path});
     }
   }
@@ -235,7 +235,7 @@ TEST_CASE("the caller's threads give the same bits; one thread starts none") {
   const std::vector<std::byte> bytes = bytes_of(net);
   const Model model = model_of(bytes);
   const std::vector<std::uint8_t> images = net.draw_images(9);
-  for (const KernelPath path : {KernelPath::bytes, KernelPath::planes}) {
+  for (const KernelPath path : kernel_paths) {
     for (const int threads : {1, 2, 7}) {
       for (const std::int64_t batch : {1, 3}) {
         std::atomic<int> calls{0};
@@ -255,6 +255,27 @@ TEST_CASE("the caller's threads give the same bits; one thread starts none") {
         CHECK((calls > 0) == (threads > 1));
       }
     }
+  }
+}
+
+TEST_CASE("a thread that no work pays for is not asked for") {
+  Network net = reference::residual_network({.seed = 25});
+  net.draw_weights({8});
+  net.add_plan(PrecisionPlan::uniform("w8a8"));
+  const std::vector<std::byte> bytes = bytes_of(net);
+  const std::vector<std::uint8_t> images = net.draw_images(6);
+  std::vector<float> outputs(60);
+  for (const std::int64_t work :
+       {std::int64_t{1} << 62, std::numeric_limits<std::int64_t>::max()}) {
+    std::atomic<int> calls{0};
+    auto session = Session::create(model_of(bytes),
+                                   {.threads = 3,
+                                    .work_per_thread = work,
+                                    .parallel_for = {.run = run_on_threads, .context = &calls}});
+    REQUIRE_MESSAGE(session.ok(), session.error());
+    REQUIRE(session->run(images, outputs, 0));
+    CHECK(same_bits(outputs, net.evaluate(0, images).outputs));
+    CHECK(calls == 0);
   }
 }
 
@@ -284,8 +305,9 @@ TEST_CASE("plans by index, name and value; classes; what a session refuses") {
   REQUIRE(session->run({}, {}, 0));
 
   CHECK(session->run(images, outputs, "w8a8").error() ==
-        "plan \"w8a8\" is not in this model; it has w4a4, w2a4");
-  CHECK(session->run(images, outputs, 2).error() == "session: plan 2, the model has 2");
+        "plan \"w8a8\" is not in this model; it has 'w4a4', 'w2a4'");
+  CHECK(session->run(images, outputs, 2).error() ==
+        "session: plan 2 is not in this model, expected 0 to 1");
   std::vector<float> few(49);
   CHECK(session->run(images, few, 0).error() ==
         "session: 525 input values and 49 output values; one image takes 105, [5, 7, 3], and gives "
@@ -298,6 +320,8 @@ TEST_CASE("plans by index, name and value; classes; what a session refuses") {
 
   auto one_plan = Session::create(model, {.plans = {1}});
   REQUIRE(one_plan);
+  CHECK(session->prepared_plans() == std::vector<std::size_t>{0, 1});
+  CHECK(one_plan->prepared_plans() == std::vector<std::size_t>{1});
   CHECK(one_plan->run(images, outputs, 1));
   CHECK(one_plan->path_of(1, 0).has_value());
   CHECK_FALSE(one_plan->path_of(0, 0).has_value());
@@ -308,10 +332,12 @@ TEST_CASE("plans by index, name and value; classes; what a session refuses") {
         "session: work_per_thread is 0, expected at least 1");
   CHECK(Session::create(model, {.max_batch = 0}).error() ==
         "session: batches of 0 images, expected 1 to 65536");
-  CHECK(Session::create(model, {.plans = {2}}).error() == "session: plan 2, the model has 2");
+  CHECK(Session::create(model, {.plans = {2}}).error() ==
+        "session: plan 2 is not in this model, expected 0 to 1");
   CHECK(Session::plan_memory(model, {.threads = 0}).error() ==
         "session: 0 threads, expected 1 to 1024");
-  CHECK(Session::plan_memory(model, {.plans = {2}}).error() == "session: plan 2, the model has 2");
+  CHECK(Session::plan_memory(model, {.plans = {2}}).error() ==
+        "session: plan 2 is not in this model, expected 0 to 1");
 }
 
 }  // namespace

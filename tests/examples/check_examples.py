@@ -5,6 +5,7 @@
 usage: check_examples.py ROOT COMPILER MODEL
 MODEL is a small packed network. Exit code 77: no such compiler.
 """
+import ctypes
 import importlib.util
 import pathlib
 import re
@@ -75,6 +76,33 @@ def check_c_api(root, folder, model):
     check_python(python, library, model)
 
 
+def check_options(module, c, model):
+    """Structures of other versions of the header, and counts beyond any memory."""
+    class Newer(module.SessionOptions):
+        _fields_ = [("new_member", ctypes.c_size_t)]
+
+    size = ctypes.c_size_t()
+
+    def memory(options):
+        if c.session_memory(model._model, ctypes.byref(options), ctypes.byref(size)) != 0:
+            return c.last_error().decode()
+        return size.value
+
+    known = ctypes.sizeof(module.SessionOptions)
+    if memory(Newer()) != model.memory or memory(Newer(max_batch=9)) <= model.memory:
+        sys.exit("a newer structure without new members is another one")
+    expect("a new member", memory(Newer(new_member=1)), rf"byte {known} of {known + 8} is set")
+    for wrong in (0, 8, known - 1):
+        expect("a wrong size", memory(module.SessionOptions(struct_size=wrong)),
+               rf"struct_size is {wrong}, expected sizeof")
+    for count in (2**63, 2**64 - 1):
+        if c.session_run(model._session, 0, b"", count, None) == 0:
+            sys.exit(f"{count} images run")
+        expect("a huge count", c.last_error().decode(), f"session: {count} images, more than")
+        if c.session_classify(model._session, 0, b"", count, None) == 0:
+            sys.exit(f"{count} images are classified")
+
+
 def check_python(script, library, model):
     """The interface beyond what the script prints: a model in memory, and reasons of failures."""
     specification = importlib.util.spec_from_file_location("classify", script)
@@ -93,7 +121,8 @@ def check_python(script, library, model):
             mapped.run(image, "w7a7")
             sys.exit("a plan that does not exist runs")
         except RuntimeError as error:
-            expect("an unknown plan", str(error), r'plan "w7a7" is not in this model; it has w\d')
+            expect("an unknown plan", str(error), r"plan .w7a7. is not in this model; it has 'w\d")
+        check_options(module, c, mapped)
         measured = mapped.accuracy(0)
         if measured is not None and not (0 <= measured[0] <= 1 and measured[1] > 0):
             sys.exit(f"a measured accuracy makes no sense: {measured}")

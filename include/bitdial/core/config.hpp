@@ -6,6 +6,12 @@
 
 #include <bitdial/version.hpp>
 
+// Under these options the compiler may reorder sums, and assume that no value is NaN: results would
+// differ from machine to machine, and checks would be gone.
+#if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__ > 0)
+#  error "bitdial: compile units that include it without -ffast-math, -ffinite-math-only, -Ofast"
+#endif
+
 #if defined(_OPENMP)
 #  define BITDIAL_ABI_THREADS omp
 #else

@@ -72,7 +72,9 @@ struct ParallelHook {
 /// `body(begin, end)` for each. Chunks do not depend on the number of threads: give each chunk
 /// (`begin / grain`) its own slot for partial sums, add the slots in order, and the result is the
 /// same on any machine. Each thread takes one contiguous run of chunks. One thread starts nothing.
-/// An exception of the body is rethrown to the caller.
+/// OpenMP gets a team of `threads` also for fewer chunks, and the surplus does nothing: a team
+/// whose size changes ends threads and starts new ones. An exception of the body is rethrown to the
+/// caller.
 template <class Body>
 void parallel_for(int threads, std::int64_t count, std::int64_t grain, Body&& body) {
   BITDIAL_ASSERT(grain > 0);
@@ -82,24 +84,25 @@ void parallel_for(int threads, std::int64_t count, std::int64_t grain, Body&& bo
     detail::run_chunks(first, last, count, grain, body);
   };
 #if defined(_OPENMP)
-  const int team = chunks < threads ? static_cast<int>(chunks) : threads;
-  if (team > 1 && omp_in_parallel() == 0) {
+  if (chunks > 1 && threads > 1 && omp_in_parallel() == 0) {
 #  if defined(__cpp_exceptions)
     std::exception_ptr failure;
 #  endif
-#  pragma omp parallel num_threads(team)
+#  pragma omp parallel num_threads(threads)
     {
-      const std::int64_t size = omp_get_num_threads();
-      const std::int64_t rank = omp_get_thread_num();
+      const std::int64_t team = omp_get_num_threads(), rank = omp_get_thread_num();
+      const std::int64_t size = chunks < team ? chunks : team;
+      const std::int64_t first = rank < size ? chunks * rank / size : chunks;
+      const std::int64_t last = rank < size ? chunks * (rank + 1) / size : chunks;
 #  if defined(__cpp_exceptions)
       try {
-        run_chunks(chunks * rank / size, chunks * (rank + 1) / size);
+        run_chunks(first, last);
       } catch (...) {
 #    pragma omp critical(bitdial_parallel_for_failure)
         if (!failure) failure = std::current_exception();
       }
 #  else
-      run_chunks(chunks * rank / size, chunks * (rank + 1) / size);
+      run_chunks(first, last);
 #  endif
     }
 #  if defined(__cpp_exceptions)
@@ -134,6 +137,11 @@ void parallel_for(const ParallelHook& hook, int threads, std::int64_t count, std
 template <class Body>
 void parallel_for(std::int64_t count, std::int64_t grain, Body&& body) {
   parallel_for(thread_count(), count, grain, body);
+}
+
+/// Starts the threads of a team of this size before they are needed.
+inline void start_threads(const ParallelHook& hook, int threads) {
+  if (hook.run == nullptr) parallel_for(threads, threads, 1, [](std::int64_t, std::int64_t) {});
 }
 
 }  // namespace bitdial::inline BITDIAL_ABI

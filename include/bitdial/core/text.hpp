@@ -62,6 +62,12 @@ template <class Range>
   return out;
 }
 
+/// `"'w4a4', 'w8a8,w2a4'"`: pieces that may hold commas themselves.
+template <class Range>
+[[nodiscard]] std::string join_quoted(const Range& pieces) {
+  return pieces.empty() ? std::string{} : concat('\'', join(pieces, "', '"), '\'');
+}
+
 /// The text before the first `separator`, or all of it; `rest` loses that and the separator.
 [[nodiscard]] inline std::string_view take_piece(std::string_view& rest, char separator) noexcept {
   const std::size_t end = rest.find(separator);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -27,9 +28,9 @@ namespace bitdial::inline BITDIAL_ABI {
 /// What one request of one plan takes.
 struct PlanCost {
   std::string plan;                ///< name
-  double median = 0.0, p95 = 0.0;  ///< seconds
+  double median = 0.0;             ///< seconds
   std::optional<double> energy{};  ///< joules
-  std::uint64_t memory = 0;        ///< bytes of packed weights
+  std::uint64_t memory = 0;        ///< bytes of a session of this plan alone, weights and working
 
   friend bool operator==(const PlanCost&, const PlanCost&) = default;
 };
@@ -38,12 +39,18 @@ struct PlanCost {
 struct Calibration {
   std::string device;       ///< processor and kernels
   std::uint64_t model = 0;  ///< `Model::checksum()`
-  int threads = 1;
+  std::string session;      ///< the options that change times: `threads 2, max_batch 1, ...`
   std::vector<PlanCost> plans;
 
-  /// True when these are costs of the same device, file and number of threads.
+  /// True when these are costs of the same device, file and options.
   [[nodiscard]] bool fits(const Calibration& other) const noexcept {
-    return device == other.device && model == other.model && threads == other.threads;
+    return device == other.device && model == other.model && session == other.session;
+  }
+  /// The costs of a plan; null where it was not measured.
+  [[nodiscard]] const PlanCost* find(std::string_view plan) const noexcept {
+    const auto found = std::find_if(plans.begin(), plans.end(),
+                                    [&](const PlanCost& cost) { return cost.plan == plan; });
+    return found == plans.end() ? nullptr : &*found;
   }
   friend bool operator==(const Calibration&, const Calibration&) = default;
 };
@@ -55,19 +62,21 @@ struct CalibrateOptions {
 
 namespace detail {
 
-inline constexpr std::string_view calibration_header = "bitdial calibration 1";
+inline constexpr std::string_view calibration_header = "bitdial calibration 2";
 
 [[nodiscard]] inline Calibration describe_session(const Session& session) {
-  return {.device = concat(LinuxSensors{}.cpu_model(), ", ", session.kernels().name),
-          .model = session.model().checksum(),
-          .threads = session.threads(),
-          .plans = {}};
+  const SessionOptions& options = session.options();
+  return {
+      .device = concat(LinuxSensors{}.cpu_model(), ", ", session.kernels().name),
+      .model = session.model().checksum(),
+      .session = concat("threads ", options.threads, ", max_batch ", options.max_batch, ", path ",
+                        name_of(options.path), ", work_per_thread ", options.work_per_thread,
+                        options.parallel_for.run != nullptr ? ", own threads" : ""),
+      .plans = {}};
 }
 
-/// The q-quantile of sorted values, nearest rank.
-[[nodiscard]] inline double sorted_quantile(const std::vector<double>& sorted, double q) noexcept {
-  const auto rank = static_cast<std::size_t>(q * static_cast<double>(sorted.size()));
-  return sorted[std::min(rank, sorted.size() - 1)];
+[[nodiscard]] inline bool is_cost(double value) noexcept {
+  return value > 0.0 && std::isfinite(value);
 }
 
 }  // namespace detail
@@ -75,15 +84,16 @@ inline constexpr std::string_view calibration_header = "bitdial calibration 1";
 /// The text form of a calibration: one line for each fact, one for each plan.
 [[nodiscard]] inline std::string calibration_text(const Calibration& calibration) {
   std::string text = concat(detail::calibration_header, "\ndevice ", calibration.device, "\nmodel ",
-                            calibration.model, "\nthreads ", calibration.threads, "\n");
+                            calibration.model, "\nsession ", calibration.session, "\n");
   for (const PlanCost& cost : calibration.plans) {
-    text += concat("plan ", cost.plan, " ", cost.median, " ", cost.p95, " ", cost.memory, " ",
+    text += concat("plan ", cost.plan, " ", cost.median, " ", cost.memory, " ",
                    cost.energy ? concat(*cost.energy) : std::string{"-"}, "\n");
   }
   return text;
 }
 
-/// Reads `calibration_text`. Errors name the line.
+/// Reads `calibration_text`. Errors name the line: a cost that is not a finite number above 0, a
+/// plan that occurs twice.
 [[nodiscard]] inline Result<Calibration> parse_calibration(std::string_view text) {
   Calibration calibration;
   for (std::size_t count = 1; !text.empty(); ++count) {
@@ -102,16 +112,18 @@ inline constexpr std::string_view calibration_header = "bitdial calibration 1";
       calibration.device = rest;
     } else if (key == "model") {
       if (!parse_number(rest, calibration.model)) return wrong("model and its checksum");
-    } else if (key == "threads") {
-      if (!parse_number(rest, calibration.threads)) return wrong("threads and their number");
+    } else if (key == "session") {
+      calibration.session = rest;
     } else if (key == "plan") {
       PlanCost cost{.plan = std::string{take_piece(rest, ' ')}};
       const bool costs = parse_number(take_piece(rest, ' '), cost.median) &&
-                         parse_number(take_piece(rest, ' '), cost.p95) &&
-                         parse_number(take_piece(rest, ' '), cost.memory);
-      if (!costs || (rest != "-" && !parse_number(rest, cost.energy.emplace()))) {
-        return wrong("plan NAME MEDIAN P95 MEMORY ENERGY");
+                         parse_number(take_piece(rest, ' '), cost.memory) &&
+                         (rest == "-" || parse_number(rest, cost.energy.emplace()));
+      if (!costs || !detail::is_cost(cost.median) || cost.memory == 0 ||
+          !detail::is_cost(cost.energy.value_or(1.0))) {
+        return wrong("plan NAME MEDIAN MEMORY ENERGY, finite numbers above 0 or - for no energy");
       }
+      if (calibration.find(cost.plan) != nullptr) return wrong("each plan once");
       calibration.plans.push_back(std::move(cost));
     }
   }
@@ -120,6 +132,18 @@ inline constexpr std::string_view calibration_header = "bitdial calibration 1";
 }
 
 namespace detail {
+
+/// The costs of the session's plans; empty where one of them, or its energy, is not known.
+[[nodiscard]] inline std::vector<PlanCost> known_costs(const Calibration& known,
+                                                       const Session& session, bool with_energy) {
+  std::vector<PlanCost> costs;
+  for (const std::size_t plan : session.prepared_plans()) {
+    const PlanCost* const cost = known.find(session.model().plans()[plan].name());
+    if (cost == nullptr || (with_energy && !cost->energy)) return {};
+    costs.push_back(*cost);
+  }
+  return costs;
+}
 
 /// Adds the costs of the session's plans to `calibration`, which describes the session.
 [[nodiscard]] inline Result<Calibration> measure_plans(Session& session, Calibration calibration,
@@ -138,9 +162,7 @@ namespace detail {
     double joules = 0.0;
   };
   std::vector<Timed> timed;
-  for (std::size_t plan = 0; plan < model.plans().size(); ++plan) {
-    if (session.is_prepared(plan)) timed.push_back({plan});
-  }
+  for (const std::size_t plan : session.prepared_plans()) timed.push_back({plan});
   constexpr std::size_t least_runs = 3;
   const auto seconds_since = [](Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();
@@ -171,11 +193,14 @@ namespace detail {
     if (seconds_since(start) > options.seconds) break;
   }
   for (Timed& entry : timed) {
-    std::sort(entry.times.begin(), entry.times.end());
-    PlanCost cost{.plan = model.plans()[entry.plan].name(),
-                  .median = detail::sorted_quantile(entry.times, 0.5),
-                  .p95 = detail::sorted_quantile(entry.times, 0.95),
-                  .memory = static_cast<std::uint64_t>(model.packed_bytes(entry.plan))};
+    const auto middle = entry.times.begin() + static_cast<std::ptrdiff_t>(entry.times.size() / 2);
+    std::nth_element(entry.times.begin(), middle, entry.times.end());
+    SessionOptions alone = session.options();
+    alone.plans = {entry.plan};
+    const auto memory = Session::plan_memory(model, alone);
+    if (!memory) return memory.failure();
+    PlanCost cost{
+        .plan = model.plans()[entry.plan].name(), .median = *middle, .memory = memory->bytes()};
     if (entry.joules > 0.0) cost.energy = entry.joules / static_cast<double>(entry.times.size());
     calibration.plans.push_back(std::move(cost));
   }
@@ -186,6 +211,9 @@ namespace detail {
 
 /// Measures every plan that the session is prepared for, in turns, so that a busy moment of the
 /// machine meets all of them. Batches of one image of zeros: the time does not depend on values.
+/// The memory of a plan is not measured but known: `Session::plan_memory` under the session's
+/// options for that plan alone. A session of several plans takes at most the sum of theirs,
+/// whichever runs.
 ///
 /// Errors: a plan cannot run, the energy counter fails, `seconds` is not above 0 or above 1e6.
 /// Cost: `options.seconds`, at least three runs per plan.
@@ -194,29 +222,21 @@ namespace detail {
   return detail::measure_plans(session, detail::describe_session(session), options);
 }
 
-/// The calibration in the file at `path` when it is of this device, model and number of threads and
-/// has every plan, with its energy where `options` bring a counter; else `calibrate`, and the file
-/// is replaced.
+/// The calibration in the file at `path` when it is of this device, model and these options of the
+/// session and has every plan that the session is prepared for, with its energy where `options`
+/// bring a counter; else `calibrate`, and the file is replaced.
 ///
 /// Errors: those of `calibrate`, and a file that cannot be written. A file that cannot be read or
-/// parsed is measured anew.
+/// parsed, or whose numbers cannot be costs, is measured anew.
 [[nodiscard]] inline Result<Calibration> calibrate_cached(const std::string& path, Session& session,
                                                           const CalibrateOptions& options = {}) {
   Calibration here = detail::describe_session(session);
   if (const auto text = io::read_text_file(path)) {
-    auto known = parse_calibration(*text);
-    const auto has = [&](std::size_t plan) {
-      return !session.is_prepared(plan) ||
-             std::any_of(known->plans.begin(), known->plans.end(), [&](const PlanCost& cost) {
-               return cost.plan == session.model().plans()[plan].name() &&
-                      (cost.energy || options.energy == nullptr);
-             });
-    };
-    bool complete = known.ok() && known->fits(here);
-    for (std::size_t plan = 0; complete && plan < session.model().plans().size(); ++plan) {
-      complete = has(plan);
+    const auto known = parse_calibration(*text);
+    if (known && known->fits(here)) {
+      here.plans = detail::known_costs(*known, session, options.energy != nullptr);
+      if (!here.plans.empty()) return here;
     }
-    if (complete) return known;
   }
   auto measured = detail::measure_plans(session, std::move(here), options);
   if (!measured) return measured;

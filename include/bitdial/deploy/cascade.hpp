@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <limits>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -47,8 +48,9 @@ struct Confidence {
 /// One plan of a cascade.
 struct CascadeStage {
   std::size_t plan = 0;  ///< index into `Model::plans()`
-  /// The least margin with which its answer stands. The last stage always answers.
-  float threshold = 0.0F;
+  /// The least margin with which its answer stands: 0 always answers, above 1 never. The last stage
+  /// always answers.
+  float threshold = std::numeric_limits<float>::infinity();
 };
 
 struct CascadeAnswer {
@@ -60,19 +62,25 @@ struct CascadeAnswer {
 /// Plans to try one after the other, the cheapest first.
 class Cascade {
  public:
-  /// Errors: no stage, a plan that the model does not have, a threshold that is not a number.
+  /// Errors: no stage, a plan that the model does not have or that occurs twice, a threshold that
+  /// is not a number of at least 0.
   [[nodiscard]] static Result<Cascade> create(const Model& model,
                                               std::vector<CascadeStage> stages) {
     if (stages.empty()) return Failure{"cascade: expected at least one stage, got none"};
     for (const CascadeStage& stage : stages) {
-      if (stage.plan >= model.plans().size()) {
-        return Failure{
-            concat("cascade: plan ", stage.plan, ", the model has ", model.plans().size())};
+      if (const auto known = model.check_plan(stage.plan); !known) {
+        return Failure{concat("cascade: ", known.error())};
       }
-      if (std::isnan(stage.threshold)) {
-        return Failure{concat("cascade: the threshold of plan ", model.plans()[stage.plan].name(),
-                              " is not a number, expected a margin: 0 always answers, above 1 "
-                              "never; fit_cascade finds one")};
+      const std::string name = model.plans()[stage.plan].name();
+      if (!(stage.threshold >= 0.0F)) {
+        return Failure{concat("cascade: the threshold of plan ", name, " is ", stage.threshold,
+                              ", expected a margin: 0 always answers, above 1 never; fit_cascade "
+                              "finds one")};
+      }
+      const auto same = [&](const CascadeStage& other) { return other.plan == stage.plan; };
+      if (std::count_if(stages.begin(), stages.end(), same) > 1) {
+        return Failure{concat("cascade: plan ", name,
+                              " occurs twice, expected each once: it answers the same again")};
       }
     }
     Cascade cascade;
@@ -83,12 +91,15 @@ class Cascade {
   [[nodiscard]] std::span<const CascadeStage> stages() const noexcept { return stages_; }
 
   /// Answers one image; `outputs` are those of the stage that answered. Errors: those of
-  /// `Session::run`. Allocates nothing.
+  /// `Session::run`, for every stage, whether this image needs it or not. Allocates nothing.
   [[nodiscard]] Result<CascadeAnswer> run(Session& session, std::span<const std::uint8_t> image,
                                           std::span<float> outputs) const {
     if (static_cast<std::int64_t>(outputs.size()) != session.model().output_size()) {
       return Failure{concat("cascade: ", outputs.size(), " output values, one image gives ",
                             session.model().output_size())};
+    }
+    for (const CascadeStage& stage : stages_) {
+      if (auto ready = session.check_prepared(stage.plan); !ready) return ready.failure();
     }
     for (std::size_t i = 0;; ++i) {
       if (auto done = session.run(image, outputs, stages_[i].plan); !done) return done.failure();

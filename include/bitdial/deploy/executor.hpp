@@ -224,17 +224,18 @@ class Executor {
                        step.kind == ops::NodeKind::global_average_pool;
     const std::int64_t grain = pools ? 1 : std::max<std::int64_t>(1, element_grain / line);
     const std::int64_t work = std::max(step.x_shape.size(), step.y_shape.size()) * batch_.count;
-    const auto team = static_cast<int>(team_for(work * element_work));
-    parallel_for(context_.parallel_for, team, lines, grain,
-                 [&](std::int64_t begin, std::int64_t end) {
-                   for (std::int64_t r = begin; r < end; ++r) {
-                     if (step.kind == ops::NodeKind::input) {
-                       run_input_line(step, r, line);
-                     } else {
-                       run_real_line(step, r, line);
-                     }
-                   }
-                 });
+    const std::int64_t chunks = (lines + grain - 1) / grain;
+    const std::int64_t team = std::min(team_for(work * element_work), chunks);
+    on_team(team, [&](std::int64_t rank) {
+      const std::int64_t end = std::min(lines, chunks * (rank + 1) / team * grain);
+      for (std::int64_t r = chunks * rank / team * grain; r < end; ++r) {
+        if (step.kind == ops::NodeKind::input) {
+          run_input_line(step, r, line);
+        } else {
+          run_real_line(step, r, line);
+        }
+      }
+    });
   }
 
   /// The threads that this much work pays for.
@@ -242,10 +243,10 @@ class Executor {
     return std::clamp<std::int64_t>(work / context_.work_per_thread, 1, context_.threads);
   }
 
-  /// `body(rank)` for each rank of a team.
+  /// `body(rank)` for each rank of a team; threads of the session beyond it do nothing.
   template <class Body>
   void on_team(std::int64_t team, Body&& body) const {
-    parallel_for(context_.parallel_for, static_cast<int>(team), team, 1,
+    parallel_for(context_.parallel_for, context_.threads, team, 1,
                  [&](std::int64_t rank, std::int64_t) { body(rank); });
   }
 

@@ -39,10 +39,15 @@ struct CascadeReport {
   double agreement = 0.0;      ///< share of images with the same answer as the last plan
   double mean_latency = 0.0;   ///< seconds per image, all stages that ran
   double full_latency = 0.0;   ///< of the last plan alone
+  double tolerance = 0.0;      ///< that the choice was allowed
   std::size_t images = 0;      ///< on which all this was counted
 
-  /// True when it is quicker than the last plan alone. A cascade that does not pay has one stage.
-  [[nodiscard]] bool pays() const noexcept { return mean_latency < full_latency; }
+  /// True when it has more than one stage, is quicker than the last plan alone and loses at most
+  /// `tolerance`, also on these images.
+  [[nodiscard]] bool pays() const noexcept {
+    return stages.size() > 1 && mean_latency < full_latency &&
+           accuracy >= full_accuracy - tolerance;
+  }
 };
 
 struct FitCascadeOptions {
@@ -145,8 +150,8 @@ class AccuracyCurve {
 ///
 /// A stage's answer stands when images of similar margin were answered with at least accuracy t;
 /// every subset of the stages and every t is tried on the images with even numbers, and of those
-/// that lose at most `tolerance` the quickest is taken. The report counts the images with odd
-/// numbers, which the choice has not seen.
+/// that lose at most `tolerance` the quickest is taken: the last plan alone where none is quicker.
+/// The report counts the images with odd numbers, which the choice has not seen.
 ///
 /// Errors: no plan, fewer than 2 images, numbers of answers that differ from the number of labels,
 /// more than 8 plans, a latency that is not above 0, a tolerance outside 0..1. Method: early exit
@@ -216,7 +221,9 @@ class AccuracyCurve {
       best_thresholds = thresholds;
     }
   }
-  return detail::count_cascade(best_stages, best_thresholds, labels, odd);
+  CascadeReport report = detail::count_cascade(best_stages, best_thresholds, labels, odd);
+  report.tolerance = options.tolerance;
+  return report;
 }
 
 /// Runs each plan of `stages` on `images` and collects the answers. `latencies` are seconds per

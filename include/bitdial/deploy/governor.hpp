@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -18,40 +19,14 @@
 #include <bitdial/core/assert.hpp>
 #include <bitdial/core/result.hpp>
 #include <bitdial/core/text.hpp>
+#include <bitdial/deploy/governor_options.hpp>
 #include <bitdial/deploy/ladder.hpp>
 
 namespace bitdial::inline BITDIAL_ABI {
 
-/// A sensor that takes rungs away as its value falls: all rungs from `comfortable` up, the lowest
-/// legal one at 0, in proportion between.
-struct SensorLimit {
-  double comfortable = 0.0;
-  /// Seconds after which an unchanged value counts as a broken sensor; none: never.
-  std::optional<double> stuck_after{};
-};
-
-/// What a product wants. Everything is optional; without limits the most accurate plan runs.
-struct GovernorOptions {
-  double accuracy_floor = 0.0;                ///< share of right answers that is never undercut
-  std::optional<double> deadline{};           ///< seconds from now to the answer
-  std::optional<double> energy_budget{};      ///< joules per request
-  std::optional<double> power_budget{};       ///< watts on average
-  std::optional<std::uint64_t> memory_cap{};  ///< bytes
-  std::optional<SensorLimit> thermal{};       ///< in the unit of `Signals::thermal_headroom`
-  std::optional<SensorLimit> battery{};       ///< in the unit of `Signals::battery`
-  /// The plan while a sensor that has a limit is missing or stuck. Empty: the legal plan with the
-  /// lowest latency.
-  std::string fallback{};
-  /// A more accurate plan must fit with this share to spare ...
-  double up_margin = 0.15;
-  /// ... for this many seconds without a break.
-  double up_dwell = 2.0;
-  /// The quantile of the last 32 slowdowns by which predicted latencies are stretched.
-  double slowdown_quantile = 0.95;
-};
-
 /// What is known when a request arrives: plain numbers, from wherever the caller has them. A value
-/// that is not finite counts as missing.
+/// that is not finite counts as missing: no number, an empty queue, a clock that says nothing about
+/// how long something has lasted.
 struct Signals {
   double now = 0.0;                          ///< seconds of a clock that never goes back
   std::optional<double> last_latency{};      ///< seconds that the last decision's request took
@@ -74,7 +49,7 @@ enum class Reason : std::uint8_t {
   battery,         ///< too little charge
   margin,          ///< it would fit, but without the margin to spare
   dwell,           ///< it would fit, but not for long enough yet
-  nothing_fits,    ///< not even a less accurate one fits: this is the quickest legal plan
+  nothing_fits,    ///< not even a less accurate one fits: this one breaks the limits least
   pinned,          ///< a person has chosen
   unknown_pin,     ///< a person has chosen a plan that the ladder does not have; fallback
   sensor_missing,  ///< a sensor with a limit gives no number; fallback
@@ -131,12 +106,16 @@ struct GovernorState {
 /// the current one no longer fits; a more accurate one only after it has fitted with `up_margin` to
 /// spare for `up_dwell` seconds. So noise at a boundary causes at most one switch up and one down
 /// per `up_dwell`.
+///
+/// Where nothing fits, an answer that is late does less harm than one that runs out of memory or
+/// energy: the quickest legal plan that keeps those limits is taken. Where none keeps the memory,
+/// it is the smallest; where none of the others keeps the energy, the one that takes the least.
 class Governor {
  public:
   /// Errors: no legal rung (the sentence names the floor or the cap and the best there is), an
   /// unknown fallback, an option out of range, an energy or power budget without measured energy.
   [[nodiscard]] static Result<Governor> create(Ladder ladder, const GovernorOptions& options = {}) {
-    if (auto valid = check(options); !valid) return valid.failure();
+    if (auto valid = detail::check_governor_options(options); !valid) return valid.failure();
     Governor governor{std::move(ladder), options};
     if (auto legal = governor.find_legal(); !legal) return legal.failure();
     return governor;
@@ -146,7 +125,8 @@ class Governor {
   [[nodiscard]] const GovernorOptions& options() const noexcept { return options_; }
 
   /// The plan of the next request. Cost: below a microsecond; allocates nothing.
-  [[nodiscard]] Decision decide(GovernorState& state, const Signals& signals) const noexcept {
+  [[nodiscard]] Decision decide(GovernorState& state, const Signals& given) const noexcept {
+    const Signals signals = finite(given);
     observe(state, signals);
     const double slowdown = slowdown_of(state);
     const SensorView thermal =
@@ -156,12 +136,13 @@ class Governor {
     if (signals.pinned_plan) {
       const OperatingPoint* const point = ladder_.find(*signals.pinned_plan);
       state.fits_since.reset();
-      return point != nullptr ? take(state, signals, slowdown, *point, Reason::pinned)
-                              : take(state, signals, slowdown, fallback(), Reason::unknown_pin);
+      return point != nullptr
+                 ? take(state, signals, slowdown, *point, Reason::pinned)
+                 : take(state, signals, slowdown, fallback(signals, slowdown), Reason::unknown_pin);
     }
     if (thermal.broken || battery.broken) {
       state.fits_since.reset();
-      return take(state, signals, slowdown, fallback(),
+      return take(state, signals, slowdown, fallback(signals, slowdown),
                   (thermal.broken ? thermal : battery).reason);
     }
 
@@ -178,7 +159,7 @@ class Governor {
     }
     if (!best) {
       state.fits_since.reset();
-      return take(state, signals, slowdown, quickest(), Reason::nothing_fits);
+      return take(state, signals, slowdown, least_harm(signals, slowdown), Reason::nothing_fits);
     }
     const std::optional<std::size_t> current = current_rung(state);
     if (!current || *best <= *current || excluded(*current, load, 1.0) != Reason::best) {
@@ -193,6 +174,9 @@ class Governor {
     if (above == *current) {
       state.fits_since.reset();
       return take(state, signals, slowdown, rung(*current), Reason::margin);
+    }
+    if (std::isnan(signals.now)) {
+      return take(state, signals, slowdown, rung(*current), Reason::dwell);
     }
     if (!state.fits_since) state.fits_since = signals.now;
     if (!(signals.now - *state.fits_since >= options_.up_dwell)) {
@@ -219,43 +203,6 @@ class Governor {
   Governor(Ladder ladder, const GovernorOptions& options)
       : ladder_{std::move(ladder)}, options_{options} {}
 
-  [[nodiscard]] static Result<void> check(const GovernorOptions& options) {
-    const auto positive = [](const std::optional<double>& x) {
-      return !x || (*x > 0.0 && std::isfinite(*x));
-    };
-    const auto wrong = [](std::string_view name, double value, std::string_view expected) {
-      return Failure{concat("governor: ", name, " is ", value, ", expected ", expected)};
-    };
-    for (const auto& [name, value] : {std::pair{"deadline", options.deadline},
-                                      std::pair{"energy_budget", options.energy_budget},
-                                      std::pair{"power_budget", options.power_budget}}) {
-      if (!positive(value)) return wrong(name, *value, "a number above 0");
-    }
-    for (const auto& [name, sensor] :
-         {std::pair{"thermal", options.thermal}, std::pair{"battery", options.battery}}) {
-      if (!sensor) continue;
-      if (!positive(sensor->comfortable)) {
-        return wrong(concat(name, ".comfortable"), sensor->comfortable, "a number above 0");
-      }
-      if (!positive(sensor->stuck_after)) {
-        return wrong(concat(name, ".stuck_after"), *sensor->stuck_after, "seconds above 0");
-      }
-    }
-    if (!(options.accuracy_floor >= 0.0 && options.accuracy_floor <= 1.0)) {
-      return wrong("accuracy_floor", options.accuracy_floor, "a share from 0 to 1");
-    }
-    if (!(options.up_margin >= 0.0 && std::isfinite(options.up_margin))) {
-      return wrong("up_margin", options.up_margin, "a share of at least 0");
-    }
-    if (!(options.up_dwell >= 0.0 && std::isfinite(options.up_dwell))) {
-      return wrong("up_dwell", options.up_dwell, "seconds of at least 0");
-    }
-    if (!(options.slowdown_quantile > 0.0 && options.slowdown_quantile <= 1.0)) {
-      return wrong("slowdown_quantile", options.slowdown_quantile, "a number in (0, 1]");
-    }
-    return {};
-  }
-
   [[nodiscard]] Result<void> find_legal() {
     const std::span<const OperatingPoint> rungs = ladder_.rungs();
     if (rungs.empty()) return Failure{"governor: the ladder has no rungs"};
@@ -281,11 +228,6 @@ class Governor {
                             options_.accuracy_floor, cap, "; the best accuracy is ", best,
                             ", the smallest plan takes ", smallest, " bytes")};
     }
-    const auto by_latency = [&](std::size_t a, std::size_t b) {
-      return rungs[a].latency < rungs[b].latency;
-    };
-    quickest_ = *std::min_element(legal_.begin(), legal_.end(), by_latency);
-    fallback_ = quickest_;
     if (options_.fallback.empty()) return {};
     const auto named = std::find_if(legal_.begin(), legal_.end(), [&](std::size_t i) {
       return rungs[i].name == options_.fallback;
@@ -294,7 +236,7 @@ class Governor {
       std::vector<std::string_view> names;
       for (const std::size_t i : legal_) names.push_back(rungs[i].name);
       return Failure{concat("governor: the fallback \"", options_.fallback,
-                            "\" is not a legal rung; there are ", join(names))};
+                            "\" is not a legal rung; there are ", join_quoted(names))};
     }
     fallback_ = *named;
     return {};
@@ -303,11 +245,30 @@ class Governor {
   [[nodiscard]] const OperatingPoint& rung(std::size_t legal) const noexcept {
     return ladder_.rungs()[legal_[legal]];
   }
-  [[nodiscard]] const OperatingPoint& quickest() const noexcept {
-    return ladder_.rungs()[quickest_];
+  [[nodiscard]] const OperatingPoint& fallback(const Signals& signals,
+                                               double slowdown) const noexcept {
+    return fallback_ ? ladder_.rungs()[*fallback_] : least_harm(signals, slowdown);
   }
-  [[nodiscard]] const OperatingPoint& fallback() const noexcept {
-    return ladder_.rungs()[fallback_];
+
+  /// The legal rung that breaks memory least, of those energy, then power, and of those the
+  /// quickest.
+  [[nodiscard]] const OperatingPoint& least_harm(const Signals& signals,
+                                                 double slowdown) const noexcept {
+    const auto harm = [&](std::size_t i) {
+      const OperatingPoint& point = rung(i);
+      const auto beyond = [](double cost, const std::optional<double>& limit) {
+        return limit ? std::max(0.0, cost - *limit) : 0.0;
+      };
+      return std::array{beyond(static_cast<double>(point.memory), signals.memory_available),
+                        beyond(point.energy.value_or(0.0), options_.energy_budget),
+                        beyond(power(point, signals, slowdown), options_.power_budget),
+                        point.latency};
+    };
+    std::size_t best = 0;
+    for (std::size_t i = 1; i < legal_.size(); ++i) {
+      if (harm(i) < harm(best)) best = i;
+    }
+    return rung(best);
   }
 
   /// The place of the last plan among the legal rungs; none when it has no place there.
@@ -316,6 +277,19 @@ class Governor {
       if (rung(i).plan == *state.plan) return i;
     }
     return std::nullopt;
+  }
+
+  /// The signals without the values that are not finite; a missing `now` is NaN, which is later
+  /// than nothing.
+  [[nodiscard]] static Signals finite(Signals signals) noexcept {
+    for (std::optional<double>* const value :
+         {&signals.last_latency, &signals.thermal_headroom, &signals.battery,
+          &signals.memory_available, &signals.request_rate}) {
+      if (*value && !std::isfinite(**value)) value->reset();
+    }
+    if (!std::isfinite(signals.queue_depth)) signals.queue_depth = 0.0;
+    if (!std::isfinite(signals.now)) signals.now = std::numeric_limits<double>::quiet_NaN();
+    return signals;
   }
 
   static void observe(GovernorState& state, const Signals& signals) noexcept {
@@ -340,11 +314,11 @@ class Governor {
                                        const std::optional<double>& value, double now,
                                        GovernorState::Sensor& sensor) noexcept {
     if (!limit) return {};
-    if (!value || !std::isfinite(*value)) {
+    if (!value) {
       sensor.seen = false;
       return {.broken = true, .reason = Reason::sensor_missing};
     }
-    if (!sensor.seen || sensor.value != *value) sensor = {*value, now, true};
+    if (!sensor.seen || sensor.value != *value) sensor = {*value, now, !std::isnan(now)};
     if (limit->stuck_after && now - sensor.since > *limit->stuck_after) {
       return {.broken = true, .reason = Reason::sensor_stuck};
     }
@@ -360,9 +334,9 @@ class Governor {
     if (options_.energy_budget && !(*point.energy * margin <= *options_.energy_budget)) {
       return Reason::energy;
     }
-    if (options_.power_budget) {
-      const double rate = signals.request_rate.value_or(1.0 / (point.latency * load.slowdown));
-      if (!(*point.energy * rate * margin <= *options_.power_budget)) return Reason::power;
+    if (options_.power_budget &&
+        !(power(point, signals, load.slowdown) * margin <= *options_.power_budget)) {
+      return Reason::power;
     }
     if (signals.memory_available &&
         !(static_cast<double>(point.memory) * margin <= *signals.memory_available)) {
@@ -382,6 +356,13 @@ class Governor {
     return point.latency * slowdown * (1.0 + std::max(0.0, signals.queue_depth));
   }
 
+  /// Watts on average; 0 where the energy is not known.
+  [[nodiscard]] static double power(const OperatingPoint& point, const Signals& signals,
+                                    double slowdown) noexcept {
+    return point.energy.value_or(0.0) *
+           signals.request_rate.value_or(1.0 / (point.latency * slowdown));
+  }
+
   [[nodiscard]] static Decision take(GovernorState& state, const Signals& signals, double slowdown,
                                      const OperatingPoint& point, Reason reason) noexcept {
     const bool switched = state.plan && *state.plan != point.plan;
@@ -395,8 +376,8 @@ class Governor {
 
   Ladder ladder_;
   GovernorOptions options_;
-  std::vector<std::size_t> legal_;  ///< indices into `Ladder::rungs()`, ascending accuracy
-  std::size_t quickest_ = 0, fallback_ = 0;
+  std::vector<std::size_t> legal_;         ///< indices into `Ladder::rungs()`, ascending accuracy
+  std::optional<std::size_t> fallback_{};  ///< index into `Ladder::rungs()`, where one is named
 };
 
 }  // namespace bitdial::inline BITDIAL_ABI

@@ -2,7 +2,6 @@
 // Decisions of a governor as CSV text, and the same decisions made again from that text.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <optional>
@@ -11,8 +10,10 @@
 #include <utility>
 #include <vector>
 
+#include <bitdial/core/csv.hpp>
 #include <bitdial/core/result.hpp>
 #include <bitdial/core/text.hpp>
+#include <bitdial/core/text_lines.hpp>
 #include <bitdial/deploy/governor.hpp>
 
 namespace bitdial::inline BITDIAL_ABI {
@@ -56,29 +57,32 @@ void for_each_trace_number(Row& signals, F f) {
     if (value) fields[column] = concat(*value);
   });
   const OperatingPoint* const point = governor.ladder().find(decision.plan);
-  if (point != nullptr) fields[8] = point->name;
+  if (point != nullptr) fields[8] = csv_field(point->name);
   fields[9] = reason_text(decision.reason);
   return join(fields, ",") + "\n";
 }
 
-/// Reads a trace with its header. Errors name the line and the field.
+/// Reads a trace with its header; line ends are "\n" or "\r\n". Errors name the line and the field.
 [[nodiscard]] inline Result<std::vector<TraceRow>> parse_trace(std::string_view text) {
   std::vector<TraceRow> rows;
-  if (!text.starts_with(trace_header)) {
-    return Failure{concat("trace: line 1: expected the header ",
-                          trace_header.substr(0, trace_header.size() - 1))};
+  TextLines lines{text};
+  const std::string_view header = trace_header.substr(0, trace_header.size() - 1);
+  if (!lines.next() || lines.line() != header) {
+    return Failure{concat("trace: line 1: expected the header ", header)};
   }
-  text.remove_prefix(trace_header.size());
-  for (std::size_t number = 2; !text.empty(); ++number) {
-    std::string_view line = take_piece(text, '\n');
-    const std::ptrdiff_t found = std::count(line.begin(), line.end(), ',') + 1;
-    if (found != detail::trace_fields) {
-      return Failure{concat("trace: line ", number, ": expected ", detail::trace_fields,
-                            " fields, found ", found)};
+  while (lines.next()) {
+    const auto found = csv_fields(lines.line());
+    if (!found) {
+      return Failure{concat("trace: line ", lines.number(),
+                            ": a quote stands inside a field or is not closed, expected fields "
+                            "such as w4a4 or \"w8a8,w4a4\"")};
     }
-    std::array<std::string_view, detail::trace_fields> fields;
-    for (std::string_view& field : fields) field = take_piece(line, ',');
-    TraceRow row{.signals = {}, .plan = std::string{fields[8]}, .reason = std::string{fields[9]}};
+    const std::vector<std::string>& fields = *found;
+    if (fields.size() != detail::trace_fields) {
+      return Failure{concat("trace: line ", lines.number(), ": expected ", detail::trace_fields,
+                            " fields, found ", fields.size())};
+    }
+    TraceRow row{.signals = {}, .plan = fields[8], .reason = fields[9]};
     std::optional<std::size_t> wrong;
     const auto require = [&](std::size_t column, auto& value) {
       if (!wrong && !parse_number(fields[column], value)) wrong = column;
@@ -89,7 +93,7 @@ void for_each_trace_number(Row& signals, F f) {
       if (!fields[column].empty()) require(column, value.emplace());
     });
     if (wrong) {
-      return Failure{concat("trace: line ", number, ", field ", *wrong + 1,
+      return Failure{concat("trace: line ", lines.number(), ", field ", *wrong + 1,
                             ": expected a number, found \"", fields[*wrong], "\"")};
     }
     rows.push_back(std::move(row));

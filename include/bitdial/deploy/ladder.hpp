@@ -26,7 +26,7 @@ struct OperatingPoint {
   double accuracy = 0.0;           ///< share of right answers, 0..1, as the model file says
   double latency = 0.0;            ///< seconds per request on an idle device, above 0
   std::optional<double> energy{};  ///< joules per request, where it could be measured
-  std::uint64_t memory = 0;        ///< bytes that the plan keeps in use
+  std::uint64_t memory = 0;        ///< bytes that a session of the plan keeps in use
 };
 
 /// True when `a` is nowhere worse than `b` and somewhere better: b is never the right choice.

@@ -4,21 +4,19 @@
 #pragma once
 
 #include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
-#include <bitdial/core/aligned_buffer.hpp>
 #include <bitdial/core/result.hpp>
 #include <bitdial/core/text.hpp>
 #include <bitdial/deploy/kernel_choice.hpp>
-#include <bitdial/deploy/matrix_step.hpp>
-#include <bitdial/deploy/prepared_step.hpp>
-#include <bitdial/deploy/prepared_weights.hpp>
+#include <bitdial/deploy/step_timer.hpp>
 #include <bitdial/kernels/kernel_table.hpp>
 
 namespace bitdial::inline BITDIAL_ABI {
@@ -43,82 +41,6 @@ inline constexpr std::int64_t most_packed_rows = 64;
   return serves(path, shape);
 }
 
-/// Runs a layer of zeros, the memory laid out as in a session. No kernel's time depends on the
-/// numbers.
-class StepTimer {
- public:
-  StepTimer(const kernels::KernelTable& table, const MatrixShape& shape)
-      : table_{table},
-        shape_{shape},
-        codes_(static_cast<std::size_t>(shape.x.image() + code_slack)) {
-    const auto channels = static_cast<std::size_t>(shape.y.c);
-    state_.multiplier.assign(channels, 0.0F);
-    state_.bias.assign(channels, 0.0F);
-    step_.kind = shape.linear ? ops::NodeKind::linear : ops::NodeKind::conv2d;
-    step_.window = shape.window;
-    step_.x_shape = {shape.x.h, shape.x.w, shape.x.pixel};
-    step_.y_shape = shape.y;
-  }
-
-  /// Nanoseconds of one image.
-  [[nodiscard]] double time(KernelPath path) const {
-    PreparedStep prepared;
-    prepared.rows = rows_over(shape_, shape_.x, shape_.may_join);
-    PreparedWeights weights =
-        weight_layout({shape_.y.c, shape_.depth(), shape_.bits.w}, path,
-                      {.segments = prepared.rows.segments(), .pixel = shape_.x.pixel});
-    const AlignedBuffer<std::byte> memory(prepared_weight_bytes(table_, weights));
-    weights.bytes.data = reinterpret_cast<const std::int8_t*>(memory.data());
-    weights.planes.data = reinterpret_cast<const std::uint64_t*>(memory.data());
-    weights.lookup.data = reinterpret_cast<const std::uint8_t*>(memory.data());
-    weights.packed.data = reinterpret_cast<const std::uint8_t*>(memory.data());
-    prepared.weights = &weights;
-    prepared.state = &state_;
-    // Levels of both signs: +-(2^w - 1); those of 8 bits and of the other paths have an offset.
-    const int largest = shape_.bits.w < 8 ? (1 << shape_.bits.w) - 1 : 128;
-    prepared.short_groups =
-        ops::PackedWeightsU8S8{.largest_pair = 2 * largest}.short_groups((1 << shape_.bits.a) - 1);
-    prepared.row_sum_factor = path == KernelPath::bytes && shape_.bits.w < 8 ? 0 : 1;
-    lay_out_images(shape_, path, prepared);
-
-    AlignedBuffer<std::uint8_t> images(prepared.images.bytes(1));
-    AlignedBuffer<std::byte> scratch(MatrixStep::scratch_bytes(table_, weights, shape_.y.c));
-    const MatrixOperands operands{.x = codes_.data(), .images = images.data(), .count = 1};
-    const MatrixStep step{table_, {}, {}, step_, prepared, operands};
-    const std::int64_t work = std::max<std::int64_t>(1, step.work() / step.tiles());
-    const std::int64_t tiles = std::clamp<std::int64_t>(
-        most_work / work, std::min(step.tiles(), least_tiles), step.tiles());
-    const double part = shortest([&] { step.run({0, tiles}, {0, shape_.y.c}, scratch.data()); });
-    const double whole = part * static_cast<double>(step.tiles()) / static_cast<double>(tiles);
-    if (!step.needs_images()) return whole;
-    return whole + shortest([&] { step.make_images({0, shape_.x.h}); });
-  }
-
- private:
-  /// Multiplications of one timing, and tiles that read the same weights.
-  static constexpr std::int64_t most_work = std::int64_t{1} << 22, least_tiles = 8;
-
-  template <class Run>
-  [[nodiscard]] static double shortest(const Run& run) {
-    using Clock = std::chrono::steady_clock;
-    double best = std::numeric_limits<double>::max();
-    run();
-    for (int i = 0; i < 4; ++i) {
-      const auto start = Clock::now();
-      run();
-      const std::chrono::duration<double, std::nano> time = Clock::now() - start;
-      best = std::min(best, time.count());
-    }
-    return best;
-  }
-
-  const kernels::KernelTable& table_;
-  MatrixShape shape_;
-  AlignedBuffer<std::uint8_t> codes_;
-  LayerState state_;
-  Step step_;
-};
-
 [[nodiscard]] inline KernelChoice measure_choice(const kernels::KernelTable& table,
                                                  const MatrixShape& shape, std::string text) {
   KernelChoice choice{.shape = std::move(text), .times = {}};
@@ -130,15 +52,16 @@ class StepTimer {
   double best = std::numeric_limits<double>::max();
   for (const KernelPath path : kernel_paths) {
     if (!worth_trying(path, shape)) continue;
-    const double time = timer.time(path);
+    const std::optional<double> time = timer.time(path);
+    if (!time) continue;
     choice.times += concat(choice.times.empty() ? "" : ", ", name_of(path), ' ',
-                           static_cast<std::int64_t>(time * 1e-3 + 0.5));
-    if (time < best) {
-      best = time;
+                           static_cast<std::int64_t>(*time * 1e-3 + 0.5));
+    if (*time < best) {
+      best = *time;
       choice.path = path;
     }
   }
-  choice.times += " us";
+  if (!choice.times.empty()) choice.times += " us";
   return choice;
 }
 
@@ -153,6 +76,14 @@ struct ChoiceTable {
       if (choice.shape == text && serves(choice.path, shape)) return &choice;
     }
     return nullptr;
+  }
+  /// Adds a choice in place of the one of the same shape, where there is one.
+  const KernelChoice& put(KernelChoice choice) {
+    const auto known = std::find_if(choices.begin(), choices.end(),
+                                    [&](const auto& other) { return other.shape == choice.shape; });
+    if (known != choices.end()) return *known = std::move(choice);
+    choices.push_back(std::move(choice));
+    return choices.back();
   }
 };
 /// Held for a look at a few entries. The compiler's atomic built-ins: <mutex> is long.
@@ -181,7 +112,8 @@ class ChoiceGuard {
 /// them, agree although clocks do not. Any thread may call it.
 ///
 /// Cost, once per shape: some five runs of each path that serves it, of at most about four million
-/// multiplications or eight tiles.
+/// multiplications or eight tiles. Its memory does not grow with the image: a path that would need
+/// more than there is, or more than 64 MiB of codes for a few rows, is not tried; bytes serve then.
 [[nodiscard]] inline KernelChoice choose_kernel(const kernels::KernelTable& table,
                                                 const MatrixShape& shape) {
   const std::string text = concat(table.name, ' ', shape.text());
@@ -194,8 +126,7 @@ class ChoiceGuard {
   KernelChoice measured = detail::measure_choice(table, shape, text);
   const detail::ChoiceGuard guard{known};
   if (const KernelChoice* const found = known.find(text, shape)) return *found;
-  known.choices.push_back(std::move(measured));
-  return known.choices.back();
+  return known.put(std::move(measured));
 }
 
 /// The choices of this process, a line each: `avx2 conv 3x3 ... w1a2: lookup (bytes 812, ... us)`.
@@ -211,9 +142,9 @@ class ChoiceGuard {
   return text;
 }
 
-/// Takes over choices from the text of `kernel_choices`, so that a product measures once. They are
-/// hints: a path that does not serve a shape is not used. Errors name the line; then nothing was
-/// taken over.
+/// Takes over choices from the text of `kernel_choices`, so that a product measures once. A line
+/// replaces what was known of its shape. They are hints: a path that does not serve a shape is not
+/// used. Errors name the line; then nothing was taken over.
 [[nodiscard]] inline Result<void> load_kernel_choices(std::string_view text) {
   std::vector<KernelChoice> choices;
   for (std::size_t number = 1; !text.empty(); ++number) {
@@ -236,7 +167,7 @@ class ChoiceGuard {
   }
   detail::ChoiceTable& known = detail::process_choices();
   const detail::ChoiceGuard guard{known};
-  known.choices.insert(known.choices.begin(), choices.begin(), choices.end());
+  for (KernelChoice& choice : choices) known.put(std::move(choice));
   return {};
 }
 

@@ -2,6 +2,7 @@
 // A model file, opened: immutable, shared by any number of sessions and threads.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -38,11 +39,12 @@ struct ModelOptions {
 /// Copies are cheap and share the file. All members are const and may be called from any thread.
 class Model {
  public:
-  /// Opens the file at `path`. Errors: the file cannot be read, is no model file, has another
-  /// major version, is truncated or damaged; each with the path, what was expected and what was
-  /// found.
+  /// Opens the file at `path`. Errors: the path is empty, the file cannot be read, is no model
+  /// file, has another major version, is truncated or damaged; each with the path, what was
+  /// expected and what was found.
   [[nodiscard]] static Result<Model> open(const std::string& path,
                                           const ModelOptions& options = {}) {
+    if (path.empty()) return Failure{"model: the path is empty, expected that of a model file"};
     auto file = io::MappedFile::open(path, options.access);
     if (!file) return file.failure();
     return read(*std::move(file), {}, path, options);
@@ -77,17 +79,26 @@ class Model {
   /// A number that names the contents of the file: files with another content have another one.
   [[nodiscard]] std::uint64_t checksum() const noexcept { return state_->file.checksum(); }
 
-  /// The index of the plan with this name, `w4a4`; the error lists the plans that exist.
+  /// The index of the plan with this name, `w4a4`; the error lists the plans that exist. Allocates
+  /// nothing on success.
   [[nodiscard]] Result<std::size_t> find_plan(std::string_view name) const {
-    for (std::size_t i = 0; i < plans().size(); ++i) {
-      if (plans()[i].name() == name) return i;
-    }
-    std::vector<std::string> names;
-    for (const PackedPlan& plan : plans()) names.push_back(plan.name());
-    return Failure{
-        concat("plan ", detail::quoted(name), " is not in this model; it has ", join(names))};
+    const std::vector<std::string>& names = state_->plan_names;
+    const auto found = std::find(names.begin(), names.end(), name);
+    if (found != names.end()) return static_cast<std::size_t>(found - names.begin());
+    return Failure{concat("plan ", detail::quoted(name), " is not in this model; it has ",
+                          join_quoted(names))};
+  }
+  /// Error: an index beyond `plans()`, with those that there are.
+  [[nodiscard]] Result<void> check_plan(std::size_t plan) const {
+    const std::size_t count = plans().size();
+    if (plan < count) return {};
+    return Failure{concat("plan ", plan, " is not in this model, expected ",
+                          count == 1 ? "0" : concat("0 to ", count - 1))};
   }
   [[nodiscard]] Result<std::size_t> find_plan(const PrecisionPlan& plan) const {
+    const auto found = std::find_if(plans().begin(), plans().end(),
+                                    [&](const PackedPlan& own) { return own.requested == plan; });
+    if (found != plans().end()) return static_cast<std::size_t>(found - plans().begin());
     return find_plan(plan.text());
   }
 
@@ -129,6 +140,7 @@ class Model {
     io::MappedFile mapping;
     io::SectionFile file;
     ParsedModel parsed;
+    std::vector<std::string> plan_names;
     bool planes_checked = false;
   };
 
@@ -145,8 +157,10 @@ class Model {
     }
     auto parsed = parse_model(*file);
     if (!parsed) return parsed.failure();
-    return Model{std::make_shared<const State>(
-        State{std::move(mapping), *std::move(file), *std::move(parsed), check_now})};
+    std::vector<std::string> names;
+    for (const PackedPlan& plan : parsed->network.plans) names.push_back(plan.name());
+    return Model{std::make_shared<const State>(State{
+        std::move(mapping), *std::move(file), *std::move(parsed), std::move(names), check_now})};
   }
 
   std::shared_ptr<const State> state_;

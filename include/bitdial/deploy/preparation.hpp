@@ -153,7 +153,9 @@ class Preparation {
     const bool all = wanted.empty();
     for (std::size_t plan = 0; all && plan < count; ++plan) wanted.push_back(plan);
     for (const std::size_t plan : wanted) {
-      if (plan >= count) return Failure{concat("session: plan ", plan, ", the model has ", count)};
+      if (const auto known = model_.check_plan(plan); !known) {
+        return Failure{concat("session: ", known.error())};
+      }
       if (!plans_[plan]) lay_out_plan(plan);
     }
     return {};

@@ -12,6 +12,7 @@
 #include <system_error>
 #include <vector>
 
+#include <bitdial/core/csv.hpp>
 #include <bitdial/core/text.hpp>
 #include <bitdial/deploy/profiler.hpp>
 
@@ -47,14 +48,6 @@ template <class F>
 void for_each_row(const PlanProfile& profile, F f) {
   for (const StepProfile& step : profile.steps) f(step);
   f(profile.total);
-}
-
-/// A field of a CSV line: in quotes where it needs them.
-[[nodiscard]] inline std::string csv_field(std::string_view text) {
-  if (text.find_first_of(",\"\r\n") == std::string_view::npos) return std::string{text};
-  std::string field = "\"";
-  for (const char c : text) field += c == '"' ? std::string{"\"\""} : std::string{c};
-  return field + "\"";
 }
 
 [[nodiscard]] inline std::string json_string(std::string_view text) {
@@ -106,8 +99,8 @@ void for_each_row(const PlanProfile& profile, F f) {
   std::string text = concat("plan,", join(detail::profile_columns, ","), "\n");
   for (const PlanProfile& profile : profiles) {
     detail::for_each_row(profile, [&](const StepProfile& step) {
-      text += detail::csv_field(profile.plan);
-      for (const std::string& cell : detail::cells_of(step)) text += "," + detail::csv_field(cell);
+      text += csv_field(profile.plan);
+      for (const std::string& cell : detail::cells_of(step)) text += "," + csv_field(cell);
       text += "\n";
     });
   }

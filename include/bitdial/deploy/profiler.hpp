@@ -49,7 +49,7 @@ struct PlanProfile {
 };
 
 struct ProfileOptions {
-  double seconds = 1.0;  ///< for all plans together, above 0
+  double seconds = 1.0;  ///< for all plans of the session together, above 0
   /// Multiply-accumulates per second at which shares are 1, for all steps. Empty: that of the
   /// kernel that a step runs on, measured, times the threads of the session.
   std::optional<double> peak{};
@@ -227,11 +227,11 @@ inline void add_total(PlanProfile& profile) {
   const Model& model = session.model();
   const std::vector<std::uint8_t> image(static_cast<std::size_t>(model.input_shape().size()));
   std::vector<float> outputs(static_cast<std::size_t>(model.output_size()));
-  const double share = options.seconds / static_cast<double>(model.plans().size());
+  const std::vector<std::size_t> plans = session.prepared_plans();
+  const double share = options.seconds / static_cast<double>(plans.size());
   detail::Peaks peaks{session, options.peak};
   std::vector<PlanProfile> profiles;
-  for (std::size_t plan = 0; plan < model.plans().size(); ++plan) {
-    if (!session.is_prepared(plan)) continue;
+  for (const std::size_t plan : plans) {
     const std::span<const Step> steps = session.steps(plan);
     constexpr std::size_t least_runs = 5, most_runs = 1000;
     detail::StepClock clock{steps.size(), most_runs};

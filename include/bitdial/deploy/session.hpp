@@ -5,17 +5,17 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <new>
 #include <optional>
 #include <span>
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <bitdial/core/parallel.hpp>
 #include <bitdial/core/result.hpp>
 #include <bitdial/core/text.hpp>
+#include <bitdial/deploy/arena.hpp>
 #include <bitdial/deploy/executor.hpp>
 #include <bitdial/deploy/kernel_choice.hpp>
 #include <bitdial/deploy/model.hpp>
@@ -24,56 +24,13 @@
 
 namespace bitdial::inline BITDIAL_ABI {
 
-namespace detail {
-
-/// Memory on a 64-byte boundary: the session's own, whose size comes from a file, so that running
-/// out of it is an error text; or the caller's.
-class Arena {
- public:
-  Arena() = default;
-  [[nodiscard]] static Result<Arena> allocate(std::size_t bytes) {
-    Arena arena;
-    arena.own_.reset(static_cast<std::byte*>(::operator new (
-        std::max<std::size_t>(bytes, 1), std::align_val_t{MemoryPlan::alignment}, std::nothrow)));
-    if (!arena.own_) return Failure{concat("session: cannot allocate ", bytes, " bytes")};
-    arena.data_ = arena.own_.get();
-    return arena;
-  }
-  [[nodiscard]] static Result<Arena> borrow(std::span<std::byte> memory, std::size_t bytes) {
-    if (memory.size() < bytes) {
-      return Failure{concat("session: the arena has ", memory.size(), " bytes, these options take ",
-                            bytes, "; Session::plan_memory tells how many")};
-    }
-    const auto beyond = reinterpret_cast<std::uintptr_t>(memory.data()) % MemoryPlan::alignment;
-    if (beyond != 0) {
-      return Failure{concat("session: the arena starts ", beyond, " bytes behind a boundary of ",
-                            MemoryPlan::alignment, " bytes, expected on one; declare it alignas(",
-                            MemoryPlan::alignment, ")")};
-    }
-    Arena arena;
-    arena.data_ = memory.data();
-    return arena;
-  }
-  [[nodiscard]] std::byte* data() const noexcept { return data_; }
-
- private:
-  struct Release {
-    void operator()(std::byte* memory) const noexcept {
-      ::operator delete (memory, std::align_val_t{MemoryPlan::alignment});
-    }
-  };
-  std::unique_ptr<std::byte, Release> own_;
-  std::byte* data_ = nullptr;
-};
-
-}  // namespace detail
-
 /// One caller's way to run a model. A session belongs to one thread at a time; sessions share a
 /// `Model` freely.
 ///
-/// Creation repacks the weights of the chosen plans for this machine. After that `run` allocates
-/// nothing on success, switching the plan costs nothing, and the result for the same file, input
-/// and plan is the same bit for bit on every instruction set and for every number of threads.
+/// Creation repacks the weights of the chosen plans for this machine and starts the threads. After
+/// that `run` allocates nothing on success and starts no thread, switching the plan costs nothing,
+/// and the result for the same file, input and plan is the same bit for bit on every instruction
+/// set and for every number of threads.
 class Session {
  public:
   /// The memory that `create` takes with these options. Repacks nothing and reads no weights.
@@ -106,6 +63,7 @@ class Session {
                                                   : detail::Arena::allocate(bytes);
     if (!memory) return memory.failure();
     if (auto done = preparation->fill(memory->data()); !done) return done.failure();
+    start_threads(options.parallel_for, options.threads);
     return Session{model, options, *std::move(preparation), *std::move(memory)};
   }
 
@@ -149,7 +107,7 @@ class Session {
       return Failure{concat("session: ", images.size(), " input bytes for ", classes.size(),
                             " classes, one image has ", image, ", ", model_.input_shape())};
     }
-    const auto slice = static_cast<std::size_t>(max_batch_);
+    const auto slice = static_cast<std::size_t>(options_.max_batch);
     for (std::size_t n = 0; n < classes.size(); n += slice) {
       const std::size_t count = std::min(slice, classes.size() - n);
       const std::span<float> outputs = preparation_.outputs().first(count * values);
@@ -168,12 +126,31 @@ class Session {
   [[nodiscard]] const kernels::KernelTable& kernels() const noexcept {
     return preparation_.table();
   }
-  [[nodiscard]] int threads() const noexcept { return threads_; }
+  /// Those of `create`.
+  [[nodiscard]] const SessionOptions& options() const noexcept { return options_; }
+  [[nodiscard]] int threads() const noexcept { return options_.threads; }
   /// True when the session was created for this plan.
   [[nodiscard]] bool is_prepared(std::size_t plan) const noexcept {
     return preparation_.plan(plan) != nullptr;
   }
-  [[nodiscard]] std::int64_t max_batch() const noexcept { return max_batch_; }
+  /// The plans that the session was created for, ascending.
+  [[nodiscard]] std::vector<std::size_t> prepared_plans() const {
+    std::vector<std::size_t> plans;
+    for (std::size_t plan = 0; plan < model_.plans().size(); ++plan) {
+      if (is_prepared(plan)) plans.push_back(plan);
+    }
+    return plans;
+  }
+  /// Errors: a plan that the model does not have, or that the session was not created for.
+  [[nodiscard]] Result<void> check_prepared(std::size_t plan) const {
+    if (is_prepared(plan)) return {};
+    if (const auto known = model_.check_plan(plan); !known) {
+      return Failure{concat("session: ", known.error())};
+    }
+    return Failure{concat("session: plan ", model_.plans()[plan].name(),
+                          " was not among the plans that this session was created for")};
+  }
+  [[nodiscard]] std::int64_t max_batch() const noexcept { return options_.max_batch; }
   /// What `plan_memory` said.
   [[nodiscard]] MemoryPlan memory() const noexcept { return preparation_.memory_plan(); }
   /// The steps that a prepared plan runs, in order; none for another one.
@@ -219,10 +196,7 @@ class Session {
   Session(const Model& model, const SessionOptions& options, detail::Preparation preparation,
           detail::Arena memory)
       : model_{model},
-        threads_{options.threads},
-        max_batch_{options.max_batch},
-        work_per_thread_{options.work_per_thread},
-        hook_{options.parallel_for},
+        options_{options},
         memory_{std::move(memory)},
         preparation_{std::move(preparation)} {}
 
@@ -244,9 +218,8 @@ class Session {
                             " output values; one image takes ", image, ", ", model_.input_shape(),
                             ", and gives ", values)};
     }
-    const PreparedPlan* const found = preparation_.plan(plan);
-    if (found == nullptr) return not_prepared(plan);
-    const PreparedPlan& prepared = *found;
+    if (auto ready = check_prepared(plan); !ready) return ready;
+    const PreparedPlan& prepared = *preparation_.plan(plan);
     const std::int64_t groups = (total + prepared.images - 1) / prepared.images;
     const auto run_group = [&](std::int64_t group, int arena, int team, auto& seen) {
       const std::int64_t first = group * prepared.images;
@@ -258,35 +231,27 @@ class Session {
     };
     // Whole groups side by side, each in the caches of one thread; what is left over, and what an
     // observer wants in order, one group after the other on all threads.
+    const int threads = options_.threads;
     std::int64_t apart = 0;
     if constexpr (std::is_same_v<Observer, NoObserver>) {
-      const bool pays = total * prepared.work >= 2 * work_per_thread_;
-      apart = threads_ > 1 && pays ? groups / threads_ * threads_ : 0;
-      parallel_for(hook_, threads_, apart > 0 ? threads_ : 0, 1,
+      const double work = static_cast<double>(total) * static_cast<double>(prepared.work);
+      const bool pays = work >= 2.0 * static_cast<double>(options_.work_per_thread);
+      apart = threads > 1 && pays ? groups / threads * threads : 0;
+      parallel_for(options_.parallel_for, threads, apart > 0 ? threads : 0, 1,
                    [&](std::int64_t rank, std::int64_t) {
-                     for (std::int64_t group = rank; group < apart; group += threads_) {
+                     for (std::int64_t group = rank; group < apart; group += threads) {
                        run_group(group, static_cast<int>(rank), 1, observer);
                      }
                    });
     }
     for (std::int64_t group = apart; group < groups; ++group) {
-      run_group(group, 0, threads_, observer);
+      run_group(group, 0, threads, observer);
     }
     return {};
   }
 
-  [[nodiscard]] Failure not_prepared(std::size_t plan) const {
-    if (plan >= model_.plans().size()) {
-      return Failure{concat("session: plan ", plan, ", the model has ", model_.plans().size())};
-    }
-    return Failure{concat("session: plan ", model_.plans()[plan].name(),
-                          " was not among the plans that this session was created for")};
-  }
-
   Model model_;
-  int threads_;
-  std::int64_t max_batch_, work_per_thread_;
-  ParallelHook hook_;
+  SessionOptions options_;
   detail::Arena memory_;
   detail::Preparation preparation_;
 };

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include <bitdial/core/csv.hpp>
 #include <bitdial/core/error.hpp>
 #include <bitdial/train/format.hpp>
 
@@ -78,13 +79,6 @@ namespace detail {
   return out;
 }
 
-[[nodiscard]] inline std::string csv_cell(std::string_view cell) {
-  if (cell.find_first_of("\",\n\r") == std::string_view::npos) return std::string{cell};
-  std::string out = "\"";
-  for (const char c : cell) out += c == '"' ? std::string{"\"\""} : std::string(1, c);
-  return out + '"';
-}
-
 }  // namespace detail
 
 /// Columns two spaces apart, a line of dashes under the titles, no spaces at line ends.
@@ -147,7 +141,7 @@ namespace detail {
   const auto line = [&](const std::vector<std::string>& cells) {
     for (std::size_t c = 0; c < cells.size(); ++c) {
       if (c != 0) out += ',';
-      out += detail::csv_cell(cells[c]);
+      out += csv_field(cells[c]);
     }
     out += '\n';
   };

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+// How long a kernel takes for a layer: a few tiles of rows, timed on this machine.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <optional>
+
+#include <bitdial/core/rounding.hpp>
+#include <bitdial/deploy/arena.hpp>
+#include <bitdial/deploy/kernel_choice.hpp>
+#include <bitdial/deploy/matrix_step.hpp>
+#include <bitdial/deploy/prepared_step.hpp>
+#include <bitdial/deploy/prepared_weights.hpp>
+#include <bitdial/kernels/kernel_table.hpp>
+
+namespace bitdial::inline BITDIAL_ABI::detail {
+
+/// Multiplications of one timing, and tiles that read the same weights.
+inline constexpr std::int64_t most_timed_work = std::int64_t{1} << 22, least_timed_tiles = 8;
+/// Rows of y beyond which more of them tell nothing new.
+inline constexpr std::int64_t most_timed_rows = std::int64_t{1} << 13;
+/// Codes, and what a kernel reads beside them, that a timing may take.
+inline constexpr std::int64_t most_timed_bytes = std::int64_t{1} << 26;
+
+/// The part of a layer that is timed: the first rows of y and what they read of x. Windows, borders
+/// and channels are those of the layer, so that no kernel's share of the time changes.
+[[nodiscard]] constexpr MatrixShape timed_part(const MatrixShape& shape) noexcept {
+  MatrixShape part = shape;
+  if (shape.linear) return part;
+  const std::int64_t rows = std::clamp(most_timed_work / (shape.y.c * shape.depth()),
+                                       least_timed_tiles * most_tile_rows, most_timed_rows);
+  part.y.w = std::min(shape.y.w, rows);
+  part.y.h = std::min(shape.y.h, (rows + part.y.w - 1) / part.y.w);
+  const ops::Window& window = shape.window;
+  const std::int64_t read_h = (part.y.h - 1) * window.stride_h +
+                              (window.kernel_h - 1) * window.dilation_h + 1 - window.padding_h;
+  const std::int64_t read_w = (part.y.w - 1) * window.stride_w +
+                              (window.kernel_w - 1) * window.dilation_w + 1 - window.padding_w;
+  part.x.h = std::clamp<std::int64_t>(read_h, 1, shape.x.h);
+  part.x.w = std::clamp<std::int64_t>(read_w, 1, shape.x.w);
+  return part;
+}
+
+/// Runs a part of a layer of zeros, the memory laid out as in a session. No kernel's time depends
+/// on the numbers.
+class StepTimer {
+ public:
+  StepTimer(const kernels::KernelTable& table, const MatrixShape& shape)
+      : table_{table},
+        shape_{timed_part(shape)},
+        row_share_{share(shape_.y.h * shape_.y.w, shape.y.h * shape.y.w)},
+        pixel_share_{share(shape_.x.h * shape_.x.w, shape.x.h * shape.x.w)} {
+    const auto channels = static_cast<std::size_t>(shape.y.c);
+    state_.multiplier.assign(channels, 0.0F);
+    state_.bias.assign(channels, 0.0F);
+    step_.kind = shape.linear ? ops::NodeKind::linear : ops::NodeKind::conv2d;
+    step_.window = shape.window;
+    step_.x_shape = {shape_.x.h, shape_.x.w, shape_.x.pixel};
+    step_.y_shape = shape_.y;
+  }
+
+  /// Nanoseconds of one image; none where even the part takes too much memory.
+  [[nodiscard]] std::optional<double> time(KernelPath path) const {
+    PreparedStep prepared;
+    prepared.rows = rows_over(shape_, shape_.x, shape_.may_join);
+    PreparedWeights weights =
+        weight_layout({shape_.y.c, shape_.depth(), shape_.bits.w}, path,
+                      {.segments = prepared.rows.segments(), .pixel = shape_.x.pixel});
+    prepared.weights = &weights;
+    prepared.state = &state_;
+    // Levels of both signs: +-(2^w - 1); those of 8 bits and of the other paths have an offset.
+    const int largest = shape_.bits.w < 8 ? (1 << shape_.bits.w) - 1 : 128;
+    prepared.short_groups =
+        ops::PackedWeightsU8S8{.largest_pair = 2 * largest}.short_groups((1 << shape_.bits.a) - 1);
+    prepared.row_sum_factor = path == KernelPath::bytes && shape_.bits.w < 8 ? 0 : 1;
+    lay_out_images(shape_, path, prepared);
+
+    const std::int64_t image_bytes = prepared.images.empty() ? 0 : prepared.images.stride();
+    if (shape_.x.image() + image_bytes > most_timed_bytes) return std::nullopt;
+    std::size_t end = 0;
+    const auto take = [&](std::size_t bytes) {
+      const std::size_t at = end;
+      end += static_cast<std::size_t>(round_up(static_cast<std::int64_t>(bytes), 64));
+      return at;
+    };
+    const std::size_t codes_at = take(static_cast<std::size_t>(shape_.x.image() + code_slack));
+    const std::size_t images_at = take(prepared.images.bytes(1));
+    const std::size_t weights_at = take(prepared_weight_bytes(table_, weights));
+    const std::size_t scratch_at = take(MatrixStep::scratch_bytes(table_, weights, shape_.y.c));
+    const Result<Arena> memory = Arena::allocate(end);
+    if (!memory) return std::nullopt;
+    std::byte* const data = memory->data();
+    std::fill_n(data, end, std::byte{0});
+    weights.bytes.data = reinterpret_cast<const std::int8_t*>(data + weights_at);
+    weights.planes.data = reinterpret_cast<const std::uint64_t*>(data + weights_at);
+    weights.lookup.data = reinterpret_cast<const std::uint8_t*>(data + weights_at);
+    weights.packed.data = reinterpret_cast<const std::uint8_t*>(data + weights_at);
+
+    const MatrixOperands operands{.x = reinterpret_cast<const std::uint8_t*>(data + codes_at),
+                                  .images = reinterpret_cast<std::uint8_t*>(data + images_at),
+                                  .count = 1};
+    const MatrixStep step{table_, {}, {}, step_, prepared, operands};
+    const std::int64_t work = std::max<std::int64_t>(1, step.work() / step.tiles());
+    const std::int64_t tiles = std::clamp<std::int64_t>(
+        most_timed_work / work, std::min(step.tiles(), least_timed_tiles), step.tiles());
+    const double products = shortest([&] {
+      step.run({0, tiles}, {0, shape_.y.c}, data + scratch_at);
+    });
+    const double whole = products / share(tiles, step.tiles()) / row_share_;
+    if (!step.needs_images()) return whole;
+    return whole + shortest([&] { step.make_images({0, shape_.x.h}); }) / pixel_share_;
+  }
+
+ private:
+  [[nodiscard]] static double share(std::int64_t part, std::int64_t whole) noexcept {
+    return static_cast<double>(part) / static_cast<double>(whole);
+  }
+
+  template <class Run>
+  [[nodiscard]] static double shortest(const Run& run) {
+    using Clock = std::chrono::steady_clock;
+    double best = std::numeric_limits<double>::max();
+    run();
+    for (int i = 0; i < 4; ++i) {
+      const auto start = Clock::now();
+      run();
+      const std::chrono::duration<double, std::nano> time = Clock::now() - start;
+      best = std::min(best, time.count());
+    }
+    return best;
+  }
+
+  const kernels::KernelTable& table_;
+  MatrixShape shape_;               ///< of the part
+  double row_share_, pixel_share_;  ///< of the layer, in the part
+  LayerState state_;
+  Step step_;
+};
+
+}  // namespace bitdial::inline BITDIAL_ABI::detail
