@@ -106,8 +106,8 @@ TEST_CASE("small layers are timed as they are, large ones by the rows that tell 
                     .y = {2000, 3000, 64},
                     .bits = {.w = 1, .a = 1}};
   const MatrixShape part = detail::timed_part(large);
-  CHECK(part.y == ImageShape{1, 128, 64});
-  CHECK(part.x == CodeLayout{.h = 2, .w = 256, .pixel = 64, .border_h = 2, .border_w = 2});
+  CHECK(part.y == ImageShape{2, 128, 64});
+  CHECK(part.x == CodeLayout{.h = 4, .w = 256, .pixel = 64, .border_h = 2, .border_w = 2});
   CHECK(part.window == large.window);
 
   // Cheap rows: more of them, so that the clock can tell.

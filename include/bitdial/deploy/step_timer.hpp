@@ -34,7 +34,7 @@ inline constexpr std::int64_t most_timed_bytes = std::int64_t{1} << 26;
   const std::int64_t rows = std::clamp(most_timed_work / (shape.y.c * shape.depth()),
                                        least_timed_tiles * most_tile_rows, most_timed_rows);
   part.y.w = std::min(shape.y.w, rows);
-  part.y.h = std::min(shape.y.h, (rows + part.y.w - 1) / part.y.w);
+  part.y.h = std::min(shape.y.h, rows / part.y.w + 1);
   const ops::Window& window = shape.window;
   const std::int64_t read_h = (part.y.h - 1) * window.stride_h +
                               (window.kernel_h - 1) * window.dilation_h + 1 - window.padding_h;
@@ -50,10 +50,7 @@ inline constexpr std::int64_t most_timed_bytes = std::int64_t{1} << 26;
 class StepTimer {
  public:
   StepTimer(const kernels::KernelTable& table, const MatrixShape& shape)
-      : table_{table},
-        shape_{timed_part(shape)},
-        row_share_{share(shape_.y.h * shape_.y.w, shape.y.h * shape.y.w)},
-        pixel_share_{share(shape_.x.h * shape_.x.w, shape.x.h * shape.x.w)} {
+      : table_{table}, shape_{timed_part(shape)}, whole_{shape} {
     const auto channels = static_cast<std::size_t>(shape.y.c);
     state_.multiplier.assign(channels, 0.0F);
     state_.bias.assign(channels, 0.0F);
@@ -110,14 +107,24 @@ class StepTimer {
     const double products = shortest([&] {
       step.run({0, tiles}, {0, shape_.y.c}, data + scratch_at);
     });
-    const double whole = products / share(tiles, step.tiles()) / row_share_;
-    if (!step.needs_images()) return whole;
-    return whole + shortest([&] { step.make_images({0, shape_.x.h}); }) / pixel_share_;
+    const double whole = products * ratio(step.tiles(), tiles) *
+                         ratio(whole_.y.h * whole_.y.w, shape_.y.h * shape_.y.w);
+    return step.needs_images() ? whole + image_time(step) : whole;
   }
 
  private:
-  [[nodiscard]] static double share(std::int64_t part, std::int64_t whole) noexcept {
-    return static_cast<double>(part) / static_cast<double>(whole);
+  [[nodiscard]] static double ratio(std::int64_t a, std::int64_t b) noexcept {
+    return static_cast<double>(a) / static_cast<double>(b);
+  }
+
+  /// What the kernel reads beside the codes. Whoever makes the first line clears the border, once.
+  [[nodiscard]] double image_time(const MatrixStep& step) const {
+    const std::int64_t lines = shape_.x.h;
+    double time = shortest([&] { step.make_images({0, 1}); });
+    if (lines > 1) {
+      time += shortest([&] { step.make_images({1, lines}); }) * ratio(whole_.x.h - 1, lines - 1);
+    }
+    return time * ratio(whole_.x.w, shape_.x.w);
   }
 
   template <class Run>
@@ -135,8 +142,7 @@ class StepTimer {
   }
 
   const kernels::KernelTable& table_;
-  MatrixShape shape_;               ///< of the part
-  double row_share_, pixel_share_;  ///< of the layer, in the part
+  MatrixShape shape_, whole_;  ///< of the part and of the layer
   LayerState state_;
   Step step_;
 };
