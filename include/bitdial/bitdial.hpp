@@ -106,6 +106,7 @@
 #include <bitdial/models/mobilenet_v1.hpp>
 #include <bitdial/models/mobilenet_v2.hpp>
 #include <bitdial/models/network_layers.hpp>
+#include <bitdial/models/network_policies.hpp>
 #include <bitdial/models/r2plus1d.hpp>
 #include <bitdial/models/residual_blocks.hpp>
 #include <bitdial/models/resnet_cifar.hpp>
