@@ -43,6 +43,7 @@
 #include <bitdial/data/image_source.hpp>
 #include <bitdial/data/loader.hpp>
 #include <bitdial/data/normalisation.hpp>
+#include <bitdial/data/planar_records.hpp>
 #include <bitdial/data/prefetch.hpp>
 #include <bitdial/data/preparation.hpp>
 #include <bitdial/data/random_resized_crop.hpp>
