@@ -82,13 +82,17 @@ bench::NetworkPtr build(const Options& o) {
   using Widths = bitdial::BitList<8, 7, 6, 5, 4, 3, 2, 1>;
   using W = bitdial::GaussianWeights;
   using A = bitdial::HwgqActivations;
-  const int depth = std::stoi(o.network.substr(6));  // after "resnet"
+  constexpr auto order = bitdial::models::ResidualOrder::preactivated;  // that of the search
+  const int depth = std::stoi(o.network.substr(6));                     // after "resnet"
   if (depth == 18 || depth == 50) {
     return bitdial::models::resnet_imagenet<Widths, W, A>(
-        {.depth = depth, .in_channels = o.channels, .classes = o.classes});
+        {.depth = depth, .order = order, .in_channels = o.channels, .classes = o.classes});
   }
-  return bitdial::models::resnet_cifar<Widths, W, A>(
-      {.depth = depth, .width = o.width, .in_channels = o.channels, .classes = o.classes});
+  return bitdial::models::resnet_cifar<Widths, W, A>({.depth = depth,
+                                                      .width = o.width,
+                                                      .in_channels = o.channels,
+                                                      .classes = o.classes,
+                                                      .order = order});
 }
 
 void measure(const Options& options) {

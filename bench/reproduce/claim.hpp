@@ -12,7 +12,7 @@ namespace reproduce {
 
 /// Size of every run of a claim. The defaults fit into twenty minutes on two cores.
 struct Settings {
-  std::string data;                   ///< the folder `cifar-100-binary`
+  std::string data{};                 ///< the folder `cifar-100-binary`
   std::string out = "reproduce-out";  ///< where the CSV file goes
   std::int64_t classes = 10;          ///< the first classes of CIFAR-100, 2 to 100
   std::int64_t train_images = 5000;   ///< at most; of these classes
@@ -22,6 +22,7 @@ struct Settings {
   std::int64_t width = 8;  ///< channels of the first stage of ResNet-20; the paper's has 16
   double rate = 0.1;       ///< the highest learning rate of a cosine
   std::vector<std::uint64_t> seeds{1};
+  std::string latency{};  ///< a table of layer latencies to search under; empty: measure one
 };
 
 /// One tested network at one precision. Numbers below 0 are not part of the claim.
@@ -43,6 +44,7 @@ struct Claim {
   std::string_view source;  ///< paper
   std::string_view text;    ///< what the paper says, in one sentence
   Settings defaults{};
+  bool searches_latency = false;  ///< takes `Settings::latency`
   void (*run)(const Settings&, const Recorder&) = nullptr;
   /// What the rows say about the sentence, with numbers.
   std::string (*finding)(const std::vector<Row>&) = nullptr;

@@ -15,9 +15,7 @@ void run(const Settings& settings, const Recorder& record) {
            {.name = "chosen teacher, swapped blocks",
             .configure = [](bitdial::train::TrainerOptions& options, std::int64_t steps) {
               options.teaching = bitdial::methods::coquant(1.0F, bitdial::Teacher::best);
-              // Inferred: a ramp from 0.1 to 0; the paper's shape is not known.
-              options.block_swap.probability =
-                  bitdial::train::PiecewiseLinearSchedule({{0, 0.1F}, {steps, 0.0F}});
+              options.block_swap = bitdial::train::BlockSwap::coquant(steps);
             }}});
 }
 

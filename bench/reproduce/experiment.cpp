@@ -3,9 +3,8 @@
 
 #include <algorithm>
 #include <bitdial/data/cifar.hpp>
-#include <bitdial/deploy/pack.hpp>
-#include <bitdial/models/resnet_cifar.hpp>
 #include <bitdial/quant/policies/adabits.hpp>
+#include <bitdial/quant/policies/sign.hpp>
 #include <bitdial/train/evaluate.hpp>
 #include <bitdial/train/progress.hpp>
 #include <bitdial/train/sgd.hpp>
@@ -13,6 +12,8 @@
 #include <cmath>
 #include <cstdio>
 #include <utility>
+
+#include "truncated_weights.hpp"
 
 namespace reproduce {
 namespace {
@@ -42,15 +43,27 @@ using Widths = bitdial::BitList<8, 4, 2, 1>;
 }
 
 template <class WeightPolicy, class Key = bitdial::KeyByPair>
-[[nodiscard]] NetworkPtr resnet20_of(const Settings& settings) {
+[[nodiscard]] NetworkPtr resnet20_of(const Settings& settings,
+                                     const bitdial::DoReFaActivations& activations = {}) {
   return bitdial::models::resnet_cifar<Widths, WeightPolicy, bitdial::DoReFaActivations, Key>(
-      {.depth = 20, .width = settings.width, .classes = static_cast<int>(settings.classes)});
+      resnet20_options(settings), {.activations = activations});
 }
 
-/// A difference of shares as `+1.23 points`.
+/// A difference of shares as `+1.23`, in points.
 [[nodiscard]] std::string points(double difference) {
-  return (difference < 0.0 ? "-" : "+") + bitdial::train::fixed(100.0 * std::abs(difference), 2) +
-         " points";
+  return (difference < 0.0 ? "-" : "+") + bitdial::train::fixed(100.0 * std::abs(difference), 2);
+}
+
+/// The mean, the least and the largest.
+struct Spread {
+  double mean = 0.0, least = 0.0, largest = 0.0;
+};
+
+[[nodiscard]] Spread spread_of(const std::vector<double>& values) {
+  double sum = 0.0;
+  for (const double value : values) sum += value;
+  const auto [least, largest] = std::ranges::minmax(values);
+  return {sum / static_cast<double>(values.size()), least, largest};
 }
 
 }  // namespace
@@ -75,6 +88,10 @@ std::vector<bitdial::PrecisionPlan> joint_plans() {
   return uniform_plans({{32, 32}, {8, 8}, {4, 4}, {2, 2}, {1, 1}});
 }
 
+bitdial::models::ResNetCifarOptions resnet20_options(const Settings& settings) {
+  return {.depth = 20, .width = settings.width, .classes = settings.classes};
+}
+
 NetworkPtr resnet20(const Settings& settings, const std::vector<bitdial::PrecisionPlan>& plans,
                     std::uint64_t seed, Quantization quantization) {
   NetworkPtr network;
@@ -85,8 +102,15 @@ NetworkPtr resnet20(const Settings& settings, const std::vector<bitdial::Precisi
     case Quantization::dorefa_shared_state:
       network = resnet20_of<bitdial::DoReFaWeights, bitdial::KeyShared>(settings);
       break;
+    case Quantization::dorefa_truncated:
+      network = resnet20_of<TruncatedDoReFaWeights>(settings);
+      break;
     case Quantization::adabits:
       network = resnet20_of<bitdial::AdaBitsWeights>(settings);
+      break;
+    case Quantization::binary:
+      network = resnet20_of<bitdial::SignWeights>(settings,
+                                                  {.one_bit = bitdial::OneBitActivations::sign});
       break;
   }
   bitdial::nn::initialize(*network, seed);
@@ -112,10 +136,16 @@ bitdial::train::TrainerOptions recipe(const Settings& settings, const Images& im
 
 void fit(bitdial::nn::Module& network, const Images& images,
          const bitdial::train::TrainerOptions& options, const std::string& label) {
+  bitdial::train::Sgd optimizer(bitdial::nn::parameters(network),
+                                {.momentum = 0.9F, .nesterov = true, .weight_decay = 1e-4F});
+  fit(network, images, options, label, optimizer);
+}
+
+void fit(bitdial::nn::Module& network, const Images& images,
+         const bitdial::train::TrainerOptions& options, const std::string& label,
+         bitdial::train::Optimizer& optimizer) {
   namespace train = bitdial::train;
   std::printf("--- %s\n", label.c_str());
-  train::Sgd optimizer(bitdial::nn::parameters(network),
-                       {.momentum = 0.9F, .nesterov = true, .weight_decay = 1e-4F});
   train::Trainer trainer(network, images.train, optimizer, options);
   const bool terminal = train::is_terminal(stdout);
   train::Progress progress(
@@ -176,24 +206,40 @@ void compare(const Settings& settings, const Recorder& record, const std::vector
   }
 }
 
-double stored_bytes(bitdial::nn::Module& network, const Images& images,
-                    const std::vector<bitdial::PrecisionPlan>& plans) {
-  const auto packed =
-      bitdial::pack(network, {.plans = plans, .input_shape = images.train.image_shape()});
-  std::size_t bytes = 0;
-  for (const auto& plane : packed.planes) bytes += plane.size();
-  return static_cast<double>(bytes);
-}
-
-double mean_top1(const std::vector<Row>& rows, std::string_view arm, std::string_view precision) {
-  double sum = 0.0;
-  int count = 0;
+std::map<std::uint64_t, double> top1_by_seed(const std::vector<Row>& rows, std::string_view arm,
+                                             std::string_view precision) {
+  std::map<std::uint64_t, bitdial::train::RunningMean> means;
   for (const Row& row : rows) {
     if (row.arm != arm || (!precision.empty() && row.precision != precision)) continue;
-    sum += row.top1;
-    ++count;
+    means[row.seed].add(row.top1);
   }
-  return sum / count;
+  std::map<std::uint64_t, double> result;
+  for (const auto& [seed, mean] : means) result.emplace(seed, mean.mean());
+  return result;
+}
+
+std::string shares_text(const std::map<std::uint64_t, double>& by_seed) {
+  std::vector<double> shares;
+  for (const auto& [seed, share] : by_seed) shares.push_back(share);
+  if (shares.empty()) return "no run";
+  const auto [mean, least, largest] = spread_of(shares);
+  std::string text = bitdial::train::percent(mean, 2);
+  if (shares.size() == 1) return text;
+  return bitdial::concat(text, " (", bitdial::train::fixed(100.0 * least, 2), " to ",
+                         bitdial::train::fixed(100.0 * largest, 2), ")");
+}
+
+std::string gain_text(const std::map<std::uint64_t, double>& a,
+                      const std::map<std::uint64_t, double>& b) {
+  std::vector<double> gains;
+  for (const auto& [seed, share] : a) {
+    if (b.contains(seed)) gains.push_back(share - b.at(seed));
+  }
+  if (gains.empty()) return "no run";
+  const auto [mean, least, largest] = spread_of(gains);
+  const std::string text = points(mean) + " points";
+  if (gains.size() == 1) return text;
+  return bitdial::concat(text, " (", points(least), " to ", points(largest), ")");
 }
 
 std::string gains(const std::vector<Row>& rows, std::string_view a, std::string_view b) {
@@ -201,8 +247,9 @@ std::string gains(const std::vector<Row>& rows, std::string_view a, std::string_
   for (const Row& row : rows) {
     if (row.arm != a || std::ranges::count(seen, row.precision) > 0) continue;
     seen.push_back(row.precision);
-    parts.push_back(row.precision + ' ' +
-                    points(mean_top1(rows, a, row.precision) - mean_top1(rows, b, row.precision)));
+    parts.push_back(
+        row.precision + ' ' +
+        gain_text(top1_by_seed(rows, a, row.precision), top1_by_seed(rows, b, row.precision)));
   }
   return bitdial::join(parts);
 }

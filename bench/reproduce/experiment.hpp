@@ -3,11 +3,13 @@
 #pragma once
 
 #include <bitdial/data/dataset.hpp>
+#include <bitdial/models/resnet_cifar.hpp>
 #include <bitdial/nn/sequential.hpp>
 #include <bitdial/train/trainer.hpp>
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -37,8 +39,13 @@ struct Images {
 enum class Quantization {
   dorefa,               ///< DoReFa weights and activations
   dorefa_shared_state,  ///< the same with one batch normalisation for all plans
+  dorefa_truncated,     ///< narrow DoReFa weights cut off from those of 8 bits
   adabits,              ///< AdaBits' modified floor grid for weights, DoReFa activations
+  binary,               ///< signs as weights, DoReFa activations; one bit of them is a sign too
 };
+
+/// The size of ResNet-20 that the settings ask for.
+[[nodiscard]] bitdial::models::ResNetCifarOptions resnet20_options(const Settings& settings);
 
 /// ResNet-20 with its private state for `plans`.
 [[nodiscard]] NetworkPtr resnet20(const Settings& settings,
@@ -55,6 +62,11 @@ enum class Quantization {
 /// Trains with SGD; a line per epoch on standard output says how far it is.
 void fit(bitdial::nn::Module& network, const Images& images,
          const bitdial::train::TrainerOptions& options, const std::string& label);
+
+/// The same with another optimizer.
+void fit(bitdial::nn::Module& network, const Images& images,
+         const bitdial::train::TrainerOptions& options, const std::string& label,
+         bitdial::train::Optimizer& optimizer);
 
 /// The share of right answers on the test images.
 [[nodiscard]] double test(bitdial::nn::Module& network, const Images& images,
@@ -76,13 +88,18 @@ struct Arm {
 /// Trains every arm with every seed for `joint_plans` and records a row per plan.
 void compare(const Settings& settings, const Recorder& record, const std::vector<Arm>& arms);
 
-/// Bytes of the packed weights that serve all `plans`.
-[[nodiscard]] double stored_bytes(bitdial::nn::Module& network, const Images& images,
-                                  const std::vector<bitdial::PrecisionPlan>& plans);
+/// `top1` of an arm by seed, of one precision if one is given: the mean over its rows.
+[[nodiscard]] std::map<std::uint64_t, double> top1_by_seed(const std::vector<Row>& rows,
+                                                           std::string_view arm,
+                                                           std::string_view precision = {});
 
-/// The mean of `top1` over the rows of an arm, of one precision if one is given; NaN without rows.
-[[nodiscard]] double mean_top1(const std::vector<Row>& rows, std::string_view arm,
-                               std::string_view precision = {});
+/// `62.10 %`, and of several seeds the least and the largest: `62.10 % (61.20 to 63.00)`.
+[[nodiscard]] std::string shares_text(const std::map<std::uint64_t, double>& by_seed);
+
+/// `+0.40 points`, and of several seeds `+0.40 points (-0.20 to +1.00)`: `a` minus `b`, seed by
+/// seed.
+[[nodiscard]] std::string gain_text(const std::map<std::uint64_t, double>& a,
+                                    const std::map<std::uint64_t, double>& b);
 
 /// `w8a8 +0.40 points, w4a4 ...`: arm `a` minus arm `b` at every precision of arm `a`.
 [[nodiscard]] std::string gains(const std::vector<Row>& rows, std::string_view a,

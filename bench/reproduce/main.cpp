@@ -39,7 +39,7 @@ std::vector<Claim> all_claims() {
           reproduce::searched_plan()};
 }
 
-void add_options(CLI::App& command, Settings& settings) {
+void add_options(CLI::App& command, const Claim& claim, Settings& settings) {
   command.add_option("--data", settings.data, "the folder cifar-100-binary")
       ->required()
       ->check(CLI::ExistingDirectory);
@@ -68,6 +68,11 @@ void add_options(CLI::App& command, Settings& settings) {
   command.add_option("--seeds", settings.seeds, "each is a repetition: 1,2,3")
       ->delimiter(',')
       ->capture_default_str();
+  if (!claim.searches_latency) return;
+  command
+      .add_option("--latency", settings.latency,
+                  "a table of an earlier run or of bench_layer_latency; none: measures one")
+      ->check(CLI::ExistingFile);
 }
 
 /// The rows of a claim as a table; columns that no row fills are left out.
@@ -116,7 +121,8 @@ std::string command_of(const Claim& claim, const Settings& s) {
   return bitdial::concat("bench/reproduce/run.sh ", claim.name, " --classes ", s.classes,
                          " --train-images ", s.train_images, " --test-images ", s.test_images,
                          " --epochs ", s.epochs, " --batch ", s.batch, " --width ", s.width,
-                         " --rate ", s.rate, " --seeds ", bitdial::join(s.seeds, ","));
+                         " --rate ", s.rate, " --seeds ", bitdial::join(s.seeds, ","),
+                         s.latency.empty() ? "" : " --latency " + s.latency);
 }
 
 void put_to_the_test(const Claim& claim, const Settings& settings) {
@@ -163,7 +169,7 @@ int main(int argc, char** argv) {
   for (std::size_t i = 0; i < claims.size(); ++i) {
     CLI::App* const command =
         app.add_subcommand(std::string(claims[i].name), std::string(claims[i].text));
-    add_options(*command, settings[i]);
+    add_options(*command, claims[i], settings[i]);
     command->callback([&, i] { put_to_the_test(claims[i], settings[i]); });
   }
   try {

@@ -1,34 +1,90 @@
 // SPDX-License-Identifier: Apache-2.0
-// Weights on a floor grid, whose 8-bit store holds every width, against a pack of codes per width.
+// Where the weights of all widths lie: one nested store of 8 bits, a pack of codes per width, or
+// real values that are quantized at every switch; and what cutting bits off costs without nesting.
 #include <algorithm>
+#include <bitdial/deploy/pack.hpp>
+#include <bitdial/nn/cost.hpp>
 #include <bitdial/train/format.hpp>
+#include <memory>
+#include <utility>
 
 #include "experiment.hpp"
+#include "packed.hpp"
 
 namespace reproduce {
 namespace {
 
-void run_arm(const std::string& arm, Quantization quantization, const Settings& settings,
-             const Images& images, std::uint64_t seed, const Recorder& record) {
-  const auto plans = uniform_plans({{8, 8}, {4, 4}, {2, 2}});
-  const auto network = resnet20(settings, plans, seed, quantization);
-  fit(*network, images, recipe(settings, images, plans, seed),
-      bitdial::concat(arm, ", seed ", seed));
-  const double bytes = stored_bytes(*network, images, plans);
-  for (const auto& plan : plans) {
-    record({.arm = arm,
-            .seed = seed,
-            .precision = plan.text(),
-            .top1 = test(*network, images, plan),
-            .bytes = bytes});
+using Plans = std::vector<bitdial::PrecisionPlan>;
+
+Plans widths() {
+  return uniform_plans({{8, 8}, {4, 4}, {2, 2}});
+}
+
+NetworkPtr trained(const Settings& settings, const Images& images, std::uint64_t seed,
+                   Quantization quantization, const std::string& label) {
+  auto network = resnet20(settings, widths(), seed, quantization);
+  fit(*network, images, recipe(settings, images, widths(), seed),
+      bitdial::concat(label, ", seed ", seed));
+  return network;
+}
+
+/// Bytes of the packed weights that serve all widths.
+double stored_bytes(bitdial::nn::Module& network, const Images& images) {
+  const auto packed =
+      bitdial::pack(network, {.plans = widths(), .input_shape = images.train.image_shape()});
+  std::size_t bytes = 0;
+  for (const auto& plane : packed.planes) bytes += plane.size();
+  return static_cast<double>(bytes);
+}
+
+/// Bytes of the real-valued weights.
+double real_bytes(bitdial::nn::Module& network) {
+  std::size_t count = 0;
+  for (const auto& [name, layer] : bitdial::nn::quantized_layers(network)) {
+    count += layer->weight_codes(8).codes.size();
   }
+  return static_cast<double>(count * sizeof(float));
+}
+
+/// `network` with its weights and states read by another policy.
+NetworkPtr copied(const Settings& settings, bitdial::nn::Module& network, std::uint64_t seed,
+                  Quantization quantization) {
+  auto copy = resnet20(settings, widths(), seed, quantization);
+  const auto from = bitdial::nn::state(network), to = bitdial::nn::state(*copy);
+  for (std::size_t i = 0; i < to.size(); ++i) {
+    std::ranges::copy(from[i].second->span(), to[i].second->data());
+  }
+  return copy;
 }
 
 void run(const Settings& settings, const Recorder& record) {
   const Images images = read_images(settings);
   for (const std::uint64_t seed : settings.seeds) {
-    run_arm("nested store", Quantization::adabits, settings, images, seed, record);
-    run_arm("pack per width", Quantization::dorefa, settings, images, seed, record);
+    const auto record_store = [&](const std::string& arm, double bytes, auto top1) {
+      for (const auto& plan : widths()) {
+        record({.arm = arm,
+                .seed = seed,
+                .precision = plan.text(),
+                .top1 = top1(plan),
+                .bytes = bytes});
+      }
+    };
+    const auto evaluated = [&](bitdial::nn::Module& network) {
+      return [&](const bitdial::PrecisionPlan& plan) { return test(network, images, plan); };
+    };
+    const auto nested = trained(settings, images, seed, Quantization::adabits, "AdaBits");
+    const auto plain = trained(settings, images, seed, Quantization::dorefa, "DoReFa");
+    const auto cut = copied(settings, *plain, seed, Quantization::dorefa_truncated);
+    const double per_width = stored_bytes(*plain, images), at_8 = stored_bytes(*nested, images);
+
+    Packed store = packed(*nested, images, widths());
+    record_store("AdaBits, nested store", at_8, [&](const bitdial::PrecisionPlan& plan) {
+      return test(*store.session, images, plan);
+    });
+    record_store("AdaBits, pack per width", per_width, evaluated(*nested));
+    record_store("AdaBits, real values", real_bytes(*nested), evaluated(*nested));
+    record_store("DoReFa, pack per width", per_width, evaluated(*plain));
+    record_store("DoReFa, bits cut off", at_8, evaluated(*cut));
   }
 }
 
@@ -38,10 +94,19 @@ double bytes_of(const std::vector<Row>& rows, std::string_view arm) {
 }
 
 std::string finding(const std::vector<Row>& rows) {
-  const double nested = bytes_of(rows, "nested store"), apart = bytes_of(rows, "pack per width");
-  return bitdial::concat("the nested store takes x ", bitdial::train::fixed(nested / apart, 2),
-                         " of the bytes; its accuracy minus that of a pack per width: ",
-                         gains(rows, "nested store", "pack per width"));
+  const double nested = bytes_of(rows, "AdaBits, nested store");
+  const auto times = [&](std::string_view arm) {
+    return bitdial::train::fixed(nested / bytes_of(rows, arm), 2);
+  };
+  return bitdial::concat("of one AdaBits network the nested store takes x ",
+                         times("AdaBits, pack per width"),
+                         " of the bytes of a pack per width and x ", times("AdaBits, real values"),
+                         " of real values; accuracy minus that of a pack per width: ",
+                         gains(rows, "AdaBits, nested store", "AdaBits, pack per width"),
+                         "; DoReFa codes with bits cut off, minus a pack per width: ",
+                         gains(rows, "DoReFa, bits cut off", "DoReFa, pack per width"),
+                         "; AdaBits' nested store minus DoReFa's pack per width: ",
+                         gains(rows, "AdaBits, nested store", "DoReFa, pack per width"));
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// One network with weights of one bit, from BinaryConnect (real activations) to BNN (one bit).
-#include <bitdial/train/format.hpp>
+// One network with signs as weights, from BinaryConnect (real activations) to BNN (signs).
+#include <bitdial/train/adam.hpp>
+#include <bitdial/train/binary_connect.hpp>
 
 #include "experiment.hpp"
 
@@ -11,15 +12,18 @@ std::vector<bitdial::PrecisionPlan> family() {
   return uniform_plans({{1, 32}, {1, 8}, {1, 4}, {1, 2}, {1, 1}});
 }
 
+/// Adam, whose steps do not depend on the size of gradients: real-valued weights have to cross 0.
 void run(const Settings& settings, const Recorder& record) {
   const Images images = read_images(settings);
   const auto plans = family();
   for (const std::uint64_t seed : settings.seeds) {
-    const auto network = resnet20(settings, plans, seed);
+    const auto network = resnet20(settings, plans, seed, Quantization::binary);
     auto options = recipe(settings, images, plans, seed);
     options.teaching = bitdial::methods::sp_nets();
-    fit(*network, images, options, bitdial::concat("one-bit weights, seed ", seed));
-    record_plans(record, "one-bit weights", seed, *network, images, plans);
+    bitdial::train::Adam adam(bitdial::nn::parameters(*network), {});
+    bitdial::train::BinaryConnectUpdate update(adam);
+    fit(*network, images, options, bitdial::concat("signs as weights, seed ", seed), update);
+    record_plans(record, "signs as weights", seed, *network, images, plans);
   }
 }
 
@@ -27,7 +31,7 @@ std::string finding(const std::vector<Row>& rows) {
   std::vector<std::string> parts;
   for (const auto& plan : family()) {
     parts.push_back(plan.text() + ' ' +
-                    bitdial::train::percent(mean_top1(rows, "one-bit weights", plan.text()), 2));
+                    shares_text(top1_by_seed(rows, "signs as weights", plan.text())));
   }
   return "from BinaryConnect to BNN: " + bitdial::join(parts);
 }
@@ -40,6 +44,7 @@ Claim one_bit_weights() {
           .text =
               "One network with one-bit weights serves every activation width, from "
               "BinaryConnect to BNN.",
+          .defaults = {.rate = 0.01},
           .run = run,
           .finding = finding};
 }

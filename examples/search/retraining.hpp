@@ -24,12 +24,14 @@
 
 namespace search {
 
+// Batch normalisation before every quantizer: the steps of HWGQ suit unit variance.
 inline bitdial::models::ResNetCifarOptions network_options(const Options& options,
                                                            const bitdial::data::Dataset& images) {
   return {.depth = options.depth(),
           .width = options.width,
           .in_channels = images.image_shape()[2],
-          .classes = images.classes()};
+          .classes = images.classes(),
+          .order = bitdial::models::ResidualOrder::preactivated};
 }
 
 inline bitdial::train::ProgressOptions progress_style(bool quiet) {

@@ -45,6 +45,7 @@
 #include <bitdial/data/image_source.hpp>
 #include <bitdial/data/loader.hpp>
 #include <bitdial/data/normalisation.hpp>
+#include <bitdial/data/planar_records.hpp>
 #include <bitdial/data/prefetch.hpp>
 #include <bitdial/data/preparation.hpp>
 #include <bitdial/data/random_resized_crop.hpp>
@@ -112,6 +113,7 @@
 #include <bitdial/models/mobilenet_v1.hpp>
 #include <bitdial/models/mobilenet_v2.hpp>
 #include <bitdial/models/network_layers.hpp>
+#include <bitdial/models/network_policies.hpp>
 #include <bitdial/models/r2plus1d.hpp>
 #include <bitdial/models/residual_blocks.hpp>
 #include <bitdial/models/resnet_cifar.hpp>

@@ -36,6 +36,23 @@ def reproduce(program, *arguments):
                           check=False)
 
 
+def check_search(program, data, out):
+    """The latency table of one search is the input of the next; plans are left as files."""
+    first = reproduce(program, "searched-plan", "--data", data, "--out", out, *SMALL)
+    assert first.returncode == 0, first.stdout + first.stderr
+    table = out / "searched-plan-latency.csv"
+    again = out / "again"
+    second = reproduce(program, "searched-plan", "--data", data, "--out", again,
+                       "--latency", table, *SMALL)
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert f"--latency {table}" in (again / "searched-plan.txt").read_text()
+    assert not (again / table.name).exists(), "the table was given"
+    for name in ("searched-plan-bit-operations-seed1.txt", "searched-plan-milliseconds-seed1.txt"):
+        plan = (out / name).read_text()
+        assert plan.startswith("bitdial plan 1\n") and "stage1.block1.conv1" in plan, plan
+        assert plan == (again / name).read_text(), f"{name}: the same costs, another plan"
+
+
 def main(root, program):
     listed = reproduce(program, "--list").stdout.split()
     assert len(listed) >= 7 and "nested-store" in listed, listed
@@ -52,14 +69,22 @@ def main(root, program):
         with open(csv_file, encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
         assert [(row["arm"], row["precision"]) for row in rows] == [
-            (arm, bits) for arm in ("nested store", "pack per width")
+            (arm, bits) for arm in ("AdaBits, nested store", "AdaBits, pack per width",
+                                    "AdaBits, real values", "DoReFa, pack per width",
+                                    "DoReFa, bits cut off")
             for bits in ("w8a8", "w4a4", "w2a2")], rows
-        nested, apart = int(rows[0]["bytes"]), int(rows[3]["bytes"])
-        assert 0 < nested < apart, f"one store of 8 bits, {nested}, against 8 + 4 + 2, {apart}"
+        nested, apart, real = (int(row["bytes"]) for row in rows[0:9:3])
+        assert 0 < nested < apart < real, (
+            f"one store of 8 bits, {nested}, against 8 + 4 + 2, {apart}, and 32, {real}")
+        top1 = [row["top1"] for row in rows]
+        assert top1[0:3] == top1[3:6] == top1[6:9], f"three stores of one network: {top1}"
+        assert top1[9] == top1[12], f"nothing is cut off at 8 bits: {top1}"
         assert all(0.0 <= float(row["top1"]) <= 1.0 for row in rows), rows
         for line in ("claim: ", "found: ", "small: ", "machine: ", "command: "):
             assert line in text, f"no line '{line}' in:\n{text}"
         assert csv_file.read_text() == (again / "nested-store.csv").read_text(), "seeds are not fixed"
+
+        check_search(program, data, out)
 
         chart = out / "nested-store.svg"
         draw = pathlib.Path(root) / "bench" / "reproduce" / "draw.py"

@@ -107,6 +107,7 @@ TEST_CASE("one scale per filter, three values, powers of two") {
   check_policies<BitList<3, 2>, TrainedTernaryWeights, HwgqActivations>(
       {Precision{2, 3}}, {.activations = {.rule = HwgqRule::positive_step}});
   check_policies<BitList<4, 3>, PowerOfTwoWeights, PactActivations>({Precision{3, 4}});
+  check_policies<BitList<4, 3>, PaperPowerOfTwoWeights, PactActivations>({Precision{3, 4}});
   check_policies<BitList<4, 2>, DoubleRoundingWeights, LsqActivations>({Precision{2, 4}});
 }
 

@@ -19,7 +19,7 @@ TEST_CASE("XNOR weights of one filter: values and both gradients") {
 
 TEST_CASE("XNOR weights without centring: mean of magnitudes") {
   const double mean = 0.458333333;  // -1.2 counts as -1
-  vectors::check_forward(XnorWeights{.is_centred = false}, vectors::weights, 1,
+  vectors::check_forward(XnorWeights{.centring = XnorCentring::none}, vectors::weights, 1,
                          {-mean, -mean, -mean, mean, mean, mean});
 }
 
@@ -40,11 +40,32 @@ TEST_CASE("Bi-Real weights of one filter: mean of all magnitudes, both gradients
                           vectors::gradients, 1, {0.1, -0.2, 0.3, -0.4, 0.5, -0.6});
 }
 
+TEST_CASE("XNOR weights: each tap of a filter loses the mean of its input channels") {
+  // Two taps of three channels, means -0.6 and 0.3833333:
+  //   w' = -0.6, 0.1, 0.5, -0.3333333, -0.0833333, 0.4166667
+  const XnorWeights policy =
+      XnorWeights{}.for_shape({.out_channels = 1, .taps = 2, .in_channels = 3});
+  const double alpha = 0.338888889;
+  vectors::check_forward(policy, vectors::weights, 1,
+                         {-alpha, alpha, alpha, -alpha, -alpha, alpha});
+  vectors::check_forward(policy, vectors::weights, 32, {-1.2, -0.5, -0.1, 0.05, 0.3, 0.8});
+  const double slope = 1.0 / 6.0 + alpha;  // all of w' is inside (-1, 1)
+  vectors::check_backward(
+      policy, vectors::weights, vectors::gradients, 1,
+      {0.1 * slope, -0.2 * slope, 0.3 * slope, -0.4 * slope, 0.5 * slope, -0.6 * slope});
+  // The whole filter: as for a 1 x 1 kernel of six channels.
+  const XnorWeights whole = XnorWeights{.centring = XnorCentring::filter}.for_shape(
+      {.out_channels = 1, .taps = 2, .in_channels = 3});
+  const double one = 0.479166667;
+  vectors::check_forward(whole, vectors::weights, 1, {-one, -one, one, one, one, one});
+}
+
 TEST_CASE("the repository's gradient of XNOR weights counts the input channels of its layer") {
-  const XnorWeights policy = XnorWeights{.gradient = XnorGradient::repository}.for_shape(
-      {.out_channels = 2, .taps = 2, .in_channels = 3});
+  const XnorWeights policy =
+      XnorWeights{.centring = XnorCentring::filter, .gradient = XnorGradient::repository}.for_shape(
+          {.out_channels = 2, .taps = 2, .in_channels = 3});
   CHECK(policy.input_channels == 3);
-  CHECK(policy.is_centred);
+  CHECK(policy.centring == XnorCentring::filter);
   // (1 - 1/3) in place of (1 - 1/6)
   vectors::check_backward(policy, vectors::weights, vectors::gradients, 1,
                           {0.0666667, -0.5166667, 0.775, -1.0333333, 1.2916667, -1.55});

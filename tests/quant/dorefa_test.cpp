@@ -166,3 +166,13 @@ TEST_CASE("DoReFaActivations: one bit of SP-Nets is a sign, other widths are not
   check_forward(policy, {-1.0F, 0.4F, 1.9F}, 32, {-1, 0.4, 1.9});
   CHECK(policy.levels({}, 1) == IntegerLevels{.scale = 1.0F, .multiplier = 2, .offset = -1});
 }
+
+TEST_CASE("DoReFa weights of one bit without a scale: SP-Nets") {
+  const DoReFaWeights unit{.one_bit = OneBitWeights::unit};
+  vectors::check_forward(unit, vectors::weights, 1, {-1, -1, -1, 1, 1, 1});
+  vectors::check_forward(unit, {0.0F, -0.0F}, 1, {1, 1});
+  vectors::check_backward(unit, vectors::weights, vectors::gradients, 1,
+                          {0.1, -0.2, 0.3, -0.4, 0.5, -0.6});
+  const double third = 1.0 / 3.0;
+  vectors::check_forward(unit, vectors::weights, 2, {-1, -third, -third, third, third, 1});
+}

@@ -27,6 +27,7 @@ template <class F>
 void for_each_policy(F f) {
   f(DoReFaWeights{});
   f(DoReFaActivations{});
+  f(DoReFaWeights{.one_bit = OneBitWeights::unit});
   f(DoReFaActivations{.one_bit = OneBitActivations::sign});
   f(TanhActivations{});
   f(TwoSidedActivations{});
@@ -53,13 +54,15 @@ void for_each_policy(F f) {
   f(TernaryWeights{});
   f(TrainedTernaryWeights{});
   f(XnorWeights{});
-  f(XnorWeights{.is_centred = false});
+  f(XnorWeights{.centring = XnorCentring::none});
+  f(XnorWeights{.centring = XnorCentring::filter, .input_channels = 3});
   f(BiRealWeights{});
   f(BiRealWeights{.gradient = ScaledSignGradient::straight});
   f(BiRealActivations{});
   f(ScaledDoReFaWeights{});
   f(PowerOfTwoWeights{});
   f(PowerOfTwoWeights{.full_scale = 2});
+  f(PaperPowerOfTwoWeights{.full_scale = 1});
   f(DoubleRoundingWeights{});
   f(LsqWeights{});
   f(LsqActivations{});

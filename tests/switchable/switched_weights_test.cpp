@@ -3,8 +3,11 @@
 // bases that are learned by a rule.
 #include <bitdial/switchable/switched_weights.hpp>
 
+#include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <doctest/doctest.h>
@@ -12,6 +15,7 @@
 #include <bitdial/nn/init.hpp>
 #include <bitdial/nn/linear.hpp>
 #include <bitdial/nn/sequential.hpp>
+#include <bitdial/quant/policies/binary.hpp>
 #include <bitdial/quant/policies/lq_nets.hpp>
 #include <bitdial/quant/policies/pact.hpp>
 #include <bitdial/quant/policies/scale_adjusted.hpp>
@@ -29,6 +33,17 @@ const nn::LayerGeometry four_by_nine{
 nn::Parameter weight(std::uint64_t seed = 7) {
   return {test::random_tensor({4, 3, 3, 3}, seed, -1.0F, 1.0F), nn::ParameterRole::weight};
 }
+
+/// Sets the parameter of one name to zero.
+struct ZeroBasis final : nn::ModuleVisitor {
+  explicit ZeroBasis(std::string wanted) : name{std::move(wanted)} {}
+  void parameter(const std::string& found, nn::Parameter& parameter) override {
+    if (found == name) parameter.value.fill(0.0F);
+  }
+  void buffer(const std::string&, Tensor<float>&) override {}
+  void layer(const std::string&, nn::QuantizedLayer&) override {}
+  std::string name;
+};
 
 Tensor<float> quantized(auto& weights, nn::Parameter& parameter, nn::Mode mode, int bits,
                         const RandomStreams& streams = {}) {
@@ -76,6 +91,44 @@ TEST_CASE("a basis moves after each training pass of its width, and only then") 
   Quantizer{policy}.fake_quantize(filter, moved, 2, expected);
   const Tensor<float> found = quantized(once, parameter, nn::Mode::evaluation, 2);
   for (std::size_t i = 0; i < 27; ++i) CHECK(found.data()[i] == expected[i]);
+}
+
+TEST_CASE("a filter of zeros has the integer line of the others") {
+  nn::Parameter parameter = weight();
+  std::ranges::fill(parameter.value.span().first(27), 0.0F);
+  for (const std::size_t dead : {std::size_t{0}, std::size_t{3}}) {
+    SwitchedWeights<LqNetsWeights> weights({}, four_by_nine);
+    weights.add_width(2);
+    quantized(weights, parameter, nn::Mode::training, 2);
+    ZeroBasis zero{concat("weights.w2.", dead, ".basis")};
+    weights.visit(zero, "");
+    const Tensor<float> y = quantized(weights, parameter, nn::Mode::evaluation, 2);
+    const nn::WeightCodes codes = weights.codes(parameter.value.span(), 2);
+    for (std::size_t i = 0; i < codes.codes.size(); ++i) {
+      const auto level = static_cast<float>(codes.levels.level(codes.codes[i]));
+      const float value = codes.scales[i / 27] * level;
+      if (i / 27 == dead) CHECK(value == 0.0F);
+      CHECK(value == doctest::Approx(y.data()[i]).epsilon(0.02));
+    }
+  }
+}
+
+TEST_CASE("the means of XNOR weights are those of taps, in codes as in training") {
+  nn::Parameter parameter = weight();
+  for (int tap = 0; tap < 9; ++tap) {  // the channels of one tap lie side by side
+    for (int channel = 0; channel < 3; ++channel) {
+      parameter.value.data()[27 + 3 * tap + channel] =
+          static_cast<float>(tap) + (channel == 0 ? 0.5F : -0.25F);
+    }
+  }
+  SwitchedWeights<XnorWeights> weights({}, four_by_nine);
+  const Tensor<float> y = quantized(weights, parameter, nn::Mode::training, 1);
+  const nn::WeightCodes codes = weights.codes(parameter.value.span(), 1);
+  for (std::size_t i = 27; i < 54; ++i) {
+    const bool is_first = i % 3 == 0;
+    CHECK(codes.codes[i] == (is_first ? 1 : 0));
+    CHECK(y.data()[i] == doctest::Approx(is_first ? 1.0 / 3.0 : -1.0 / 3.0));
+  }
 }
 
 TEST_CASE("stochastic signs: new ones every step, +1 with probability (w + 1) / 2") {

@@ -10,6 +10,10 @@
 #include <vector>
 
 #include <doctest/doctest.h>
+#include <bitdial/quant/policies/lq_nets.hpp>
+#include <bitdial/quant/policies/lsq.hpp>
+#include <bitdial/quant/policies/lsq_plus.hpp>
+#include <bitdial/quant/policies/qil.hpp>
 #include <bitdial/train/peers.hpp>
 #include <bitdial/train/sgd.hpp>
 #include <bitdial/train/trainer.hpp>
@@ -75,9 +79,14 @@ class ThreadPeers final : public train::Peers {
   bool shares_;
 };
 
-/// The state after three steps of batch size 24 in all, by `count` trainers; of the last one.
+using MakeNetwork = nn::Sequential (*)(std::uint64_t seed);
+
+/// The state after three steps of batch size 24 in all, by `count` trainers; of the one with this
+/// rank, the last unless told otherwise. Running statistics that are not shared are left out.
 std::vector<Tensor<float>> trained_by(int count, bool shares, const Teaching& teaching = {},
-                                      const train::BlockSwap& block_swap = {}) {
+                                      const train::BlockSwap& block_swap = {},
+                                      MakeNetwork make_network = test::training_network<>,
+                                      int seen = -1) {
   Meeting meeting(count);
   std::vector<Tensor<float>> result;
   std::vector<std::thread> threads;
@@ -85,7 +94,7 @@ std::vector<Tensor<float>> trained_by(int count, bool shares, const Teaching& te
     threads.emplace_back([&, rank] {
       ThreadPeers peers(meeting, rank, shares);
       // Weights of process 0 count: the others start elsewhere.
-      nn::Sequential network = test::training_network(static_cast<std::uint64_t>(rank) + 1);
+      nn::Sequential network = make_network(static_cast<std::uint64_t>(rank) + 1);
       train::Sgd optimizer(nn::parameters(network));
       train::Trainer trainer(network, test::training_data(), optimizer,
                              {.plans = test::training_plans(),
@@ -96,11 +105,36 @@ std::vector<Tensor<float>> trained_by(int count, bool shares, const Teaching& te
                               .block_swap = block_swap,
                               .peers = &peers});
       for (int step = 0; step < 3; ++step) trainer.step();
-      if (rank == count - 1) result = test::snapshot(network);
+      if (rank != (seen < 0 ? count - 1 : seen)) return;
+      if (shares) {
+        result = test::snapshot(network);
+      } else {
+        for (const auto& [name, found] : nn::parameters(network)) result.push_back(found->value);
+      }
     });
   }
   for (std::thread& thread : threads) thread.join();
   return result;
+}
+
+/// A network of activations with learned numbers, in every layer but the first.
+template <class Activations>
+nn::Sequential learning_network(std::uint64_t seed) {
+  using Bits = BitList<8, 4, 2>;
+  nn::Sequential net;
+  net.add<SwitchableLayer<nn::Conv2d, Bits>>(
+      "stem", nn::Conv2dOptions{.in = 1, .out = 8, .kernel = 3, .stride = 2, .padding = 1});
+  net.add<nn::Relu>("stem.relu");
+  net.add<SwitchableLayer<nn::Conv2d, Bits, DoReFaWeights, Activations>>(
+      "middle", nn::Conv2dOptions{.in = 8, .out = 16, .kernel = 3, .stride = 2, .padding = 1});
+  net.add<nn::Relu>("middle.relu");
+  net.add<nn::GlobalAveragePool>("pool");
+  net.add<SwitchableLayer<nn::Linear, Bits, DoReFaWeights, Activations>>(
+      "head", nn::LinearOptions{.in = 16, .out = 10});
+  nn::number_layers(net);
+  nn::initialize(net, seed);
+  add_plans(net, test::training_plans());
+  return net;
 }
 
 /// The largest difference of two states.
@@ -123,8 +157,25 @@ TEST_CASE("two or three processes end with the weights of one with the whole bat
   CHECK(distance(one, trained_by(3, true)) < 2e-3F);
   // Without common statistics they are another optimisation, yet the same in every run.
   const auto own = trained_by(2, false);
-  CHECK(distance(one, own) > 1e-3F);
+  CHECK(distance(trained_by(1, false), own) > 1e-3F);
   CHECK(distance(own, trained_by(2, false)) == 0.0F);
+}
+
+TEST_CASE_TEMPLATE("learned activations start and move alike in all processes", Activations,
+                   LsqActivations, LsqPlusActivations, QilActivations, LqNetsActivations) {
+  const auto make = learning_network<Activations>;
+  for (const bool shares : {true, false}) {
+    CAPTURE(shares);
+    const auto first = trained_by(2, shares, {}, {}, make, 0);
+    CHECK(distance(first, trained_by(2, shares, {}, {}, make, 1)) == 0.0F);
+  }
+}
+
+TEST_CASE("a basis is learned from the whole batch") {
+  const auto make = learning_network<LqNetsActivations>;
+  const auto one = trained_by(1, true, {}, {}, make);
+  CHECK(distance(one, trained_by(2, true, {}, {}, make)) < 2e-3F);
+  CHECK(distance(one, trained_by(3, true, {}, {}, make)) < 2e-3F);
 }
 
 TEST_CASE("processes choose the same teachers and swap the same blocks") {

@@ -217,6 +217,14 @@ TEST_CASE("who teaches shows in the losses") {
   }
 }
 
+TEST_CASE("CoQuant's share of swapped blocks falls from a tenth to nothing") {
+  const train::BlockSwap swap = train::BlockSwap::coquant(200);
+  CHECK(swap.probability(0) == 0.1F);
+  CHECK(swap.probability(100) == doctest::Approx(0.05));
+  CHECK(swap.probability(200) == 0.0F);
+  CHECK(swap.blocks.empty());
+}
+
 TEST_CASE("students borrow blocks of their teachers, more of them where the schedule says so") {
   train::TrainerOptions options = options_with(methods::coquant(1.0F, Teacher::next_higher));
   options.block_swap.blocks = {{.name = "stem", .first = 0, .count = 1},

@@ -3,11 +3,15 @@
 // 32 x 32 RGB image. Krizhevsky, "Learning multiple layers of features from tiny images", 2009.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <span>
+#include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
-#include <bitdial/data/dataset.hpp>
-#include <bitdial/data/file_bytes.hpp>
+#include <bitdial/data/planar_records.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::data {
 
@@ -32,56 +36,19 @@ enum class CifarKind {
 }
 
 /// The images and labels of one file; `images` is `[N, 32, 32, 3]`.
-struct CifarRecords {
-  Tensor<std::uint8_t> images;
-  std::vector<std::int32_t> labels;
-};
+using CifarRecords = LabelledRecords;
 
-/// The records of a binary CIFAR file in memory, RGB planes interleaved to NHWC.
-///
-/// `source` is the file name for errors. Throws `FileError` for an empty file, a size that is not a
-/// whole number of records, and a label out of range (both labels of CIFAR-100 are checked).
+/// The records of a kind: both labels of CIFAR-100 are checked.
+[[nodiscard]] inline RecordLayout cifar_layout(CifarKind kind) {
+  if (kind == CifarKind::cifar10) return {};
+  return {.classes = {20, 100},
+          .label = kind == CifarKind::cifar100_fine ? std::size_t{1} : std::size_t{0}};
+}
+
+/// `parse_records` of a kind.
 [[nodiscard]] inline CifarRecords parse_cifar(std::span<const std::byte> bytes,
                                               std::string_view source, CifarKind kind) {
-  constexpr std::size_t pixels = 32 * 32;
-  const std::size_t label_bytes = kind == CifarKind::cifar10 ? 1 : 2;
-  const std::size_t record = label_bytes + 3 * pixels;
-  if (bytes.empty() || bytes.size() % record != 0) {
-    throw FileError(concat(source, ": expected whole records of ", record, " bytes, found ",
-                           bytes.size(), " bytes",
-                           bytes.empty() ? std::string{" (empty file)"}
-                                         : concat(" = ", bytes.size() / record, " records and ",
-                                                  bytes.size() % record, " bytes")));
-  }
-  const std::size_t count = bytes.size() / record;
-  CifarRecords records{Tensor<std::uint8_t>({static_cast<std::int64_t>(count), 32, 32, 3}), {}};
-  records.labels.reserve(count);
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::byte* from = bytes.data() + i * record;
-    const auto label = [&](std::size_t position, int classes) {
-      const std::int32_t value = std::to_integer<std::int32_t>(from[position]);
-      if (value >= classes) {
-        throw FileError(concat(source, ": expected labels below ", classes, ", record ", i,
-                               " has label ", value));
-      }
-      return value;
-    };
-    if (kind == CifarKind::cifar10) {
-      records.labels.push_back(label(0, 10));
-    } else {
-      const std::int32_t coarse = label(0, 20);
-      const std::int32_t fine = label(1, 100);
-      records.labels.push_back(kind == CifarKind::cifar100_fine ? fine : coarse);
-    }
-    std::uint8_t* to = records.images.data() + i * 3 * pixels;
-    for (std::size_t pixel = 0; pixel < pixels; ++pixel) {
-      for (std::size_t channel = 0; channel < 3; ++channel) {
-        to[3 * pixel + channel] =
-            std::to_integer<std::uint8_t>(from[label_bytes + channel * pixels + pixel]);
-      }
-    }
-  }
-  return records;
+  return parse_records(bytes, source, cifar_layout(kind));
 }
 
 /// The files of a CIFAR data set, read in the given order.
@@ -94,7 +61,7 @@ struct CifarFiles {
 };
 
 /// Reads one data set from several files. Without a file of class names, CIFAR-10 has its ten
-/// usual names and CIFAR-100 numbers. Throws `FileError` as `parse_cifar` does, and for a wrong
+/// usual names and CIFAR-100 numbers. Throws `FileError` as `parse_records` does, and for a wrong
 /// number of class names; `ConfigError` without files.
 [[nodiscard]] inline Dataset read_cifar(const CifarFiles& files,
                                         const FileReader& read = &read_file) {
@@ -112,23 +79,13 @@ struct CifarFiles {
   } else if (files.kind == CifarKind::cifar10) {
     names = {"airplane", "automobile", "bird",  "cat",  "deer",
              "dog",      "frog",       "horse", "ship", "truck"};
-  } else {
-    names = numbered_classes(classes);
   }
-  std::vector<CifarRecords> parts;
-  std::int64_t count = 0;
-  for (const std::string& path : files.files) {
-    parts.push_back(parse_cifar(read(path, files.max_bytes), path, files.kind));
-    count += parts.back().images.extent(0);
-  }
-  Tensor<std::uint8_t> images({count, 32, 32, 3});
-  std::vector<std::int32_t> labels;
-  std::uint8_t* to = images.data();
-  for (const CifarRecords& part : parts) {
-    to = std::copy_n(part.images.data(), part.images.size(), to);
-    labels.insert(labels.end(), part.labels.begin(), part.labels.end());
-  }
-  return {files.name, std::move(images), std::move(labels), std::move(names)};
+  return read_records({.layout = cifar_layout(files.kind),
+                       .files = files.files,
+                       .class_names = std::move(names),
+                       .name = files.name,
+                       .max_bytes = files.max_bytes},
+                      read);
 }
 
 }  // namespace bitdial::inline BITDIAL_ABI::data

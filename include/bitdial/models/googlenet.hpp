@@ -55,9 +55,12 @@ inline constexpr std::array<GoogLeNetBlock, 9> googlenet_blocks{
 /// Sources: Szegedy et al., 1409.4842, table 1; EdMIPS, 2004.05795 (with batch normalisation).
 template <class Bits, class WeightPolicy = DoReFaWeights,
           class ActivationPolicy = DoReFaActivations, class Key = KeyByPair>
-[[nodiscard]] std::unique_ptr<nn::Sequential> googlenet(const GoogLeNetOptions& options) {
+[[nodiscard]] std::unique_ptr<nn::Sequential> googlenet(
+    const GoogLeNetOptions& options,
+    const NetworkPolicies<WeightPolicy, ActivationPolicy>& policies = {}) {
   using Parts = InceptionParts<Bits, WeightPolicy, ActivationPolicy, Key>;
   using Branch = typename Parts::Branch;
+  const Parts parts{{policies}};
   if (options.large_kernel < 1 || options.large_kernel % 2 == 0) {
     throw ConfigError(concat("googlenet: large_kernel must be odd, for example 5 or 3, got ",
                              options.large_kernel));
@@ -69,24 +72,24 @@ template <class Bits, class WeightPolicy = DoReFaWeights,
   auto net = std::make_unique<nn::Sequential>();
   std::int64_t in = channels(192);
   if (options.stem == InceptionStem::published) {
-    Parts::add_stem(
+    parts.add_stem(
         *net,
         {.in = options.in_channels, .out = channels(64), .kernel = 7, .stride = 2, .padding = 3},
         options.first_and_last);
     net->add<nn::MaxPool2d>("stem.pool", halve);
-    Branch second{channels(64)};
+    Branch second{parts, channels(64)};
     second.conv("conv2", channels(64), 1).conv("conv3", in, 3).max_pool(halve);
     net->add<nn::Sequential>("stem2", second.take());
   } else {
-    Parts::add_stem(*net, {.in = options.in_channels, .out = in, .kernel = 3, .padding = 1},
-                    options.first_and_last);
+    parts.add_stem(*net, {.in = options.in_channels, .out = in, .kernel = 3, .padding = 1},
+                   options.first_and_last);
   }
   for (const detail::GoogLeNetBlock& block : detail::googlenet_blocks) {
     const std::string name = concat("inception", block.name);
     if (name.ends_with("4a") || name.ends_with("5a"))
       net->add<nn::MaxPool2d>(name + ".pool", halve);
     typename Parts::Branches branches;
-    Branch one{in}, three{in}, five{in}, pool{in};
+    Branch one{parts, in}, three{parts, in}, five{parts, in}, pool{parts, in};
     branches.add("one", one.conv("conv", channels(block.one), 1));
     branches.add(
         "three",
@@ -98,7 +101,7 @@ template <class Bits, class WeightPolicy = DoReFaWeights,
     in = branches.channels();
     net->add<nn::Concat>(name, branches.take());
   }
-  Parts::add_head(*net, {.in = in, .out = options.classes}, options.first_and_last);
+  parts.add_head(*net, {.in = in, .out = options.classes}, options.first_and_last);
   return net;
 }
 

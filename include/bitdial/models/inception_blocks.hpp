@@ -24,12 +24,11 @@ enum class InceptionStem : std::uint8_t {
 /// The layers of a network of branches from one bit list and one pair of policies.
 template <class Bits, class WeightPolicy, class ActivationPolicy, class Key = KeyByPair>
 struct InceptionParts : NetworkLayers<Bits, WeightPolicy, ActivationPolicy, Key> {
-  using Conv = typename NetworkLayers<Bits, WeightPolicy, ActivationPolicy, Key>::Conv;
-
   /// A path under construction: layers follow each other, and the channels are remembered.
   class Branch {
    public:
-    explicit Branch(std::int64_t in) : channels_{in} {}
+    /// Of `in` channels, built of the layers of `parts`, which must outlive it.
+    Branch(const InceptionParts& parts, std::int64_t in) : parts_{&parts}, channels_{in} {}
 
     /// conv-BN-ReLU that keeps the size.
     Branch& conv(std::string name, std::int64_t out, ops::HeightWidth kernel) {
@@ -66,12 +65,12 @@ struct InceptionParts : NetworkLayers<Bits, WeightPolicy, ActivationPolicy, Key>
 
    private:
     Branch& conv(std::string name, const nn::Conv2dOptions& options) {
-      layers_.template add<Conv>(name, options);
-      layers_.template add<nn::Relu>(name + ".relu");
+      parts_->add_conv(layers_, name, options, LayerOrder::conv_norm_relu);
       channels_ = options.out;
       return *this;
     }
 
+    const InceptionParts* parts_;
     std::int64_t channels_;
     nn::Sequential layers_;
   };

@@ -35,7 +35,8 @@ class InceptionV3Blocks : public InceptionParts<Bits, WeightPolicy, ActivationPo
   using Branch = typename Parts::Branch;
   using Branches = typename Parts::Branches;
 
-  InceptionV3Blocks(nn::Sequential& net, double width) : net_{net}, width_{width} {}
+  InceptionV3Blocks(nn::Sequential& net, double width, const Parts& parts)
+      : Parts{parts}, net_{net}, width_{width} {}
 
   [[nodiscard]] std::int64_t channels(std::int64_t published) const {
     return scaled_channels("inception_v3", published, width_);
@@ -44,7 +45,7 @@ class InceptionV3Blocks : public InceptionParts<Bits, WeightPolicy, ActivationPo
   /// 35 x 35: 1x1; 5x5; 3x3 and 3x3; average pool. `pool` channels behind the pool.
   [[nodiscard]] std::int64_t add_square(const std::string& name, std::int64_t in,
                                         std::int64_t pool) {
-    Branch one{in}, five{in}, three{in}, mean{in};
+    Branch one{*this, in}, five{*this, in}, three{*this, in}, mean{*this, in};
     Branches branches;
     branches.add("one", one.conv("conv", channels(64), 1));
     branches.add("five", five.conv("reduce", channels(48), 1).conv("conv", channels(64), 5));
@@ -57,7 +58,7 @@ class InceptionV3Blocks : public InceptionParts<Bits, WeightPolicy, ActivationPo
 
   /// 35 x 35 to 17 x 17.
   [[nodiscard]] std::int64_t add_first_reduction(const std::string& name, std::int64_t in) {
-    Branch three{in}, two{in}, largest{in};
+    Branch three{*this, in}, two{*this, in}, largest{*this, in};
     Branches branches;
     branches.add("three", three.reduce("conv", channels(384)));
     branches.add("double", two.conv("reduce", channels(64), 1)
@@ -71,7 +72,7 @@ class InceptionV3Blocks : public InceptionParts<Bits, WeightPolicy, ActivationPo
   [[nodiscard]] std::int64_t add_factorised(const std::string& name, std::int64_t in,
                                             std::int64_t inner) {
     const std::int64_t between = channels(inner), out = channels(192);
-    Branch one{in}, seven{in}, two{in}, mean{in};
+    Branch one{*this, in}, seven{*this, in}, two{*this, in}, mean{*this, in};
     Branches branches;
     branches.add("one", one.conv("conv", out, 1));
     branches.add(
@@ -89,7 +90,7 @@ class InceptionV3Blocks : public InceptionParts<Bits, WeightPolicy, ActivationPo
   /// 17 x 17 to 8 x 8.
   [[nodiscard]] std::int64_t add_second_reduction(const std::string& name, std::int64_t in) {
     const std::int64_t inner = channels(192);
-    Branch three{in}, seven{in}, largest{in};
+    Branch three{*this, in}, seven{*this, in}, largest{*this, in};
     Branches branches;
     branches.add("three", three.conv("reduce", inner, 1).reduce("conv", channels(320)));
     branches.add("seven", seven.conv("reduce", inner, 1)
@@ -102,7 +103,7 @@ class InceptionV3Blocks : public InceptionParts<Bits, WeightPolicy, ActivationPo
 
   /// 8 x 8: 1x1; 1x3 beside 3x1; 3x3 before 1x3 beside 3x1; average pool.
   [[nodiscard]] std::int64_t add_expanded(const std::string& name, std::int64_t in) {
-    Branch one{in}, three{in}, two{in}, mean{in};
+    Branch one{*this, in}, three{*this, in}, two{*this, in}, mean{*this, in};
     Branches branches;
     branches.add("one", one.conv("conv", channels(320), 1));
     branches.add("three", add_split(three.conv("reduce", channels(384), 1)));
@@ -116,7 +117,7 @@ class InceptionV3Blocks : public InceptionParts<Bits, WeightPolicy, ActivationPo
   static constexpr ops::Window halve = ops::Window::square(3, {.stride = 2});
 
   [[nodiscard]] Branch& add_split(Branch& branch) const {
-    Branch row{branch.channels()}, column{branch.channels()};
+    Branch row{*this, branch.channels()}, column{*this, branch.channels()};
     Branches split;
     split.add("row", row.conv("conv", channels(384), {1, 3}));
     split.add("column", column.conv("conv", channels(384), {3, 1}));
@@ -150,25 +151,27 @@ class InceptionV3Blocks : public InceptionParts<Bits, WeightPolicy, ActivationPo
 /// classifier).
 template <class Bits, class WeightPolicy = DoReFaWeights,
           class ActivationPolicy = DoReFaActivations, class Key = KeyByPair>
-[[nodiscard]] std::unique_ptr<nn::Sequential> inception_v3(const InceptionV3Options& options) {
+[[nodiscard]] std::unique_ptr<nn::Sequential> inception_v3(
+    const InceptionV3Options& options,
+    const NetworkPolicies<WeightPolicy, ActivationPolicy>& policies = {}) {
   using Blocks = detail::InceptionV3Blocks<Bits, WeightPolicy, ActivationPolicy, Key>;
   auto net = std::make_unique<nn::Sequential>();
-  Blocks blocks{*net, options.width};
+  Blocks blocks{*net, options.width, {{policies}}};
   std::int64_t in = blocks.channels(192);
   if (options.stem == InceptionStem::published) {
     const ops::Window halve = ops::Window::square(3, {.stride = 2});
     const std::int64_t thin = blocks.channels(32), wide = blocks.channels(64);
-    Blocks::add_stem(*net, {.in = options.in_channels, .out = thin, .kernel = 3, .stride = 2},
-                     options.first_and_last);
-    typename Blocks::Branch rest{thin};
+    blocks.add_stem(*net, {.in = options.in_channels, .out = thin, .kernel = 3, .stride = 2},
+                    options.first_and_last);
+    typename Blocks::Branch rest{blocks, thin};
     rest.valid("conv2", thin).conv("conv3", wide, 3).max_pool(halve);
     net->add<nn::Sequential>("stem2", rest.take());
-    typename Blocks::Branch last{wide};
+    typename Blocks::Branch last{blocks, wide};
     last.conv("conv4", blocks.channels(80), 1).valid("conv5", in).max_pool(halve);
     net->add<nn::Sequential>("stem3", last.take());
   } else {
-    Blocks::add_stem(*net, {.in = options.in_channels, .out = in, .kernel = 3, .padding = 1},
-                     options.first_and_last);
+    blocks.add_stem(*net, {.in = options.in_channels, .out = in, .kernel = 3, .padding = 1},
+                    options.first_and_last);
   }
   in = blocks.add_square("mixed1", in, 32);
   in = blocks.add_square("mixed2", in, 64);
@@ -181,7 +184,7 @@ template <class Bits, class WeightPolicy = DoReFaWeights,
   in = blocks.add_second_reduction("mixed9", in);
   in = blocks.add_expanded("mixed10", in);
   in = blocks.add_expanded("mixed11", in);
-  Blocks::add_head(*net, {.in = in, .out = options.classes}, options.first_and_last);
+  blocks.add_head(*net, {.in = in, .out = options.classes}, options.first_and_last);
   return net;
 }
 

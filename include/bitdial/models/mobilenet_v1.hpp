@@ -12,6 +12,7 @@
 
 #include <bitdial/models/network_layers.hpp>
 #include <bitdial/nn/init.hpp>
+#include <bitdial/quant/policies/two_sided.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::models {
 
@@ -47,9 +48,13 @@ struct MobileNetV1Options {
 template <class Bits, class WeightPolicy = DoReFaWeights,
           class ActivationPolicy = DoReFaActivations, class PointwisePolicy = TwoSidedActivations,
           class Key = KeyByPair>
-[[nodiscard]] std::unique_ptr<nn::Sequential> mobilenet_v1(const MobileNetV1Options& options) {
-  using Layers = NetworkLayers<Bits, WeightPolicy, ActivationPolicy, Key>;
-  using SignedLayers = NetworkLayers<Bits, WeightPolicy, PointwisePolicy, Key>;
+[[nodiscard]] std::unique_ptr<nn::Sequential> mobilenet_v1(
+    const MobileNetV1Options& options,
+    const NetworkPolicies<WeightPolicy, ActivationPolicy>& policies = {},
+    const PointwisePolicy& pointwise_policy = {}) {
+  const NetworkLayers<Bits, WeightPolicy, ActivationPolicy, Key> layers{policies};
+  const NetworkLayers<Bits, WeightPolicy, PointwisePolicy, Key> signed_layers{
+      {.weights = policies.weights, .activations = pointwise_policy, .learned = policies.learned}};
   const bool is_signed = options.order == SeparableOrder::nothing_between;
   if (!(options.width > 0.0 && options.width <= 64.0)) {
     throw ConfigError(
@@ -77,13 +82,13 @@ template <class Bits, class WeightPolicy = DoReFaWeights,
                                         {1024, 1}}};
   auto net = std::make_unique<nn::Sequential>();
   std::int64_t in = channels(32);
-  Layers::add_stem(*net,
-                   {.in = options.in_channels,
-                    .out = in,
-                    .kernel = 3,
-                    .stride = options.stem_stride,
-                    .padding = 1},
-                   options.first_and_last);
+  layers.add_stem(*net,
+                  {.in = options.in_channels,
+                   .out = in,
+                   .kernel = 3,
+                   .stride = options.stem_stride,
+                   .padding = 1},
+                  options.first_and_last);
   for (std::size_t i = 0; i < pairs.size(); ++i) {
     const std::string name = concat("pair", i + 1);
     const std::int64_t out = channels(pairs[i].out);
@@ -91,15 +96,15 @@ template <class Bits, class WeightPolicy = DoReFaWeights,
         .in = in, .out = in, .kernel = 3, .stride = pairs[i].stride, .padding = 1, .groups = in};
     const nn::Conv2dOptions pointwise{.in = in, .out = out, .kernel = 1};
     if (is_signed) {
-      Layers::add_conv(*net, name + ".depthwise", depthwise, LayerOrder::conv_alone);
-      SignedLayers::add_conv(*net, name + ".pointwise", pointwise, LayerOrder::conv_norm_relu);
+      layers.add_conv(*net, name + ".depthwise", depthwise, LayerOrder::conv_alone);
+      signed_layers.add_conv(*net, name + ".pointwise", pointwise, LayerOrder::conv_norm_relu);
     } else {
-      Layers::add_conv(*net, name + ".depthwise", depthwise, LayerOrder::conv_norm_relu);
-      Layers::add_conv(*net, name + ".pointwise", pointwise, LayerOrder::conv_norm_relu);
+      layers.add_conv(*net, name + ".depthwise", depthwise, LayerOrder::conv_norm_relu);
+      layers.add_conv(*net, name + ".pointwise", pointwise, LayerOrder::conv_norm_relu);
     }
     in = out;
   }
-  Layers::add_head(*net, {.in = in, .out = options.classes}, options.first_and_last);
+  layers.add_head(*net, {.in = in, .out = options.classes}, options.first_and_last);
   return net;
 }
 

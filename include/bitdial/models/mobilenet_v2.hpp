@@ -37,9 +37,8 @@ namespace detail {
 /// The block of MobileNet-V2 from one bit list and the policies of its layers.
 template <class Bits, class WeightPolicy, class ActivationPolicy, class BottleneckPolicy, class Key>
 struct InvertedResidual {
-  using Conv = LayerFor<nn::Conv2d, Bits, WeightPolicy, ActivationPolicy, Key>;
-  using SignedConv = LayerFor<nn::Conv2d, Bits, WeightPolicy, BottleneckPolicy, Key>;
-
+  const NetworkLayers<Bits, WeightPolicy, ActivationPolicy, Key>& layers;
+  const NetworkLayers<Bits, WeightPolicy, BottleneckPolicy, Key>& signed_layers;
   std::int64_t in = 1, out = 1, expansion = 6, stride = 1;
 
   /// conv1x1-BN-ReLU-depthwise3x3-BN-ReLU-conv1x1-BN, plus x where the shape stays the same.
@@ -48,17 +47,14 @@ struct InvertedResidual {
     const std::int64_t inner = in * expansion;
     nn::Sequential body;
     if (expansion != 1) {
-      body.add<SignedConv>("expand", nn::Conv2dOptions{.in = in, .out = inner, .kernel = 1});
-      body.add<nn::Relu>("expand.relu");
+      signed_layers.add_conv(body, "expand", {.in = in, .out = inner, .kernel = 1},
+                             LayerOrder::conv_norm_relu);
     }
-    body.add<Conv>("depthwise", nn::Conv2dOptions{.in = inner,
-                                                  .out = inner,
-                                                  .kernel = 3,
-                                                  .stride = stride,
-                                                  .padding = 1,
-                                                  .groups = inner});
-    body.add<nn::Relu>("depthwise.relu");
-    body.add<Conv>("project", nn::Conv2dOptions{.in = inner, .out = out, .kernel = 1});
+    layers.add_conv(
+        body, "depthwise",
+        {.in = inner, .out = inner, .kernel = 3, .stride = stride, .padding = 1, .groups = inner},
+        LayerOrder::conv_norm_relu);
+    layers.add_conv(body, "project", {.in = inner, .out = out, .kernel = 1}, LayerOrder::conv_norm);
     if (stride == 1 && in == out) {
       net.add<nn::Residual>(name, std::move(body));
     } else {
@@ -86,8 +82,13 @@ struct InvertedResidual {
 template <class Bits, class WeightPolicy = DoReFaWeights,
           class ActivationPolicy = DoReFaActivations, class BottleneckPolicy = TwoSidedActivations,
           class Key = KeyByPair>
-[[nodiscard]] std::unique_ptr<nn::Sequential> mobilenet_v2(const MobileNetV2Options& options) {
-  using Layers = NetworkLayers<Bits, WeightPolicy, ActivationPolicy, Key>;
+[[nodiscard]] std::unique_ptr<nn::Sequential> mobilenet_v2(
+    const MobileNetV2Options& options,
+    const NetworkPolicies<WeightPolicy, ActivationPolicy>& policies = {},
+    const BottleneckPolicy& bottleneck_policy = {}) {
+  const NetworkLayers<Bits, WeightPolicy, ActivationPolicy, Key> layers{policies};
+  const NetworkLayers<Bits, WeightPolicy, BottleneckPolicy, Key> signed_layers{
+      {.weights = policies.weights, .activations = bottleneck_policy, .learned = policies.learned}};
   using Block =
       detail::InvertedResidual<Bits, WeightPolicy, ActivationPolicy, BottleneckPolicy, Key>;
   if (!(options.width > 0.0 && options.width <= 64.0)) {
@@ -111,18 +112,20 @@ template <class Bits, class WeightPolicy = DoReFaWeights,
                                          {6, 320, 1, 1}}};
   auto net = std::make_unique<nn::Sequential>();
   std::int64_t in = channels(32);
-  Layers::add_stem(*net,
-                   {.in = options.in_channels,
-                    .out = in,
-                    .kernel = 3,
-                    .stride = options.stem_stride,
-                    .padding = 1},
-                   options.first_and_last);
+  layers.add_stem(*net,
+                  {.in = options.in_channels,
+                   .out = in,
+                   .kernel = 3,
+                   .stride = options.stem_stride,
+                   .padding = 1},
+                  options.first_and_last);
   int number = 0;
   for (const Stage& stage : stages) {
     const std::int64_t out = channels(static_cast<double>(stage.out));
     for (int block = 0; block < stage.blocks; ++block) {
-      Block{.in = in,
+      Block{.layers = layers,
+            .signed_layers = signed_layers,
+            .in = in,
             .out = out,
             .expansion = stage.expansion,
             .stride = block == 0 ? stage.stride : 1}
@@ -131,10 +134,9 @@ template <class Bits, class WeightPolicy = DoReFaWeights,
     }
   }
   const std::int64_t last = detail::channels_by_eight(1280.0 * std::max(1.0, options.width));
-  net->add<typename Block::SignedConv>("last",
-                                       nn::Conv2dOptions{.in = in, .out = last, .kernel = 1});
-  net->add<nn::Relu>("last.relu");
-  Layers::add_head(*net, {.in = last, .out = options.classes}, options.first_and_last);
+  signed_layers.add_conv(*net, "last", {.in = in, .out = last, .kernel = 1},
+                         LayerOrder::conv_norm_relu);
+  layers.add_head(*net, {.in = last, .out = options.classes}, options.first_and_last);
   return net;
 }
 

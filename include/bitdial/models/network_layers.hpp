@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <string>
 
+#include <bitdial/models/network_policies.hpp>
 #include <bitdial/nn/activation.hpp>
 #include <bitdial/nn/conv2d.hpp>
 #include <bitdial/nn/linear.hpp>
@@ -25,15 +27,17 @@ enum class LayerOrder : std::uint8_t {
 };
 
 /// The layers of a network of one bit list (or other `LayerKind`), one pair of policies and one key
-/// of private state. The first and the last layer are DoReFa's at 8 bits, whatever the others are;
-/// at `w32a32` they are real-valued, train, and do not pack.
+/// of private state. The first and the last layer have DoReFa's weights at 8 bits, whatever the
+/// others are; the stem reads pixels on DoReFa's [0, 1], the classifier what PACT learns to clip.
+/// At `w32a32` they are real-valued, train, and do not pack.
 template <class Bits, class WeightPolicy, class ActivationPolicy, class Key = KeyByPair>
 struct NetworkLayers {
   using Conv = LayerFor<nn::Conv2d, Bits, WeightPolicy, ActivationPolicy, Key>;
   using EdgeConv = SwitchableLayer<nn::Conv2d, BitList<8>, DoReFaWeights, DoReFaActivations, Key>;
-  using EdgeLinear = SwitchableLayer<nn::Linear, BitList<8>, DoReFaWeights, DoReFaActivations, Key>;
-  using SignedEdgeLinear =
-      SwitchableLayer<nn::Linear, BitList<8>, DoReFaWeights, TwoSidedActivations, Key>;
+  template <class Layer>
+  using Pinned = SwitchableLayer<Layer, BitList<8>, DoReFaWeights, PactActivations, Key>;
+
+  NetworkPolicies<WeightPolicy, ActivationPolicy> policies{};
 
   /// Where a layer of this order has its batch normalisation.
   [[nodiscard]] static constexpr nn::BatchNormPlace place_of(LayerOrder order) noexcept {
@@ -41,10 +45,36 @@ struct NetworkLayers {
     return order == LayerOrder::conv_alone ? nn::BatchNormPlace::none : nn::BatchNormPlace::after;
   }
 
+  /// How a convolution of this order switches.
+  [[nodiscard]] typename Conv::Switching switching(LayerOrder order) const {
+    return {.weights = policies.weights,
+            .activations = policies.activations,
+            .batch_norm_place = place_of(order),
+            .learned = policies.learned};
+  }
+
+  /// A layer that runs at `precision` under every plan, without a ReLU behind it; `is_signed` says
+  /// that it reads values below 0.
+  template <class Layer>
+  void add_pinned(nn::Sequential& net, const std::string& name,
+                  const typename Layer::Options& options, Precision precision, bool is_signed,
+                  LayerOrder order = LayerOrder::conv_norm) const {
+    PactActivations activations = policies.pinned;
+    activations.sides = is_signed ? ClipSides::two : ClipSides::one;
+    if (precision.a == real_valued_bits) {  // what is not rounded is not clipped
+      activations.initial_alpha = std::numeric_limits<float>::max();
+    }
+    net.add<Pinned<Layer>>(name, options,
+                           typename Pinned<Layer>::Switching{.pinned = precision,
+                                                             .activations = activations,
+                                                             .batch_norm_place = place_of(order),
+                                                             .learned = policies.learned});
+  }
+
   /// A convolution and what belongs behind it.
-  static void add_conv(nn::Sequential& net, const std::string& name,
-                       const nn::Conv2dOptions& options, LayerOrder order) {
-    net.add<Conv>(name, options, typename Conv::Switching{.batch_norm_place = place_of(order)});
+  void add_conv(nn::Sequential& net, const std::string& name, const nn::Conv2dOptions& options,
+                LayerOrder order) const {
+    net.add<Conv>(name, options, switching(order));
     if (order == LayerOrder::conv_norm_relu) net.add<nn::Relu>(name + ".relu");
   }
 
@@ -65,15 +95,16 @@ struct NetworkLayers {
 
   /// Global average pooling and a classifier; then the layers are numbered. `is_signed` says that
   /// the last values are not behind a ReLU: the classifier's quantizer is two-sided then.
-  static void add_head(nn::Sequential& net, const nn::LinearOptions& options, Precision pinned,
-                       bool is_signed = false) {
+  void add_head(nn::Sequential& net, const nn::LinearOptions& options, Precision pinned,
+                bool is_signed = false) const {
     net.add<nn::GlobalAveragePool>("pool");
-    if (is_signed) {
-      net.add<SignedEdgeLinear>("classifier", options,
-                                typename SignedEdgeLinear::Switching{.pinned = pinned});
-    } else {
-      net.add<EdgeLinear>("classifier", options, typename EdgeLinear::Switching{.pinned = pinned});
-    }
+    add_classifier(net, options, pinned, is_signed);
+  }
+
+  /// The classifier alone; then the layers are numbered.
+  void add_classifier(nn::Sequential& net, const nn::LinearOptions& options, Precision pinned,
+                      bool is_signed = false) const {
+    add_pinned<nn::Linear>(net, "classifier", options, pinned, is_signed);
     nn::number_layers(net);
   }
 };

@@ -32,6 +32,7 @@ template <class Bits, class WeightPolicy, class ActivationPolicy, class Key>
 struct R2Plus1dParts {
   using Layers = NetworkLayers<Bits, WeightPolicy, ActivationPolicy, Key>;
   using Conv = typename Layers::Conv;
+  Layers layers;
   std::int64_t frames;
 
   /// Channels between the two halves: about as many weights as the t x d x d convolution has,
@@ -43,18 +44,18 @@ struct R2Plus1dParts {
   /// The 3 x 1 x 1 convolution over time and its BN.
   void add_temporal(nn::Sequential& net, const std::string& name, std::int64_t in,
                     std::int64_t out) const {
-    net.add<nn::AcrossFrames>(name, frames,
-                              std::make_unique<Conv>(nn::Conv2dOptions{
-                                  .in = in, .out = out, .kernel = {3, 1}, .padding = {1, 0}}));
+    const nn::Conv2dOptions options{.in = in, .out = out, .kernel = {3, 1}, .padding = {1, 0}};
+    net.add<nn::AcrossFrames>(
+        name, frames, std::make_unique<Conv>(options, layers.switching(LayerOrder::conv_norm)));
   }
 
   /// 1 x 3 x 3 -BN-ReLU- 3 x 1 x 1 -BN.
   void add_pair(nn::Sequential& net, const std::string& name, std::int64_t in, std::int64_t out,
                 std::int64_t stride) const {
     const std::int64_t middle = inner(in, out);
-    net.add<Conv>(
-        name + ".space",
-        nn::Conv2dOptions{.in = in, .out = middle, .kernel = 3, .stride = stride, .padding = 1});
+    layers.add_conv(net, name + ".space",
+                    {.in = in, .out = middle, .kernel = 3, .stride = stride, .padding = 1},
+                    LayerOrder::conv_norm);
     net.add<nn::Relu>(name + ".relu");
     add_temporal(net, name + ".time", middle, out);
   }
@@ -68,8 +69,8 @@ struct R2Plus1dParts {
     add_pair(body, "conv2", out, out, 1);
     nn::Sequential shortcut;
     if (stride != 1 || in != out) {
-      shortcut.add<Conv>("conv",
-                         nn::Conv2dOptions{.in = in, .out = out, .kernel = 1, .stride = stride});
+      layers.add_conv(shortcut, "conv", {.in = in, .out = out, .kernel = 1, .stride = stride},
+                      LayerOrder::conv_norm);
     }
     net.add<nn::Residual>(name, std::move(body), std::move(shortcut));
     net.add<nn::Relu>(name + ".relu");
@@ -91,9 +92,10 @@ struct R2Plus1dParts {
 /// 3 x 3 stem and time kept at full length.
 template <class Bits, class WeightPolicy = DoReFaWeights,
           class ActivationPolicy = DoReFaActivations, class Key = KeyByPair>
-[[nodiscard]] std::unique_ptr<nn::Sequential> r2plus1d(const R2Plus1dOptions& options) {
+[[nodiscard]] std::unique_ptr<nn::Sequential> r2plus1d(
+    const R2Plus1dOptions& options,
+    const NetworkPolicies<WeightPolicy, ActivationPolicy>& policies = {}) {
   using Parts = detail::R2Plus1dParts<Bits, WeightPolicy, ActivationPolicy, Key>;
-  using Layers = typename Parts::Layers;
   if (options.frames < 1 || options.stages < 1 || options.blocks < 1 || options.width < 1 ||
       options.classes < 1) {
     throw ConfigError(
@@ -102,12 +104,12 @@ template <class Bits, class WeightPolicy = DoReFaWeights,
                options.frames, ", ", options.stages, ", ", options.blocks, ", ", options.width,
                ", ", options.classes));
   }
-  const Parts parts{options.frames};
+  const Parts parts{{policies}, options.frames};
   auto net = std::make_unique<nn::Sequential>();
   net->add<nn::SplitFrames>("frames", options.frames);
-  Layers::add_stem(*net,
-                   {.in = options.in_channels, .out = options.width, .kernel = 3, .padding = 1},
-                   options.first_and_last);
+  parts.layers.add_stem(
+      *net, {.in = options.in_channels, .out = options.width, .kernel = 3, .padding = 1},
+      options.first_and_last);
   parts.add_temporal(*net, "stem.time", options.width, options.width);
   net->add<nn::Relu>("stem.time.relu");
   std::int64_t in = options.width;
@@ -121,10 +123,7 @@ template <class Bits, class WeightPolicy = DoReFaWeights,
   }
   net->add<nn::GlobalAveragePool>("pool");
   net->add<nn::MeanOverFrames>("time", options.frames);
-  net->add<typename Layers::EdgeLinear>(
-      "classifier", nn::LinearOptions{.in = in, .out = options.classes},
-      typename Layers::EdgeLinear::Switching{.pinned = options.first_and_last});
-  nn::number_layers(*net);
+  parts.layers.add_classifier(*net, {.in = in, .out = options.classes}, options.first_and_last);
   return net;
 }
 

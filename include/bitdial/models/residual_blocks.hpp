@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -21,15 +22,18 @@ enum class ResidualOrder : std::uint8_t {
 
 /// The layers and blocks of a residual network of one bit list, one pair of policies and one key.
 ///
-/// Where a block changes the shape, its shortcut is a 1x1 convolution, quantized like the others;
-/// with `preactivated` it reads what the first normalisation and ReLU give and has no normalisation
-/// of its own, with `bi_real` it reads a 2x2 average.
+/// Where a block changes the shape, its shortcut is a 1x1 convolution, quantized like the others
+/// or at a precision of its own; with `preactivated` it reads what the first normalisation and ReLU
+/// give and has no normalisation of its own, with `bi_real` it reads a 2x2 average.
 /// Sources: He et al., 1512.03385 and, pre-activated, 1603.05027; SP-Nets, 2002.02815 (quantized
 /// shortcuts, both orders; that the shortcut has the order of the others is inferred); Liu et al.,
 /// 1808.00278 (Bi-Real).
 template <class Bits, class WeightPolicy, class ActivationPolicy, class Key = KeyByPair>
 struct ResidualParts : NetworkLayers<Bits, WeightPolicy, ActivationPolicy, Key> {
   using Layers = NetworkLayers<Bits, WeightPolicy, ActivationPolicy, Key>;
+
+  /// Of the convolutions of shortcuts under any plan; none: they follow the plan like the others.
+  std::optional<Precision> shortcuts{};
 
   /// Channels and stride of one block.
   struct Block {
@@ -57,7 +61,7 @@ struct ResidualParts : NetworkLayers<Bits, WeightPolicy, ActivationPolicy, Key> 
 
   /// Two 3x3 convolutions and a shortcut:
   /// relu( conv-BN-ReLU-conv-BN (x) + shortcut(x) ), or another order.
-  static void add_basic(nn::Sequential& net, const std::string& name, const Block& block) {
+  void add_basic(nn::Sequential& net, const std::string& name, const Block& block) const {
     if (block.order == ResidualOrder::bi_real) {
       add_unit(net, name + ".conv1", block);
       add_unit(net, name + ".conv2", {.in = block.out, .out = block.out, .order = block.order});
@@ -75,7 +79,7 @@ struct ResidualParts : NetworkLayers<Bits, WeightPolicy, ActivationPolicy, Key> 
   /// 1x1, 3x3 and 1x1 convolutions with a quarter of the channels inside, and a shortcut; the 3x3
   /// convolution has the stride (the paper's networks stride in the first 1x1).
   /// Throws `ConfigError` for `bi_real`, which has basic blocks only.
-  static void add_bottleneck(nn::Sequential& net, const std::string& name, const Block& block) {
+  void add_bottleneck(nn::Sequential& net, const std::string& name, const Block& block) const {
     if (block.order == ResidualOrder::bi_real) {
       throw ConfigError(
           "residual block: a shortcut around every convolution needs basic blocks: "
@@ -96,13 +100,18 @@ struct ResidualParts : NetworkLayers<Bits, WeightPolicy, ActivationPolicy, Key> 
   [[nodiscard]] static bool add_end(nn::Sequential& net, std::int64_t channels,
                                     ResidualOrder order) {
     if (order == ResidualOrder::preactivated) Layers::add_activation(net, "norm", channels);
-    return order == ResidualOrder::conv_relu_norm || order == ResidualOrder::bi_real;
+    return is_signed(order);
   }
 
  private:
+  /// True where no ReLU stands behind the additions.
+  [[nodiscard]] static constexpr bool is_signed(ResidualOrder order) noexcept {
+    return order == ResidualOrder::conv_relu_norm || order == ResidualOrder::bi_real;
+  }
+
   /// A convolution behind which another one stands.
-  static void add_inner(nn::Sequential& net, const std::string& name,
-                        const nn::Conv2dOptions& options, ResidualOrder order) {
+  void add_inner(nn::Sequential& net, const std::string& name, const nn::Conv2dOptions& options,
+                 ResidualOrder order) const {
     // The normalisation before the next convolution of the block stands behind this one.
     const bool norm_relu = order == ResidualOrder::preactivated;
     Layers::add_conv(net, name, options,
@@ -110,19 +119,27 @@ struct ResidualParts : NetworkLayers<Bits, WeightPolicy, ActivationPolicy, Key> 
   }
 
   /// A convolution behind which the addition stands.
-  static void add_last(nn::Sequential& net, const std::string& name,
-                       const nn::Conv2dOptions& options, ResidualOrder order) {
+  void add_last(nn::Sequential& net, const std::string& name, const nn::Conv2dOptions& options,
+                ResidualOrder order) const {
+    Layers::add_conv(net, name, options, last_order(order));
+  }
+  [[nodiscard]] static constexpr LayerOrder last_order(ResidualOrder order) noexcept {
     const bool relu_joins = order == ResidualOrder::conv_norm_relu;
-    Layers::add_conv(net, name, options, relu_joins ? LayerOrder::conv_norm : layer_order(order));
+    return relu_joins ? LayerOrder::conv_norm : layer_order(order);
   }
 
-  [[nodiscard]] static nn::Sequential shortcut_of(const Block& block) {
+  /// The 1x1 convolution of a shortcut.
+  void add_shortcut(nn::Sequential& shortcut, const Block& block, std::int64_t stride) const {
+    const nn::Conv2dOptions options{
+        .in = block.in, .out = block.out, .kernel = 1, .stride = stride};
+    if (!shortcuts) return add_last(shortcut, "conv", options, block.order);
+    Layers::template add_pinned<nn::Conv2d>(shortcut, "conv", options, *shortcuts,
+                                            is_signed(block.order), last_order(block.order));
+  }
+
+  [[nodiscard]] nn::Sequential shortcut_of(const Block& block) const {
     nn::Sequential shortcut;
-    if (block.changes_shape()) {
-      add_last(shortcut, "conv",
-               {.in = block.in, .out = block.out, .kernel = 1, .stride = block.stride},
-               block.order);
-    }
+    if (block.changes_shape()) add_shortcut(shortcut, block, block.stride);
     return shortcut;
   }
 
@@ -140,14 +157,14 @@ struct ResidualParts : NetworkLayers<Bits, WeightPolicy, ActivationPolicy, Key> 
     return body;
   }
 
-  static void add_join(nn::Sequential& net, const std::string& name, nn::Sequential body,
-                       const Block& block) {
+  void add_join(nn::Sequential& net, const std::string& name, nn::Sequential body,
+                const Block& block) const {
     net.add<nn::Residual>(name, std::move(body), shortcut_of(block));
     if (block.order == ResidualOrder::conv_norm_relu) net.add<nn::Relu>(name + ".relu");
   }
 
   /// conv3x3-BN (x) + shortcut(x).
-  static void add_unit(nn::Sequential& net, const std::string& name, const Block& block) {
+  void add_unit(nn::Sequential& net, const std::string& name, const Block& block) const {
     nn::Sequential body;
     add_last(body, "conv",
              {.in = block.in, .out = block.out, .kernel = 3, .stride = block.stride, .padding = 1},
@@ -156,9 +173,7 @@ struct ResidualParts : NetworkLayers<Bits, WeightPolicy, ActivationPolicy, Key> 
     if (block.stride != 1) {
       shortcut.add<nn::AveragePool2d>("mean", ops::Window::square(2, {.stride = block.stride}));
     }
-    if (block.changes_shape()) {
-      add_last(shortcut, "conv", {.in = block.in, .out = block.out, .kernel = 1}, block.order);
-    }
+    if (block.changes_shape()) add_shortcut(shortcut, block, 1);
     net.add<nn::Residual>(name, std::move(body), std::move(shortcut));
   }
 };

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include <bitdial/models/residual_blocks.hpp>
 #include <bitdial/nn/init.hpp>
@@ -20,6 +21,7 @@ struct ResNetCifarOptions {
   ResidualOrder order = ResidualOrder::conv_norm_relu;
   std::int64_t stem_stride = 1;              ///< 2 quarters the work of every layer after the stem
   Precision first_and_last{.w = 8, .a = 8};  ///< of the stem and of the classifier, under any plan
+  std::optional<Precision> shortcuts{};      ///< of their convolutions; none: that of the plan
 };
 
 /// ResNet-(6n+2) with per-switch batch normalisation: a 3x3 stem, three stages of n basic blocks
@@ -31,12 +33,15 @@ struct ResNetCifarOptions {
 /// numbered; weights are still zero: call `nn::initialize`, then `add_plans`.
 /// Throws `ConfigError` for a depth that is not 6n + 2 and for sizes below 1.
 /// Sources: He et al., 1512.03385; SP-Nets, 2002.02815 (quantized 1x1 shortcuts, order of layers);
-/// Any-Precision, 1911.07346 (its shortcuts, first and last layer are real-valued, and its last
-/// normalisation has no ReLU; here the one has and the others are quantized).
+/// Any-Precision, 1911.07346 (its shortcuts, first and last layer are real-valued: `shortcuts` and
+/// `first_and_last` `{32, 32}`; its last normalisation has no ReLU, here it has).
 template <class Bits, class WeightPolicy = DoReFaWeights,
           class ActivationPolicy = DoReFaActivations, class Key = KeyByPair>
-[[nodiscard]] std::unique_ptr<nn::Sequential> resnet_cifar(const ResNetCifarOptions& options) {
+[[nodiscard]] std::unique_ptr<nn::Sequential> resnet_cifar(
+    const ResNetCifarOptions& options,
+    const NetworkPolicies<WeightPolicy, ActivationPolicy>& policies = {}) {
   using Parts = ResidualParts<Bits, WeightPolicy, ActivationPolicy, Key>;
+  const Parts parts{{policies}, options.shortcuts};
   if (options.depth < 8 || (options.depth - 2) % 6 != 0) {
     throw ConfigError(
         concat("resnet_cifar: depth must be 6n + 2 (8, 14, 20, ...), got ", options.depth));
@@ -46,25 +51,25 @@ template <class Bits, class WeightPolicy = DoReFaWeights,
                              options.width, ", classes ", options.classes));
   }
   auto net = std::make_unique<nn::Sequential>();
-  Parts::add_stem(*net,
-                  {.in = options.in_channels,
-                   .out = options.width,
-                   .kernel = 3,
-                   .stride = options.stem_stride,
-                   .padding = 1},
-                  options.first_and_last, Parts::layer_order(options.order));
+  parts.add_stem(*net,
+                 {.in = options.in_channels,
+                  .out = options.width,
+                  .kernel = 3,
+                  .stride = options.stem_stride,
+                  .padding = 1},
+                 options.first_and_last, Parts::layer_order(options.order));
   std::int64_t in = options.width;
   for (int stage = 0; stage < 3; ++stage) {
     const std::int64_t out = options.width << stage;
     for (int block = 0; block < (options.depth - 2) / 6; ++block) {
       const std::int64_t stride = stage > 0 && block == 0 ? 2 : 1;
-      Parts::add_basic(*net, concat("stage", stage + 1, ".block", block + 1),
-                       {.in = in, .out = out, .stride = stride, .order = options.order});
+      parts.add_basic(*net, concat("stage", stage + 1, ".block", block + 1),
+                      {.in = in, .out = out, .stride = stride, .order = options.order});
       in = out;
     }
   }
   const bool is_signed = Parts::add_end(*net, in, options.order);
-  Parts::add_head(*net, {.in = in, .out = options.classes}, options.first_and_last, is_signed);
+  parts.add_head(*net, {.in = in, .out = options.classes}, options.first_and_last, is_signed);
   return net;
 }
 

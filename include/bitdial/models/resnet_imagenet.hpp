@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include <bitdial/models/residual_blocks.hpp>
 #include <bitdial/nn/init.hpp>
@@ -29,6 +30,7 @@ struct ResNetImageNetOptions {
   std::int64_t in_channels = 3;
   std::int64_t classes = 1000;
   Precision first_and_last{.w = 8, .a = 8};  ///< of the stem and of the classifier, under any plan
+  std::optional<Precision> shortcuts{};      ///< of their convolutions; none: that of the plan
 };
 
 namespace detail {
@@ -70,8 +72,10 @@ namespace detail {
 template <class Bits, class WeightPolicy = DoReFaWeights,
           class ActivationPolicy = DoReFaActivations, class Key = KeyByPair>
 [[nodiscard]] std::unique_ptr<nn::Sequential> resnet_imagenet(
-    const ResNetImageNetOptions& options) {
+    const ResNetImageNetOptions& options,
+    const NetworkPolicies<WeightPolicy, ActivationPolicy>& policies = {}) {
   using Parts = ResidualParts<Bits, WeightPolicy, ActivationPolicy, Key>;
+  const Parts parts{{policies}, options.shortcuts};
   const std::array<int, 4> stages = detail::resnet_stages(options.depth);
   if (options.width < 1 || options.classes < 1) {
     throw ConfigError(concat("resnet_imagenet: width and classes must be at least 1, got width ",
@@ -80,13 +84,13 @@ template <class Bits, class WeightPolicy = DoReFaWeights,
   const bool large = options.stem == ResNetStem::conv7_pool;
   const std::int64_t kernel = large ? 7 : 3;
   auto net = std::make_unique<nn::Sequential>();
-  Parts::add_stem(*net,
-                  {.in = options.in_channels,
-                   .out = options.width,
-                   .kernel = kernel,
-                   .stride = large ? 2 : 1,
-                   .padding = kernel / 2},
-                  options.first_and_last, Parts::layer_order(options.order));
+  parts.add_stem(*net,
+                 {.in = options.in_channels,
+                  .out = options.width,
+                  .kernel = kernel,
+                  .stride = large ? 2 : 1,
+                  .padding = kernel / 2},
+                 options.first_and_last, Parts::layer_order(options.order));
   if (options.stem != ResNetStem::conv3) {
     net->add<nn::MaxPool2d>("stem.pool", ops::Window::square(3, {.stride = 2, .padding = 1}));
   }
@@ -99,15 +103,15 @@ template <class Bits, class WeightPolicy = DoReFaWeights,
       const typename Parts::Block block{
           .in = in, .out = out, .stride = stage > 0 && index == 0 ? 2 : 1, .order = options.order};
       if (bottlenecks) {
-        Parts::add_bottleneck(*net, name, block);
+        parts.add_bottleneck(*net, name, block);
       } else {
-        Parts::add_basic(*net, name, block);
+        parts.add_basic(*net, name, block);
       }
       in = out;
     }
   }
   const bool is_signed = Parts::add_end(*net, in, options.order);
-  Parts::add_head(*net, {.in = in, .out = options.classes}, options.first_and_last, is_signed);
+  parts.add_head(*net, {.in = in, .out = options.classes}, options.first_and_last, is_signed);
   return net;
 }
 

@@ -20,6 +20,8 @@ namespace bitdial::inline BITDIAL_ABI {
 /// equidistant become multiples of one unit, level = value / unit rounded half to even: codes of
 /// `bits` bits, of which 2^k occur. The unit is (largest |value|) / L with the L up to 2^bits - 1
 /// (no negative value) or 2^(bits - 1) - 1 that makes `error` smallest; ties go to the smaller L.
+/// Filterwise codes have room for negative values even where one filter has none: all filters of a
+/// layer differ in their scales alone.
 struct IntegerForm {
   int bits = 8;
   IntegerLevels levels;
@@ -49,7 +51,7 @@ template <QuantizationPolicy P>
   } else {
     std::array<double, 256> values{};
     double largest = 0.0;
-    bool is_signed = false;
+    bool is_signed = FilterwisePolicy<P>;
     for (std::size_t code = 0; code < count; ++code) {
       values[code] = static_cast<double>(policy.decode(static_cast<int>(code), state, bits));
       largest = std::max(largest, std::fabs(values[code]));

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <type_traits>
 
+#include <bitdial/core/batch_group.hpp>
 #include <bitdial/core/config.hpp>
 #include <bitdial/quant/policy.hpp>
 #include <bitdial/quant/span_loops.hpp>
@@ -69,6 +70,14 @@ template <class P>
 concept RelearnedPolicy = NamedParametersPolicy<P> &&
     requires(const P policy, std::span<const float> x, const typename P::State& state, int bits) {
   { policy.relearn(x, state, bits) } -> std::same_as<typename P::State>;
+};
+
+/// `relearn` with a `BatchGroup*`: the state after a batch whose parts lie in several processes.
+template <class P>
+concept GroupRelearnedPolicy = RelearnedPolicy<P> &&
+    requires(const P policy, std::span<const float> x, const typename P::State& state, int bits,
+             BatchGroup* group) {
+  { policy.relearn(x, state, bits, group) } -> std::same_as<typename P::State>;
 };
 
 /// A policy with learned numbers and a way to learn them.

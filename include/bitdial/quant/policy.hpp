@@ -223,6 +223,15 @@ concept NoisyPolicy = requires(const P policy) {
   { policy.noise() } -> std::same_as<float>;
 };
 
+/// Optional `void shift(w, shifted) const`, for weights: what is measured, encoded and
+/// differentiated in the place of a tensor, w less constants that depend on all of it. Not at 32
+/// bits.
+template <class P>
+concept ShiftedPolicy = requires(const P policy, std::span<const float> w,
+                                 std::span<float> shifted) {
+  policy.shift(w, shifted);
+};
+
 /// Optional `float evaluation_divisor(state) const`, for weights: what the outputs of a layer with
 /// a bias are divided by in evaluation, a positive constant that training has and evaluation drops.
 template <class P>

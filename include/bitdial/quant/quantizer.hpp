@@ -88,7 +88,7 @@ class Quantizer {
   /// starts.
   [[nodiscard]] State fit(std::span<const float> x, int bits) const {
     check("fit", bits, {});
-    return fit_state(policy_, x, bits);
+    return state_of(x, bits);
   }
   /// The same for all bit widths.
   template <class P = Policy>
@@ -96,7 +96,7 @@ class Quantizer {
     static_assert(WidthFreePolicy<P>,
                   "bitdial: Quantizer<Policy>::fit: the state of this Policy depends on the bit "
                   "width; call fit(x, bits).");
-    if constexpr (WidthFreePolicy<P>) return policy_.fit(x);
+    if constexpr (WidthFreePolicy<P>) return policy_.fit(Shifted{policy_, x}.values());
   }
 
   /// The numbers of a learned parameter of `state`, to read and to set; only for policies that
@@ -138,7 +138,7 @@ class Quantizer {
   /// y = decode(encode(x)), bit for bit; at 32 bits the real-valued path. y may be x.
   void fake_quantize(std::span<const float> x, int bits, std::span<float> y) const {
     check("fake_quantize", bits, {{"x", x.size()}, {"y", y.size()}});
-    fake_quantize(x, fit_state(policy_, x, bits), bits, y);
+    fake_quantize(x, state_of(x, bits), bits, y);
   }
   void fake_quantize(std::span<const float> x, const State& state, int bits,
                      std::span<float> y) const {
@@ -147,14 +147,17 @@ class Quantizer {
     if (bits == real_valued_bits) {
       detail::transform_spans(
           y, [policy, state](float value) { return policy.real_valued(value, state); }, x);
-    } else if constexpr (AffinePolicy<Policy>) {
+      return;
+    }
+    const Shifted shifted{policy, x};
+    if constexpr (AffinePolicy<Policy>) {
       const AffineValues values{policy.levels(state, bits)};
       detail::transform_spans(
           y,
           [policy, state, bits, values](float value) {
             return values(static_cast<float>(policy.encode(value, state, bits)));
           },
-          x);
+          shifted.values());
     } else {
       const std::array<float, 256> values = table(state, bits);
       detail::transform_spans(
@@ -162,7 +165,7 @@ class Quantizer {
           [encode = encoder(state, bits), &values](float value) {
             return values[static_cast<std::size_t>(encode(value))];
           },
-          x);
+          shifted.values());
     }
   }
 
@@ -175,12 +178,12 @@ class Quantizer {
   void backward(std::span<const float> x, std::span<const float> dy, int bits,
                 std::span<float> dx) const {
     check("backward", bits, {{"x", x.size()}, {"dy", dy.size()}, {"dx", dx.size()}});
-    policy_.backward(x, dy, fit_state(policy_, x, bits), bits, dx);
+    backward(x, dy, state_of(x, bits), bits, dx);
   }
   void backward(std::span<const float> x, std::span<const float> dy, const State& state, int bits,
                 std::span<float> dx) const {
     check("backward", bits, {{"x", x.size()}, {"dy", dy.size()}, {"dx", dx.size()}});
-    policy_.backward(x, dy, state, bits, dx);
+    policy_.backward(Shifted{policy_, x}.values(), dy, state, bits, dx);
   }
 
   /// The clamp that `backward` differentiates at these bits; nothing where it is another function.
@@ -198,7 +201,7 @@ class Quantizer {
   /// codes[i] in 0 .. 2^bits - 1; 32 bits have no codes.
   void encode(std::span<const float> x, int bits, std::span<std::uint8_t> codes) const {
     check_codes("encode", bits, {{"x", x.size()}, {"codes", codes.size()}});
-    encode(x, fit_state(policy_, x, bits), bits, codes);
+    encode(x, state_of(x, bits), bits, codes);
   }
   void encode(std::span<const float> x, const State& state, int bits,
               std::span<std::uint8_t> codes) const {
@@ -208,7 +211,7 @@ class Quantizer {
         [encode = encoder(state, bits)](float value) {
           return static_cast<std::uint8_t>(encode(value));
         },
-        x);
+        Shifted{policy_, x}.values());
   }
 
   /// y[i] = value of codes[i]. A code of 2^bits or more is a broken contract of the caller.
@@ -239,7 +242,7 @@ class Quantizer {
   template <class P = Policy>
   [[nodiscard]] IntegerLevels levels(std::span<const float> x, int bits) const {
     check_codes("levels", bits, {});
-    return levels(fit_state(policy_, x, bits), bits);
+    return levels(state_of(x, bits), bits);
   }
   template <class P = Policy>
   [[nodiscard]] IntegerLevels levels(const State& state, int bits) const {
@@ -251,6 +254,28 @@ class Quantizer {
   }
 
  private:
+  /// A tensor, or what its policy puts in its place.
+  class Shifted {
+   public:
+    Shifted(const Policy& policy, std::span<const float> x) : values_{x} {
+      if constexpr (ShiftedPolicy<Policy>) {
+        own_.resize(x.size());
+        policy.shift(x, own_);
+        values_ = own_;
+      }
+    }
+    Shifted(const Shifted&) = delete;
+    [[nodiscard]] std::span<const float> values() const noexcept { return values_; }
+
+   private:
+    std::vector<float> own_;
+    std::span<const float> values_;
+  };
+
+  [[nodiscard]] State state_of(std::span<const float> x, int bits) const {
+    return fit_state(policy_, Shifted{policy_, x}.values(), bits);
+  }
+
   /// `IntegerLevels::value` in float: level and code are below 2^24, so nothing is rounded but the
   /// product with the scale. (Baseline x86 has no vector multiplication of 32-bit integers.)
   struct AffineValues {

@@ -17,7 +17,9 @@
 
 namespace bitdial::inline BITDIAL_ABI {
 
-/// How a search runs. The defaults are those of EdMIPS.
+/// How a search runs. Rates, momentum and decay of the alphas are by default those of EdMIPS; its
+/// epochs and schedule (25 epochs of 256 images, rate 0.1, a tenth of it every 10) are for
+/// `training` to say.
 struct SearchOptions {
   /// Epochs, batches, learning rate of the weights, images, seed; `plans` stays empty.
   train::TrainerOptions training{};

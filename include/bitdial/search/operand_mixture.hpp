@@ -101,7 +101,7 @@ class OperandMixture {
       LearnedState<Policy>& learned = learned_[i];
       const bool is_training = mode == nn::Mode::training;
       if (is_training && !learned.has_started()) {
-        learned.start(quantizer_.fit(x.value().span(), bits));
+        learned.start(quantizer_.fit(x.value().span(), bits), x.tape().group());
       }
       const bool of_weights = Policy::role == TensorRole::weights;
       const State fitted =

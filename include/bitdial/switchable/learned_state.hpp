@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <bitdial/autodiff/learned_quantization.hpp>
+#include <bitdial/core/batch_group.hpp>
 #include <bitdial/core/error.hpp>
 #include <bitdial/core/text.hpp>
 #include <bitdial/nn/module.hpp>
@@ -56,11 +57,13 @@ class LearnedState {
     return measured;
   }
 
-  /// Takes the learned members of `state` over.
-  void start(State state) {
+  /// Takes the learned members of `state` over; of the states of a group their means.
+  void start(State state, BatchGroup* group = nullptr) {
     if constexpr (is_kept) {
       for (std::size_t i = 0; i < parameters_.size(); ++i) {
-        std::ranges::copy(Policy::parameters[i].numbers(state), parameters_[i].value.data());
+        const std::span<float> numbers = Policy::parameters[i].numbers(state);
+        if (group != nullptr) take_mean(numbers, *group);
+        std::ranges::copy(numbers, parameters_[i].value.data());
       }
       started_[0] = 1.0F;
     }
@@ -79,9 +82,7 @@ class LearnedState {
     } else {
       const Var y = ad::fake_quantize(x, quantizer, state, bits);
       if constexpr (RelearnedPolicy<Policy>) {
-        if (bits != real_valued_bits) {
-          start(quantizer.policy().relearn(x.value().span(), state, bits));
-        }
+        if (bits != real_valued_bits) start(relearned(x, quantizer.policy(), state, bits));
       }
       return y;
     }
@@ -99,6 +100,26 @@ class LearnedState {
   }
 
  private:
+  /// Each number is replaced by its mean over the group.
+  static void take_mean(std::span<float> numbers, BatchGroup& group) {
+    std::vector<double> sums(numbers.begin(), numbers.end());
+    sums.push_back(1.0);
+    group.sum(sums);
+    for (std::size_t i = 0; i < numbers.size(); ++i) {
+      numbers[i] = static_cast<float>(sums[i] / sums.back());
+    }
+  }
+
+  /// The state after this batch, after all its parts where the policy can add them up.
+  [[nodiscard]] static State relearned(Var x, const Policy& policy, const State& state, int bits) {
+    const std::span<const float> values = x.value().span();
+    if constexpr (GroupRelearnedPolicy<Policy>) {
+      return policy.relearn(values, state, bits, x.tape().group());
+    } else {
+      return policy.relearn(values, state, bits);
+    }
+  }
+
   std::vector<nn::Parameter> parameters_;
   Tensor<float> started_;
 };

@@ -293,7 +293,7 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
     if constexpr (LearnedState<ActivationPolicy>::is_kept) {
       LearnedState<ActivationPolicy>& learned = learned_bank_.at(learned_key(pass.plan));
       if (is_training && !learned.has_started()) {
-        learned.start(activations_.fit(x.value().span(), bits));
+        learned.start(activations_.fit(x.value().span(), bits), x.tape().group());
       }
       const auto state = frozen_state(pass.plan);
       return is_training ? learned.quantize(x, activations_, state, bits)

@@ -35,6 +35,12 @@ struct BlockSwap {
   Schedule probability{};
   /// What is swapped as one; empty: `nn::blocks(network)`, of which there must be one.
   std::vector<nn::LayerBlock> blocks{};
+
+  /// A ramp from 0.1 at the start to 0 after `steps`, for `methods::coquant`. CoQuant, 2103.01435;
+  /// inferred: the start from options of code by the same authors, the shape and the end not known.
+  [[nodiscard]] static BlockSwap coquant(std::int64_t steps) {
+    return {.probability = PiecewiseLinearSchedule({{0, 0.1F}, {steps, 0.0F}})};
+  }
 };
 
 /// What to train and how; the optimizer is given apart.
@@ -368,6 +374,7 @@ class Trainer {
   /// The mean gradients, losses and accuracies of all processes.
   void finish_together(StepReport& report) {
     options_.peers->finish_gradients(nn::parameters(*network_));
+    if (!options_.peers->shares_statistics()) share_learned_numbers();
     std::vector<double> shared(report.losses.begin(), report.losses.end());
     shared.insert(shared.end(), report.accuracies.begin(), report.accuracies.end());
     shared.push_back(static_cast<double>(report.loss));
@@ -379,6 +386,24 @@ class Trainer {
       report.accuracies[i] = static_cast<float>(shared[plans + i] / count);
     }
     report.loss = static_cast<float>(shared.back() / count);
+  }
+
+  /// Learned numbers that a process started, or moved by a rule, from its own share of the batch:
+  /// the mean over all processes.
+  void share_learned_numbers() {
+    std::vector<double> numbers;
+    const auto for_each = [&](auto body) {
+      for (const auto& [name, parameter] : nn::parameters(*network_)) {
+        if (parameter->role != nn::ParameterRole::clip) continue;
+        for (float& value : parameter->value.span()) body(value);
+      }
+    };
+    for_each([&](float value) { numbers.push_back(static_cast<double>(value)); });
+    options_.peers->sum(numbers);
+    auto next = numbers.begin();
+    for_each([&](float& value) {
+      value = static_cast<float>(*next++ / static_cast<double>(options_.peers->count()));
+    });
   }
 
   /// The name of the first parameter with a value that is not finite, or "".

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -20,6 +21,13 @@
 
 namespace bitdial::inline BITDIAL_ABI {
 
+/// The mean that XNOR-Net weights lose before anything else.
+enum class XnorCentring : std::uint8_t {
+  none,
+  taps,   ///< of each tap of a filter, over its input channels, as in the public code
+  filter  ///< of the whole filter: the same for 1 x 1 kernels
+};
+
 /// Which gradient XNOR-Net weights get.
 enum class XnorGradient {
   paper,      ///< dw = dy (1 / n + alpha 1[|w'| < 1])
@@ -28,11 +36,10 @@ enum class XnorGradient {
 
 /// Weights -alpha and alpha, one alpha per output filter.
 ///
-/// w' = clamp(w - mean(w), -1, 1), alpha = mean|w'|, w_q = alpha sign(w') with sign(0) = +1, over
-/// one filter of n weights. alpha and the mean are constants for the gradient. The public code
-/// subtracts the mean over the input channels of each tap; over the whole filter is the same for
-/// 1 x 1 kernels and inferred for larger ones. 32 bits: identity. Non-finite weights throw `Error`.
-/// Rastegari et al., "XNOR-Net", arXiv 1603.05279.
+/// w' = clamp(w - mean, -1, 1), alpha = mean|w'|, w_q = alpha sign(w') with sign(0) = +1, over one
+/// filter of n weights `[taps, input channels]`; the mean is that of the input channels of a tap.
+/// alpha and the means are constants for the gradient. 32 bits: identity. Non-finite weights throw
+/// `Error`. Rastegari et al., "XNOR-Net", arXiv 1603.05279.
 struct XnorWeights {
   static constexpr std::string_view name = "XnorWeights";
   static constexpr std::string_view paper = "arXiv 1603.05279";
@@ -41,23 +48,34 @@ struct XnorWeights {
   static constexpr bool filterwise = true;
 
   struct State {
-    float mean = 0.0F;
+    float mean = 0.0F;  ///< of the whole filter, where it is taken off as one
     float alpha = 0.0F;
     std::int64_t size = 0;  ///< n
     friend bool operator==(const State&, const State&) = default;
   };
 
-  bool is_centred = true;
+  XnorCentring centring = XnorCentring::taps;
   XnorGradient gradient = XnorGradient::paper;
   std::int64_t input_channels = 0;  ///< c_in; a layer sets it. 0: n (1 x 1 kernels)
 
   [[nodiscard]] XnorWeights for_shape(const WeightShape& shape) const {
-    return {is_centred, gradient, input_channels > 0 ? input_channels : shape.in_channels};
+    return {centring, gradient, input_channels > 0 ? input_channels : shape.in_channels};
+  }
+  /// Takes the mean of every tap off. Filters of unknown shape have one tap.
+  void shift(std::span<const float> w, std::span<float> centred) const {
+    std::ranges::copy(w, centred.begin());
+    if (!is_centred_by_tap()) return;
+    const auto channels = static_cast<std::size_t>(input_channels);
+    for (std::size_t tap = 0; tap + channels <= w.size(); tap += channels) {
+      const auto mean = static_cast<float>(moments(w.subspan(tap, channels)).mean);
+      for (float& value : centred.subspan(tap, channels)) value -= mean;
+    }
   }
   [[nodiscard]] State fit(std::span<const float> w) const {
     static_cast<void>(weight_statistics(name, w));
     if (w.empty()) return {};
-    const auto mean = is_centred ? static_cast<float>(moments(w).mean) : 0.0F;
+    const bool has_one_mean = centring != XnorCentring::none && !is_centred_by_tap();
+    const auto mean = has_one_mean ? static_cast<float>(moments(w).mean) : 0.0F;
     const auto sum = sum_gradients<1>(w, w, [mean](float value, double) {
       return std::array{std::fabs(static_cast<double>(clamp_nan_low(value - mean, -1.0F, 1.0F)))};
     });
@@ -97,6 +115,9 @@ struct XnorWeights {
   }
 
  private:
+  [[nodiscard]] bool is_centred_by_tap() const noexcept {
+    return centring == XnorCentring::taps && input_channels > 0;
+  }
   [[nodiscard]] float factor(const State& state) const noexcept {
     if (gradient == XnorGradient::paper) return 1.0F;
     const auto size = static_cast<float>(state.size);

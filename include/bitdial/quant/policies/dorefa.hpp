@@ -17,13 +17,19 @@
 
 namespace bitdial::inline BITDIAL_ABI {
 
+/// What one bit of weights is.
+enum class OneBitWeights : std::uint8_t {
+  mean_abs,  ///< -mean|w| and mean|w|: DoReFa
+  unit       ///< -1 and 1: SP-Nets
+};
+
 /// Weights of 2^k equidistant values, symmetric, without zero.
 ///
 /// k >= 2: w_q = 2 Q_k(t / (2 M) + 1/2) - 1 with t = tanh w, M = max |t|; the gradient goes through
-/// the division by M and through M itself. k = 1: mean|w| sign(w) with sign(0) = +1, gradient
-/// identity. 32 bits: identity. A tensor of zeros (or subnormal numbers) has M = 1. Non-finite
-/// weights throw `Error`.
-/// Zhou et al., "DoReFa-Net", arXiv 1606.06160; one bit: Rastegari et al., arXiv 1603.05279.
+/// the division by M and through M itself. k = 1: mean|w| sign(w) with sign(0) = +1, or sign(w)
+/// (`one_bit`); gradient identity. 32 bits: identity. A tensor of zeros (or subnormal numbers) has
+/// M = 1. Non-finite weights throw `Error`. Zhou et al., "DoReFa-Net", arXiv 1606.06160; one bit:
+/// Rastegari et al., arXiv 1603.05279, and SP-Nets, arXiv 2002.02815 (sign(0) = 0 there).
 struct DoReFaWeights {
   static constexpr std::string_view name = "DoReFaWeights";
   static constexpr std::string_view paper = "arXiv 1606.06160";
@@ -34,6 +40,8 @@ struct DoReFaWeights {
     float mean_abs = 0.0F;
     friend bool operator==(const State&, const State&) = default;
   };
+
+  OneBitWeights one_bit = OneBitWeights::mean_abs;
 
   [[nodiscard]] State fit(std::span<const float> w) const {
     const AbsStatistics statistics = weight_statistics(name, w);
@@ -47,10 +55,11 @@ struct DoReFaWeights {
     return RoundGrid::encode(state.range.unit(w), bits);
   }
 
-  /// level 2 q - (2^k - 1) in steps of 1 / (2^k - 1); one bit: -1 and 1 in steps of mean|w|.
+  /// level 2 q - (2^k - 1) in steps of 1 / (2^k - 1); one bit: -1 and 1 in steps of mean|w| or 1.
   [[nodiscard]] IntegerLevels levels(const State& state, int bits) const noexcept {
     const std::int32_t top = (1 << bits) - 1;
-    const float scale = bits == 1 ? state.mean_abs : 1.0F / static_cast<float>(top);
+    const bool is_scaled = bits == 1 && one_bit == OneBitWeights::mean_abs;
+    const float scale = is_scaled ? state.mean_abs : 1.0F / static_cast<float>(top);
     return {.scale = scale, .multiplier = 2, .offset = -top};
   }
 

@@ -12,6 +12,7 @@
 #include <span>
 #include <string_view>
 
+#include <bitdial/core/batch_group.hpp>
 #include <bitdial/core/config.hpp>
 #include <bitdial/quant/codebook.hpp>
 #include <bitdial/quant/learned_parameter.hpp>
@@ -83,13 +84,18 @@ struct CodeSums {
 
 /// The basis after one step of QEM: encode x, then v = (B^T B + r I)^-1 (B^T x + r v_old),
 /// r = 1e-4, then 0.9 v_old + 0.1 v. Elements that are not finite are left out.
+/// Where `group` holds the other parts of x, they are added up.
 [[nodiscard]] inline LqNetsState qem_step(std::span<const float> x, const LqNetsState& state,
-                                          BasisBits kind, int bits) {
+                                          BasisBits kind, int bits, BatchGroup* group = nullptr) {
   constexpr double ridge = 1e-4;
   constexpr double kept = 0.9;
   const auto size = static_cast<std::size_t>(bits);
   const std::size_t patterns = std::size_t{1} << bits;
-  const CodeSums found = code_sums(x, state.codebook(kind, bits));
+  CodeSums found = code_sums(x, state.codebook(kind, bits));
+  if (group != nullptr) {
+    group->sum(found.count);
+    group->sum(found.sum);
+  }
   // The bits of a code: patterns in the order of their values.
   const std::array<float, 256> values = state.sums(kind, bits);
   std::array<std::size_t, 256> order{};
@@ -227,8 +233,9 @@ struct LqNetsActivations {
     return codebook(state, bits).decode(code);
   }
   [[nodiscard]] float real_valued(float x, const State&) const noexcept { return x; }
-  [[nodiscard]] State relearn(std::span<const float> x, const State& state, int bits) const {
-    return detail::qem_step(x, state, bits_of_basis, bits);
+  [[nodiscard]] State relearn(std::span<const float> x, const State& state, int bits,
+                              BatchGroup* group = nullptr) const {
+    return detail::qem_step(x, state, bits_of_basis, bits, group);
   }
 
   template <class Real>

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// The policies of a network as objects, for those that have options.
+#pragma once
+
+#include <bitdial/quant/policies/dorefa.hpp>
+#include <bitdial/quant/policies/pact.hpp>
+#include <bitdial/switchable/switchable_options.hpp>
+
+namespace bitdial::inline BITDIAL_ABI::models {
+
+/// What the quantized layers of a network are given, beyond the types of their policies.
+///
+///     resnet_cifar<BitList<2>, BiRealWeights, HwgqActivations>(
+///         {.depth = 20}, {.activations = {.rule = HwgqRule::positive_step}});
+template <class WeightPolicy = DoReFaWeights, class ActivationPolicy = DoReFaActivations>
+struct NetworkPolicies {
+  WeightPolicy weights{};          ///< of all layers but the first and the last
+  ActivationPolicy activations{};  ///< of these layers
+  /// Of the pinned layers behind the stem, the classifier above all: they read values without an
+  /// upper end, so the clip is learned. The network sets the sides.
+  PactActivations pinned{};
+  LearnedSharing learned = LearnedSharing::per_switch;  ///< of activations, in every layer
+};
+
+}  // namespace bitdial::inline BITDIAL_ABI::models
