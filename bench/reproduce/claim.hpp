@@ -22,7 +22,8 @@ struct Settings {
   std::int64_t width = 8;  ///< channels of the first stage of ResNet-20; the paper's has 16
   double rate = 0.1;       ///< the highest learning rate of a cosine
   std::vector<std::uint64_t> seeds{1};
-  std::string latency{};  ///< a table of layer latencies to search under; empty: measure one
+  bool learned_clips = false;  ///< PACT's activations between first and last layer, not DoReFa's
+  std::string latency{};       ///< a table of layer latencies to search under; empty: measure one
 };
 
 /// One tested network at one precision. Numbers below 0 are not part of the claim.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bitdial/data/cifar.hpp>
 #include <bitdial/quant/policies/adabits.hpp>
+#include <bitdial/quant/policies/pact.hpp>
 #include <bitdial/quant/policies/sign.hpp>
 #include <bitdial/train/evaluate.hpp>
 #include <bitdial/train/progress.hpp>
@@ -43,10 +44,13 @@ using Widths = bitdial::BitList<8, 4, 2, 1>;
 }
 
 template <class WeightPolicy, class Key = bitdial::KeyByPair>
-[[nodiscard]] NetworkPtr resnet20_of(const Settings& settings,
-                                     const bitdial::DoReFaActivations& activations = {}) {
-  return bitdial::models::resnet_cifar<Widths, WeightPolicy, bitdial::DoReFaActivations, Key>(
-      resnet20_options(settings), {.activations = activations});
+[[nodiscard]] NetworkPtr resnet20_of(const Settings& settings) {
+  using bitdial::models::resnet_cifar;
+  const auto options = resnet20_options(settings);
+  if (settings.learned_clips) {
+    return resnet_cifar<Widths, WeightPolicy, bitdial::PactActivations, Key>(options);
+  }
+  return resnet_cifar<Widths, WeightPolicy, bitdial::DoReFaActivations, Key>(options);
 }
 
 /// A difference of shares as `+1.23`, in points.
@@ -109,8 +113,9 @@ NetworkPtr resnet20(const Settings& settings, const std::vector<bitdial::Precisi
       network = resnet20_of<bitdial::AdaBitsWeights>(settings);
       break;
     case Quantization::binary:
-      network = resnet20_of<bitdial::SignWeights>(settings,
-                                                  {.one_bit = bitdial::OneBitActivations::sign});
+      network = bitdial::models::resnet_cifar<Widths, bitdial::SignWeights>(
+          resnet20_options(settings),
+          {.activations = {.one_bit = bitdial::OneBitActivations::sign}});
       break;
   }
   bitdial::nn::initialize(*network, seed);

@@ -35,7 +35,8 @@ struct Images {
 /// {32, 8, 4, 2, 1} bits for weights and activations, highest first.
 [[nodiscard]] std::vector<bitdial::PrecisionPlan> joint_plans();
 
-/// How a network is quantized. First and last layer have 8 bits at every plan.
+/// How a network is quantized. First and last layer have 8 bits at every plan. With
+/// `Settings::learned_clips` PACT's activations stand in the place of DoReFa's, but for `binary`.
 enum class Quantization {
   dorefa,               ///< DoReFa weights and activations
   dorefa_shared_state,  ///< the same with one batch normalisation for all plans

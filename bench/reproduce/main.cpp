@@ -68,6 +68,8 @@ void add_options(CLI::App& command, const Claim& claim, Settings& settings) {
   command.add_option("--seeds", settings.seeds, "each is a repetition: 1,2,3")
       ->delimiter(',')
       ->capture_default_str();
+  command.add_flag("--learned-clips", settings.learned_clips,
+                   "PACT's activations in the place of DoReFa's");
   if (!claim.searches_latency) return;
   command
       .add_option("--latency", settings.latency,
@@ -122,6 +124,7 @@ std::string command_of(const Claim& claim, const Settings& s) {
                          " --train-images ", s.train_images, " --test-images ", s.test_images,
                          " --epochs ", s.epochs, " --batch ", s.batch, " --width ", s.width,
                          " --rate ", s.rate, " --seeds ", bitdial::join(s.seeds, ","),
+                         s.learned_clips ? " --learned-clips" : "",
                          s.latency.empty() ? "" : " --latency " + s.latency);
 }
 

@@ -68,10 +68,11 @@ TEST_CASE("the policies of a network reach every layer that is not pinned") {
       {.activations = {.rule = HwgqRule::positive_step}});
   for (const Network& network : networks) {
     add_plans(*network, plans);
-    for (const auto& [name, layer] : nn::quantized_layers(*network)) {
+    for (const auto& named : nn::quantized_layers(*network)) {
+      const std::string& name = named.first;
       CAPTURE(name);
-      CHECK(layer->is_pinned() == (name == "stem" || name == "classifier"));
-      if (!layer->is_pinned()) CHECK(layer->activation_code(small, plans[1]) == 1);
+      CHECK(named.second->is_pinned() == (name == "stem" || name == "classifier"));
+      if (!named.second->is_pinned()) CHECK(named.second->activation_code(small, plans[1]) == 1);
     }
   }
   const auto by_default = models::resnet_cifar<Bits, GaussianWeights, HwgqActivations>({});

@@ -27,9 +27,9 @@ TEST_CASE("SAWB: every width has factors of its own") {
     double clip;
   } cases[] = {{1, 0.4916667}, {2, 0.9717770}, {3, 1.3925892}, {4, 1.7803192},
                {5, 2.1308062}, {6, 2.0871793}, {7, 2.2992081}, {8, 2.4972291}};
-  for (const auto& [bits, clip] : cases) {
-    CAPTURE(bits);
-    CHECK(static_cast<double>(policy.fit(w, bits).clip) == doctest::Approx(clip).epsilon(1e-6));
+  for (const auto& c : cases) {
+    CAPTURE(c.bits);
+    CHECK(static_cast<double>(policy.fit(w, c.bits).clip) == doctest::Approx(c.clip).epsilon(1e-6));
   }
   vectors::check_forward(policy, w, 3,
                          {-1.3925892, -0.596824, -0.1989413, 0.1989413, 0.1989413, 0.9947066});
