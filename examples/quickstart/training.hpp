@@ -48,11 +48,15 @@ inline std::vector<std::string> names_of(const std::vector<bitdial::PrecisionPla
 inline std::unique_ptr<bitdial::nn::Sequential> build_network(
     const Options& options, const bitdial::data::Dataset& images,
     const std::vector<bitdial::PrecisionPlan>& plans) {
-  auto network = bitdial::models::resnet_cifar<Widths>({.depth = options.depth(),
-                                                        .width = 16,
-                                                        .in_channels = images.image_shape()[2],
-                                                        .classes = images.classes(),
-                                                        .stem_stride = 2});
+  // Behind the addition of two paths activations have no upper end: each precision learns where to
+  // clip them.
+  using Activations = bitdial::PactActivations;
+  auto network = bitdial::models::resnet_cifar<Widths, bitdial::DoReFaWeights, Activations>(
+      {.depth = options.depth(),
+       .width = 16,
+       .in_channels = images.image_shape()[2],
+       .classes = images.classes(),
+       .stem_stride = 2});
   bitdial::nn::initialize(*network, options.seed);
   bitdial::add_plans(*network, plans);
   return network;

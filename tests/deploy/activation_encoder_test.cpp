@@ -5,6 +5,7 @@
 #include <bitdial/deploy/prepared_encoder.hpp>
 #include <bitdial/kernels/dispatch.hpp>
 #include <bitdial/quant/policies/dorefa.hpp>
+#include <bitdial/quant/policies/pact.hpp>
 #include <bitdial/quant/policies/tanh.hpp>
 #include <bitdial/quant/quantizer.hpp>
 
@@ -137,16 +138,20 @@ TEST_CASE("image bytes encode like their values") {
 
 TEST_CASE("the uniform steps of a policy are its encoder, at every float") {
   for (int bits = 1; bits <= 8; ++bits) {
-    const Quantizer<DoReFaActivations> quantizer;
-    const auto encode = [&](float x) { return quantizer.policy().encode(x, {}, bits); };
-    const auto steps = quantizer.uniform_steps(bits);
-    REQUIRE(steps);
-    CHECK(is_uniform(find_thresholds(encode, 1 << bits), bits, *steps));
+    const auto check = [&](const auto& policy, const auto& state) {
+      const auto encode = [&](float x) { return policy.encode(x, state, bits); };
+      const auto steps = Quantizer{policy}.uniform_steps(state, bits);
+      REQUIRE(steps);
+      CHECK(is_uniform(find_thresholds(encode, 1 << bits), bits, *steps));
+    };
+    check(DoReFaActivations{}, DoReFaActivations::State{});
+    for (const float alpha : {8.0F, 0.7F, -1.3F, 1e-3F}) check(PactActivations{}, PactState{alpha});
   }
   const DoReFaActivations signs{.one_bit = OneBitActivations::sign};
-  CHECK_FALSE(signs.uniform_steps(1));
-  CHECK(signs.uniform_steps(2));
-  CHECK_FALSE(Quantizer<TanhActivations>{}.uniform_steps(4));
+  CHECK_FALSE(signs.uniform_steps({}, 1));
+  CHECK(signs.uniform_steps({}, 2));
+  CHECK_FALSE(PactActivations{{.sides = ClipSides::two}}.uniform_steps({}, 4));
+  CHECK_FALSE(Quantizer<TanhActivations>{}.uniform_steps({}, 4));
 }
 
 TEST_CASE("the uniform form is refused when one float differs") {

@@ -33,8 +33,13 @@ TEST_CASE("d y / d alpha, element by element") {
 
 TEST_CASE("alpha is set by name, starts where the policy says, and counts by magnitude") {
   const Quantizer<PactActivations> quantizer;
-  PactState state = quantizer.fit(vectors::activations);
-  CHECK(state.alpha == 8.0F);
+  CHECK(quantizer.fit(vectors::activations, 1).alpha == 1.0F);
+  CHECK(quantizer.fit(vectors::activations, 8).alpha == 4.0F);
+  CHECK(quantizer.fit(vectors::activations, 32).alpha == 8.0F);
+  const Quantizer adabits{CgPactActivations{{.initial_alpha = 10.0F}}};
+  CHECK(adabits.fit(vectors::activations, 2).alpha == 10.0F);
+  PactState state = quantizer.fit(vectors::activations, 2);
+  CHECK(state.alpha == 1.8F);
   quantizer.parameter(state, "alpha")[0] = -0.8F;
   CHECK(state.alpha == -0.8F);
   CHECK(quantizer.levels(state, 2).scale == 0.8F / 3.0F);

@@ -72,7 +72,7 @@ TEST_CASE("the first training pass starts the numbers of its switch; later ones 
   run(net, plans[1]);
   CHECK(parameter(net, "conv.weights.w2.step").value[0] == quantizer.fit(weight, 2).step);
   CHECK(parameter(net, "conv.weights.w4.step").value[0] == 1.0F);
-  CHECK(parameter(net, "conv.activations.w2a4.alpha").value[0] == 8.0F);
+  CHECK(parameter(net, "conv.activations.w2a4.alpha").value[0] == 3.0F);
   parameter(net, "conv.weights.w2.step").value[0] = 0.125F;
   run(net, plans[1]);
   run(net, plans[2]);

@@ -374,7 +374,7 @@ Var fake_quantize(Var x, const Quantizer& quantizer, const typename Quantizer::S
         },
         Tape::Cost::large, {x}, backward);
   }
-  const std::optional<UniformSteps> steps = quantizer.uniform_steps(bits);
+  const std::optional<UniformSteps> steps = quantizer.uniform_steps(state, bits);
   const auto codes =
       std::make_shared<Codes>(Codes{Tensor<std::uint8_t>(x.shape(), Uninitialized{}), {}, bits});
   for_each_piece<float>(x.shape(), [&](std::int64_t begin, std::int64_t end, float* scratch) {

@@ -44,14 +44,6 @@ inline constexpr std::int32_t infinity_key = 0x7F800000;
   return (bits >> 31U) != 0 ? -magnitude : magnitude;
 }
 
-// `nearbyint`, as in the kernel: a compiler may fuse a product with the addition inside
-// `round_half_even` and so skip the product's own rounding.
-[[nodiscard]] inline int uniform_code(const UniformSteps& steps, int max_code, float x) noexcept {
-  const float clamped = x > 0.0F ? std::min(x, steps.clip) : 0.0F;
-  const float scaled = clamped * steps.inverse_step;
-  return std::min(static_cast<int>(std::nearbyint(scaled)), max_code);
-}
-
 }  // namespace detail
 
 /// The code of one value; `thresholds` as in `ActivationEncoder`.
@@ -101,9 +93,8 @@ template <class Encode>
         steps.clip * steps.inverse_step <= 0x1p22F)) {
     return false;
   }
-  const int max_code = (1 << bits) - 1;
   const auto equal_at = [&](float x) {
-    return detail::uniform_code(steps, max_code, x) == threshold_code(thresholds, x);
+    return steps.code(x, bits) == threshold_code(thresholds, x);
   };
   const float infinity = std::numeric_limits<float>::infinity();
   if (!equal_at(-infinity) || !equal_at(infinity)) return false;

@@ -18,7 +18,7 @@ struct NetworkPolicies {
   ActivationPolicy activations{};  ///< of these layers
   /// Of the pinned layers behind the stem, the classifier above all: they read values without an
   /// upper end, so the clip is learned. The network sets the sides.
-  PactActivations pinned{};
+  PactActivations pinned{{.initial_alpha = 8.0F}};
   LearnedSharing learned = LearnedSharing::per_switch;  ///< of activations, in every layer
 };
 

@@ -115,8 +115,8 @@ concept BackwardPolicy = requires(const P policy, std::span<const float> x,
 /// Optional: `uniform_steps`, where the codes at these bits are those of `UniformSteps`: training
 /// makes them with a kernel. Nothing where they are not.
 template <class P>
-concept UniformStepsPolicy = requires(const P policy, int bits) {
-  { policy.uniform_steps(bits) } -> std::same_as<std::optional<UniformSteps>>;
+concept UniformStepsPolicy = requires(const P policy, const typename P::State& state, int bits) {
+  { policy.uniform_steps(state, bits) } -> std::same_as<std::optional<UniformSteps>>;
 };
 
 /// Optional: `gate`, for a surrogate that is a clamp at these bits, or the identity. Training then

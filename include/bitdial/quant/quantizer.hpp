@@ -193,8 +193,9 @@ class Quantizer {
   }
 
   /// The short form of `encode` at these bits, where there is one.
-  [[nodiscard]] std::optional<UniformSteps> uniform_steps(int bits) const noexcept {
-    if constexpr (UniformStepsPolicy<Policy>) return policy_.uniform_steps(bits);
+  [[nodiscard]] std::optional<UniformSteps> uniform_steps(const State& state,
+                                                          int bits) const noexcept {
+    if constexpr (UniformStepsPolicy<Policy>) return policy_.uniform_steps(state, bits);
     return std::nullopt;
   }
 

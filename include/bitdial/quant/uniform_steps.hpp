@@ -2,6 +2,10 @@
 // Codes in equal steps from 0: the short form that the kernel `quantize` computes.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+
 #include <bitdial/core/config.hpp>
 
 namespace bitdial::inline BITDIAL_ABI {
@@ -12,6 +16,14 @@ namespace bitdial::inline BITDIAL_ABI {
 struct UniformSteps {
   float clip = 1.0F;
   float inverse_step = 1.0F;
+
+  /// `nearbyint`, as in the kernel: a compiler may fuse a product with the addition inside
+  /// `round_half_even` and so skip the product's own rounding.
+  [[nodiscard]] std::int32_t code(float x, int bits) const noexcept {
+    const float clamped = x > 0.0F ? std::min(x, clip) : 0.0F;
+    const float scaled = clamped * inverse_step;
+    return std::min(static_cast<std::int32_t>(std::nearbyint(scaled)), (1 << bits) - 1);
+  }
 
   friend bool operator==(const UniformSteps&, const UniformSteps&) = default;
 };

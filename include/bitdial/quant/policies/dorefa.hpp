@@ -118,7 +118,7 @@ struct DoReFaActivations {
     return is_sign(bits) ? SignGrid::encode_zero_down(x) : RoundGrid::encode(x, bits);
   }
 
-  [[nodiscard]] std::optional<UniformSteps> uniform_steps(int bits) const noexcept {
+  [[nodiscard]] std::optional<UniformSteps> uniform_steps(const State&, int bits) const noexcept {
     if (is_sign(bits)) return std::nullopt;
     return UniformSteps{.clip = 1.0F, .inverse_step = static_cast<float>((1 << bits) - 1)};
   }

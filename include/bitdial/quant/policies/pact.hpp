@@ -4,8 +4,9 @@
 
 #include <array>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
-#include <limits>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -13,17 +14,17 @@
 #include <bitdial/quant/grid.hpp>
 #include <bitdial/quant/learned_parameter.hpp>
 #include <bitdial/quant/policy.hpp>
+#include <bitdial/quant/precision.hpp>
 #include <bitdial/quant/straight_through.hpp>
+#include <bitdial/quant/uniform_steps.hpp>
 
 namespace bitdial::inline BITDIAL_ABI {
 
-/// The clipping level of PACT; |alpha| counts, and no less than the smallest normal float.
+/// The clipping level of PACT; |alpha| counts, and no less than 2^-100: steps have an inverse.
 struct PactState {
   float alpha = 8.0F;
 
-  [[nodiscard]] float clip() const noexcept {
-    return std::fmax(std::fabs(alpha), std::numeric_limits<float>::min());
-  }
+  [[nodiscard]] float clip() const noexcept { return std::fmax(std::fabs(alpha), 0x1p-100F); }
   friend bool operator==(const PactState&, const PactState&) = default;
 };
 
@@ -35,23 +36,43 @@ enum class ClipSides {
 
 namespace detail {
 
+/// A level that leaves a normalised input of variance 1 something to say at every width: with few
+/// bits, the larger half of a wide range would never be reached, and alpha never move. Inferred;
+/// the papers do not share a level between widths.
+[[nodiscard]] constexpr float initial_clip(int bits) noexcept {
+  constexpr std::array clips{1.0F, 1.8F, 2.5F, 3.0F, 3.5F, 4.0F, 4.0F, 4.0F};
+  return bits == real_valued_bits ? 8.0F : clips[static_cast<std::size_t>(bits - 1)];
+}
+
 /// What PACT and CG-PACT share: everything but the gradient of alpha.
 struct PactValues {
   static constexpr TensorRole role = TensorRole::activations;
   using State = PactState;
   static constexpr std::array parameters{learned<&State::alpha>("alpha")};
 
-  float initial_alpha = 8.0F;  ///< AdaBits: 8 before convolutions, 10 before linear layers
+  /// Where alpha starts; none: `initial_clip`. AdaBits: 8 before convolutions, 10 before linear
+  /// layers, whatever the width.
+  std::optional<float> initial_alpha{};
   ClipSides sides = ClipSides::one;
 
   [[nodiscard]] constexpr bool represents_zero() const noexcept { return sides == ClipSides::one; }
-  [[nodiscard]] State fit(std::span<const float>) const noexcept { return {initial_alpha}; }
+  [[nodiscard]] State fit(std::span<const float>, int bits) const noexcept {
+    return {initial_alpha.value_or(initial_clip(bits))};
+  }
 
-  /// The round grid of [0, 1], which is mapped to [-alpha, alpha] by two sides: in double, each
-  /// operation rounded once, so that it is monotone.
+  /// One side: round(x (2^k - 1) / alpha) of x clamped to [0, alpha].
+  [[nodiscard]] std::optional<UniformSteps> uniform_steps(const State& state,
+                                                          int bits) const noexcept {
+    if (sides == ClipSides::two) return std::nullopt;
+    return UniformSteps{.clip = state.clip(),
+                        .inverse_step = static_cast<float>((1 << bits) - 1) / state.clip()};
+  }
+
+  /// Two sides: the round grid of [0, 1], mapped to [-alpha, alpha] in double, each operation
+  /// rounded once, so that it is monotone.
   [[nodiscard]] std::int32_t encode(float x, const State& state, int bits) const noexcept {
+    if (const auto steps = uniform_steps(state, bits)) return steps->code(x, bits);
     const float clip = state.clip();
-    if (sides == ClipSides::one) return RoundGrid::encode(x / clip, bits);
     const auto inside = static_cast<double>(clamp_nan_low(x, -clip, clip));
     return RoundGrid::encode(static_cast<float>(inside / (2.0 * static_cast<double>(clip)) + 0.5),
                              bits);
