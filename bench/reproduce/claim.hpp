@@ -17,13 +17,15 @@ struct Settings {
   std::int64_t classes = 10;          ///< the first classes of CIFAR-100, 2 to 100
   std::int64_t train_images = 5000;   ///< at most; of these classes
   std::int64_t test_images = 1000;    ///< at most; of these classes
-  std::int64_t epochs = 8;
-  std::int64_t batch = 50;
+  std::int64_t epochs = 4;
+  std::int64_t batch = 25;
   std::int64_t width = 8;  ///< channels of the first stage of ResNet-20; the paper's has 16
-  double rate = 0.1;       ///< the highest learning rate of a cosine
-  std::vector<std::uint64_t> seeds{1};
-  bool learned_clips = false;  ///< PACT's activations between first and last layer, not DoReFa's
-  std::string latency{};       ///< a table of layer latencies to search under; empty: measure one
+  double rate = 0.05;      ///< the highest learning rate of a cosine
+  std::vector<std::uint64_t> seeds{1, 2};
+  /// Between first and last layer, where the claim leaves it open: `dorefa`; `pact`, DoReFa weights
+  /// and learned clips; `hwgq`, Gaussian weights and HWGQ behind batch normalisation.
+  std::string quantizers = "dorefa";
+  std::string latency{};  ///< a table of layer latencies to search under; empty: measure one
 };
 
 /// One tested network at one precision. Numbers below 0 are not part of the claim.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bitdial/data/cifar.hpp>
 #include <bitdial/quant/policies/adabits.hpp>
+#include <bitdial/quant/policies/hwgq.hpp>
 #include <bitdial/quant/policies/pact.hpp>
 #include <bitdial/quant/policies/sign.hpp>
 #include <bitdial/train/evaluate.hpp>
@@ -43,14 +44,25 @@ using Widths = bitdial::BitList<8, 4, 2, 1>;
           {names.begin(), names.begin() + static_cast<std::ptrdiff_t>(classes)}};
 }
 
+/// Weights of one policy; activations are DoReFa's or PACT's.
 template <class WeightPolicy, class Key = bitdial::KeyByPair>
 [[nodiscard]] NetworkPtr resnet20_of(const Settings& settings) {
   using bitdial::models::resnet_cifar;
   const auto options = resnet20_options(settings);
-  if (settings.learned_clips) {
+  if (settings.quantizers == "pact") {
     return resnet_cifar<Widths, WeightPolicy, bitdial::PactActivations, Key>(options);
   }
   return resnet_cifar<Widths, WeightPolicy, bitdial::DoReFaActivations, Key>(options);
+}
+
+/// The quantizers that the settings name.
+template <class Key>
+[[nodiscard]] NetworkPtr resnet20_as_told(const Settings& settings) {
+  if (settings.quantizers != "hwgq") return resnet20_of<bitdial::DoReFaWeights, Key>(settings);
+  auto options = resnet20_options(settings);
+  options.order = bitdial::models::ResidualOrder::preactivated;
+  return bitdial::models::resnet_cifar<Widths, bitdial::GaussianWeights, bitdial::HwgqActivations,
+                                       Key>(options);
 }
 
 /// A difference of shares as `+1.23`, in points.
@@ -100,11 +112,14 @@ NetworkPtr resnet20(const Settings& settings, const std::vector<bitdial::Precisi
                     std::uint64_t seed, Quantization quantization) {
   NetworkPtr network;
   switch (quantization) {
+    case Quantization::as_told:
+      network = resnet20_as_told<bitdial::KeyByPair>(settings);
+      break;
+    case Quantization::shared_state:
+      network = resnet20_as_told<bitdial::KeyShared>(settings);
+      break;
     case Quantization::dorefa:
       network = resnet20_of<bitdial::DoReFaWeights>(settings);
-      break;
-    case Quantization::dorefa_shared_state:
-      network = resnet20_of<bitdial::DoReFaWeights, bitdial::KeyShared>(settings);
       break;
     case Quantization::dorefa_truncated:
       network = resnet20_of<TruncatedDoReFaWeights>(settings);

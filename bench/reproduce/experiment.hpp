@@ -35,14 +35,14 @@ struct Images {
 /// {32, 8, 4, 2, 1} bits for weights and activations, highest first.
 [[nodiscard]] std::vector<bitdial::PrecisionPlan> joint_plans();
 
-/// How a network is quantized. First and last layer have 8 bits at every plan. With
-/// `Settings::learned_clips` PACT's activations stand in the place of DoReFa's, but for `binary`.
+/// How a network is quantized. First and last layer have 8 bits at every plan.
 enum class Quantization {
-  dorefa,               ///< DoReFa weights and activations
-  dorefa_shared_state,  ///< the same with one batch normalisation for all plans
-  dorefa_truncated,     ///< narrow DoReFa weights cut off from those of 8 bits
-  adabits,              ///< AdaBits' modified floor grid for weights, DoReFa activations
-  binary,               ///< signs as weights, DoReFa activations; one bit of them is a sign too
+  as_told,           ///< `Settings::quantizers`
+  shared_state,      ///< the same with one batch normalisation for all plans
+  dorefa,            ///< DoReFa weights, whatever the settings say
+  dorefa_truncated,  ///< narrow DoReFa weights cut off from those of 8 bits
+  adabits,           ///< AdaBits' modified floor grid for weights
+  binary,            ///< signs as weights, DoReFa activations; one bit of them is a sign too
 };
 
 /// The size of ResNet-20 that the settings ask for.
@@ -52,7 +52,7 @@ enum class Quantization {
 [[nodiscard]] NetworkPtr resnet20(const Settings& settings,
                                   const std::vector<bitdial::PrecisionPlan>& plans,
                                   std::uint64_t seed,
-                                  Quantization quantization = Quantization::dorefa);
+                                  Quantization quantization = Quantization::as_told);
 
 /// The recipe of every run: labels alone, a cosine with a short warm-up; images move by up to 4
 /// pixels and flip.
@@ -81,7 +81,7 @@ void record_plans(const Recorder& record, const std::string& arm, std::uint64_t 
 /// One of several ways to train ResNet-20 that a claim compares.
 struct Arm {
   std::string name;
-  Quantization quantization = Quantization::dorefa;
+  Quantization quantization = Quantization::as_told;
   /// What differs from `recipe`, for a run of `steps` steps.
   std::function<void(bitdial::train::TrainerOptions& options, std::int64_t steps)> configure;
 };

@@ -68,8 +68,11 @@ void add_options(CLI::App& command, const Claim& claim, Settings& settings) {
   command.add_option("--seeds", settings.seeds, "each is a repetition: 1,2,3")
       ->delimiter(',')
       ->capture_default_str();
-  command.add_flag("--learned-clips", settings.learned_clips,
-                   "PACT's activations in the place of DoReFa's");
+  command
+      .add_option("--quantizers", settings.quantizers,
+                  "between first and last layer, where the claim leaves it open")
+      ->check(CLI::IsMember({"dorefa", "pact", "hwgq"}))
+      ->capture_default_str();
   if (!claim.searches_latency) return;
   command
       .add_option("--latency", settings.latency,
@@ -120,12 +123,11 @@ void write(const std::string& path, const std::string& text) {
 
 /// Everything that the result depends on, as a command.
 std::string command_of(const Claim& claim, const Settings& s) {
-  return bitdial::concat("bench/reproduce/run.sh ", claim.name, " --classes ", s.classes,
-                         " --train-images ", s.train_images, " --test-images ", s.test_images,
-                         " --epochs ", s.epochs, " --batch ", s.batch, " --width ", s.width,
-                         " --rate ", s.rate, " --seeds ", bitdial::join(s.seeds, ","),
-                         s.learned_clips ? " --learned-clips" : "",
-                         s.latency.empty() ? "" : " --latency " + s.latency);
+  return bitdial::concat(
+      "bench/reproduce/run.sh ", claim.name, " --classes ", s.classes, " --train-images ",
+      s.train_images, " --test-images ", s.test_images, " --epochs ", s.epochs, " --batch ",
+      s.batch, " --width ", s.width, " --rate ", s.rate, " --seeds ", bitdial::join(s.seeds, ","),
+      " --quantizers ", s.quantizers, s.latency.empty() ? "" : " --latency " + s.latency);
 }
 
 void put_to_the_test(const Claim& claim, const Settings& settings) {

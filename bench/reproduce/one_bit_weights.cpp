@@ -44,7 +44,7 @@ Claim one_bit_weights() {
           .text =
               "One network with one-bit weights serves every activation width, from "
               "BinaryConnect to BNN.",
-          .defaults = {.rate = 0.01},
+          .defaults = {.rate = 0.005},
           .run = run,
           .finding = finding};
 }

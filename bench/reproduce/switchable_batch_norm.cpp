@@ -8,11 +8,10 @@ namespace {
 void run(const Settings& settings, const Recorder& record) {
   compare(settings, record,
           {{.name = "one per switch",
-            .quantization = Quantization::dorefa,
             .configure = [](bitdial::train::TrainerOptions& options,
                             std::int64_t) { options.teaching = bitdial::methods::sp_nets(); }},
            {.name = "one for all",
-            .quantization = Quantization::dorefa_shared_state,
+            .quantization = Quantization::shared_state,
             .configure = [](bitdial::train::TrainerOptions& options, std::int64_t) {
               options.teaching = bitdial::methods::sp_nets();
             }}});

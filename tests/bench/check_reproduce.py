@@ -85,11 +85,12 @@ def main(root, program):
         assert csv_file.read_text() == (again / "nested-store.csv").read_text(), "seeds are not fixed"
 
         check_search(program, data, out)
-        clips = out / "clips"
-        ran = reproduce(program, "self-distillation", "--data", data, "--out", clips,
-                        "--learned-clips", *SMALL)
-        assert ran.returncode == 0, ran.stdout + ran.stderr
-        assert " --learned-clips" in (clips / "self-distillation.txt").read_text()
+        for quantizers in ("pact", "hwgq"):
+            other = out / quantizers
+            ran = reproduce(program, "self-distillation", "--data", data, "--out", other,
+                            "--quantizers", quantizers, *SMALL)
+            assert ran.returncode == 0, ran.stdout + ran.stderr
+            assert f" --quantizers {quantizers}" in (other / "self-distillation.txt").read_text()
 
         chart = out / "nested-store.svg"
         draw = pathlib.Path(root) / "bench" / "reproduce" / "draw.py"
