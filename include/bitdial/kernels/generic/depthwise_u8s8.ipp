@@ -3,8 +3,9 @@
 // holds what the multiply-add of the matrix kernel wants, four products of one channel.
 // Vocabulary: Bytes, byte_lanes, load_bytes, store_bytes, unpack_low8, unpack_high8, unpack_low16,
 // unpack_high16 (in every 16 bytes apart), U8S8Sums, U8S8Codes, codes_of, load_levels,
-// multiply_add, store_sums, mul_sums, add_sums, sums_to_f32, F32, load_f32, fmadd_f32, StepVectors of
-// code_steps.ipp, narrow_codes (four vectors of codes to bytes in the order of the codes).
+// multiply_add, store_sums, mul_sums, add_sums, sums_to_f32, F32, load_f32, fmadd_f32,
+// StepVectors of code_steps.ipp, narrow_codes (four vectors of codes to bytes in the order of the
+// codes).
 
 inline constexpr std::int64_t depthwise_cols = byte_lanes;
 
