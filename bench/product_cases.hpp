@@ -47,7 +47,7 @@ inline void add_lookup_tiles(const KernelTable& t, const PeakLoops& peaks) {
   constexpr std::int64_t depth = 1152;
   const auto& kernel = t.gemm_lookup;
   for (const auto& [w_bits, a_bits] : {std::pair{1, 2}, {1, 3}, {1, 4}, {1, 5}, {2, 2}}) {
-    const std::int64_t stride = depth * 4 + 64;
+    constexpr std::int64_t stride = depth * 4 + 64;
     add({.kernel = "tile_lookup",
          .isa = t.name,
          .bits = bitdial::concat(w_bits, "x", a_bits),
@@ -55,7 +55,7 @@ inline void add_lookup_tiles(const KernelTable& t, const PeakLoops& peaks) {
          .work = static_cast<double>(kernel.rows * kernel.cols * depth),
          .peak = peaks.lookup,
          .peak_work = double{1} * w_bits,
-         .run = [kernel, a_bits = a_bits, w_bits = w_bits, stride,
+         .run = [kernel, a_bits = a_bits, w_bits = w_bits,
                  a = filled<std::uint8_t>(kernel.rows * stride, 0, 4 * ((1 << a_bits) - 1)),
                  b = filled<std::uint8_t>(w_bits * depth / 8 * kernel.cols, 0, 256),
                  c = filled<std::int32_t>(kernel.rows * kernel.cols, 0, 1)]() mutable {

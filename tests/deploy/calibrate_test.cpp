@@ -136,7 +136,7 @@ TEST_CASE("every plan is measured, and the ladder has the accuracies of the file
     CHECK(cost.median > 0.0);
     CHECK(cost.energy.value_or(0.0) > 0.0);
   }
-  for (const std::size_t plan : {0, 1}) {
+  for (const std::size_t plan : {std::size_t{0}, std::size_t{1}}) {
     CHECK(measured->plans[plan].memory == Session::plan_memory(*model, plan, 1)->bytes());
   }
   const auto ladder = make_ladder(*model, *measured);

@@ -173,6 +173,5 @@ TEST_CASE("DoReFa weights of one bit without a scale: SP-Nets") {
   vectors::check_forward(unit, {0.0F, -0.0F}, 1, {1, 1});
   vectors::check_backward(unit, vectors::weights, vectors::gradients, 1,
                           {0.1, -0.2, 0.3, -0.4, 0.5, -0.6});
-  const double third = 1.0 / 3.0;
   vectors::check_forward(unit, vectors::weights, 2, {-1, -third, -third, third, third, 1});
 }
