@@ -6,7 +6,6 @@
 //                [--seconds S] [--json FILE] [--profile]
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <bitdial/deploy/profile_text.hpp>
 #include <bitdial/runtime.hpp>
 #include <cstdint>
 #include <cstdio>

@@ -381,12 +381,8 @@ Var fake_quantize(Var x, const Quantizer& quantizer, const typename Quantizer::S
     const float* const from = read(begin, end, scratch);
     std::uint8_t* const to = codes->values.data() + begin;
     if (steps) {
-      kernels::active_kernels().quantize({.x = from,
-                                          .count = end - begin,
-                                          .steps = {.clip = steps->clip,
-                                                    .inverse_step = steps->inverse_step,
-                                                    .max_code = (1 << bits) - 1},
-                                          .codes = to});
+      kernels::active_kernels().quantize(
+          {.x = from, .count = end - begin, .steps = steps->code_steps(bits), .codes = to});
     } else {
       const auto size = static_cast<std::size_t>(end - begin);
       quantizer.encode({from, size}, state, bits, {to, size});

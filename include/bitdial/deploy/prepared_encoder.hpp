@@ -40,11 +40,7 @@ class PreparedEncoder {
 
   /// What the kernels take; this encoder must outlive it.
   [[nodiscard]] kernels::CodeSteps steps() const noexcept {
-    if (uniform_) {
-      return {.clip = uniform_->clip,
-              .inverse_step = uniform_->inverse_step,
-              .max_code = (1 << bits_) - 1};
-    }
+    if (uniform_) return uniform_->code_steps(bits_);
     return {.thresholds = thresholds_.data(),
             .count = count_,
             .line_factor = line_.factor,

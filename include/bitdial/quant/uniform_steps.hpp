@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include <bitdial/core/config.hpp>
+#include <bitdial/kernels/code_steps.hpp>
 
 namespace bitdial::inline BITDIAL_ABI {
 
@@ -23,6 +24,11 @@ struct UniformSteps {
     const float clamped = x > 0.0F ? std::min(x, clip) : 0.0F;
     const float scaled = clamped * inverse_step;
     return std::min(static_cast<std::int32_t>(std::nearbyint(scaled)), (1 << bits) - 1);
+  }
+
+  /// The same for the kernels.
+  [[nodiscard]] kernels::CodeSteps code_steps(int bits) const noexcept {
+    return {.clip = clip, .inverse_step = inverse_step, .max_code = (1 << bits) - 1};
   }
 
   friend bool operator==(const UniformSteps&, const UniformSteps&) = default;
