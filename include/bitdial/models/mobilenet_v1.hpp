@@ -54,7 +54,7 @@ template <class Bits, class WeightPolicy = DoReFaWeights,
     const PointwisePolicy& pointwise_policy = {}) {
   const NetworkLayers<Bits, WeightPolicy, ActivationPolicy, Key> layers{policies};
   const NetworkLayers<Bits, WeightPolicy, PointwisePolicy, Key> signed_layers{
-      {.weights = policies.weights, .activations = pointwise_policy, .learned = policies.learned}};
+      policies.with(pointwise_policy)};
   const bool is_signed = options.order == SeparableOrder::nothing_between;
   if (!(options.width > 0.0 && options.width <= 64.0)) {
     throw ConfigError(

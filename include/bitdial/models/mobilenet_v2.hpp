@@ -88,7 +88,7 @@ template <class Bits, class WeightPolicy = DoReFaWeights,
     const BottleneckPolicy& bottleneck_policy = {}) {
   const NetworkLayers<Bits, WeightPolicy, ActivationPolicy, Key> layers{policies};
   const NetworkLayers<Bits, WeightPolicy, BottleneckPolicy, Key> signed_layers{
-      {.weights = policies.weights, .activations = bottleneck_policy, .learned = policies.learned}};
+      policies.with(bottleneck_policy)};
   using Block =
       detail::InvertedResidual<Bits, WeightPolicy, ActivationPolicy, BottleneckPolicy, Key>;
   if (!(options.width > 0.0 && options.width <= 64.0)) {

@@ -20,6 +20,12 @@ struct NetworkPolicies {
   /// upper end, so the clip is learned. The network sets the sides.
   PactActivations pinned{{.initial_alpha = 8.0F}};
   LearnedSharing learned = LearnedSharing::per_switch;  ///< of activations, in every layer
+
+  /// The same for layers with other activations.
+  template <class Other>
+  [[nodiscard]] NetworkPolicies<WeightPolicy, Other> with(const Other& other) const {
+    return {.weights = weights, .activations = other, .pinned = pinned, .learned = learned};
+  }
 };
 
 }  // namespace bitdial::inline BITDIAL_ABI::models
