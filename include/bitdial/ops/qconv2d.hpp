@@ -191,7 +191,7 @@ class IntegerWindows {
           s / in_row * h.dilation * rows.pitch() + s % in_row * grid_.w.dilation * grid_.channels;
     }
     WindowSums sums(grid_, of);
-    if (of_codes_ != 0) sums.add_pixels(rows);
+    if (of_codes_ != 0) sums.add_pixels(filters_.table(), rows);
     OffsetSums owed(filters_, grid_, x_.levels.offset);
     for (std::int64_t col = 0; col < packed.n; col += cols_) {
       for (std::int64_t i = of.begin; i < of.end; ++i) {

@@ -4,33 +4,13 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstring>
 
+#include <bitdial/kernels/kernel_table.hpp>
 #include <bitdial/ops/detail/image_rows.hpp>
 #include <bitdial/ops/detail/patches.hpp>
 #include <bitdial/ops/gemm.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::ops::detail {
-
-/// The sum of `count` codes, eight at a time.
-[[nodiscard]] inline std::int32_t sum_of_codes(const std::uint8_t* codes,
-                                               std::int64_t count) noexcept {
-  constexpr std::uint64_t even_bytes = 0x00ff00ff00ff00ff;
-  constexpr std::int64_t most = 32 * 8;  // four lanes of 16 bits hold the sum of so many
-  std::uint64_t total = 0;
-  std::int64_t i = 0;
-  while (i + 8 <= count) {
-    std::uint64_t lanes = 0;
-    for (const std::int64_t end = std::min(count, i + most); i + 8 <= end; i += 8) {
-      std::uint64_t word = 0;
-      std::memcpy(&word, codes + i, sizeof word);
-      lanes += (word & even_bytes) + (word >> 8 & even_bytes);
-    }
-    total += lanes * 0x0001000100010001 >> 48;
-  }
-  for (; i < count; ++i) total += codes[i];
-  return static_cast<std::int32_t>(total);
-}
 
 /// The sums over the windows of one output row after the other. Cost: one pass over the codes, and
 /// an addition for each tap of an output pixel.
@@ -43,14 +23,15 @@ class WindowSums {
         source_{rows_read(grid.h, of)} {}
 
   /// Sums the pixels of the source rows; before it there are no sums.
-  void add_pixels(const WindowRows<std::uint8_t>& rows) {
+  void add_pixels(const kernels::KernelTable& table, const WindowRows<std::uint8_t>& rows) {
     std::int32_t* to = gemm_scratch<std::int32_t, 8>((source_.end - source_.begin) * columns_);
     pixels_ = to;
-    for (std::int64_t row = source_.begin; row < source_.end; ++row) {
-      const std::uint8_t* pixel = rows.row(row);
-      for (std::int64_t j = 0; j < columns_; ++j, pixel += grid_.channels) {
-        *to++ = sum_of_codes(pixel, grid_.channels);
-      }
+    for (std::int64_t row = source_.begin; row < source_.end; ++row, to += columns_) {
+      table.sum_rows({.codes = rows.row(row),
+                      .rows = columns_,
+                      .stride = grid_.channels,
+                      .count = grid_.channels,
+                      .sums = to});
     }
   }
 
