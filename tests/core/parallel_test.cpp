@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <stdexcept>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -126,6 +127,20 @@ TEST_CASE("an exception of the body reaches the caller") {
                                                  if (begin == 63) throw std::range_error("at 63");
                                                }),
                          "at 63", std::range_error);
+  }
+}
+
+TEST_CASE("of several exceptions the one of the lowest chunk reaches the caller") {
+  for (const int threads : {1, 2, 3, 7}) {
+    std::string message = "none";
+    try {
+      bitdial::parallel_for(threads, 100, 1, [](std::int64_t begin, std::int64_t) {
+        if (begin % 10 == 4) throw std::range_error("at " + std::to_string(begin));
+      });
+    } catch (const std::range_error& error) {
+      message = error.what();
+    }
+    CHECK(message == "at 4");
   }
 }
 

@@ -19,6 +19,12 @@ namespace {
 using namespace bitdial;
 using reference::Network;
 
+#if defined(_OPENMP)
+constexpr bool with_openmp = true;
+#else
+constexpr bool with_openmp = false;
+#endif
+
 /// The threads of this process.
 std::vector<std::string> thread_ids() {
   std::vector<std::string> ids = io::entries_of("/proc/self/task", "");
@@ -27,9 +33,8 @@ std::vector<std::string> thread_ids() {
 }
 
 TEST_CASE("runs start no threads and end none, however many a layer pays for") {
-#if defined(_OPENMP)
-  if (thread_ids().empty()) {
-    MESSAGE("skipped: no /proc/self/task");
+  if (!with_openmp || thread_ids().empty()) {
+    MESSAGE("skipped: ", with_openmp ? "no /proc/self/task" : "compiled without OpenMP");
     return;
   }
   Network net = reference::residual_network({.seed = 7});
@@ -56,9 +61,6 @@ TEST_CASE("runs start no threads and end none, however many a layer pays for") {
       }
     }
   }
-#else
-  MESSAGE("skipped: compiled without OpenMP");
-#endif
 }
 
 }  // namespace

@@ -56,10 +56,10 @@ TEST_CASE("channel_sums: one chain per channel, of dy or of the shifted x") {
                           .first = first.data(),
                           .second = second.data()});
       std::int64_t wrong = 0;
-      for (std::size_t c = 0; c < static_cast<std::size_t>(channels); ++c) {
+      for (std::int64_t c = 0; c < channels; ++c) {
         float sum = 0.0F, product = 0.0F;
         for (std::int64_t r = 0; r < rows; ++r) {
-          const auto at = static_cast<std::size_t>(r * channels) + c;
+          const std::int64_t at = r * channels + c;
           const float v = x[at] + shift[c];
           const float a = with_dy ? dy[at] : v;
           sum += a;
@@ -87,13 +87,13 @@ TEST_CASE("scale_channels: one fused multiply-add, also in place") {
                                     .y = y.data()};
     table.scale_channels(operands);
     std::int64_t wrong = 0;
-    for (std::size_t i = 0; i < static_cast<std::size_t>(x.size()); ++i) {
-      const std::size_t c = i % static_cast<std::size_t>(channels);
+    for (std::int64_t i = 0; i < x.size(); ++i) {
+      const std::int64_t c = i % channels;
       wrong += y[i] != std::fma(x[i], factor[c], shift[c]);
     }
     operands.y = x.data();
     table.scale_channels(operands);
-    for (std::size_t i = 0; i < static_cast<std::size_t>(x.size()); ++i) wrong += x[i] != y[i];
+    for (std::int64_t i = 0; i < x.size(); ++i) wrong += x[i] != y[i];
     CHECK(wrong == 0);
   });
 }
@@ -119,13 +119,13 @@ TEST_CASE("combine_channels: two fused multiply-adds, also in place") {
                                       .y = y.data()};
     table.combine_channels(operands);
     std::int64_t wrong = 0;
-    for (std::size_t i = 0; i < static_cast<std::size_t>(x.size()); ++i) {
-      const std::size_t c = i % static_cast<std::size_t>(channels);
+    for (std::int64_t i = 0; i < x.size(); ++i) {
+      const std::int64_t c = i % channels;
       wrong += y[i] != std::fma(dy[i], a[c], std::fma(x[i] + shift[c], b[c], k[c]));
     }
     operands.y = dy.data();
     table.combine_channels(operands);
-    for (std::size_t i = 0; i < static_cast<std::size_t>(x.size()); ++i) wrong += dy[i] != y[i];
+    for (std::int64_t i = 0; i < x.size(); ++i) wrong += dy[i] != y[i];
     CHECK(wrong == 0);
   });
 }

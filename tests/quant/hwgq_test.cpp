@@ -56,17 +56,17 @@ TEST_CASE("Gaussian weights: values and codes") {
 }
 
 TEST_CASE("the steps are those of the least square error for normal values, at every width") {
-  // The error of the step f s at x is f^2 times that of s at x / f.
+  // The error of the step f s at a value is f^2 times that of s at the value / f.
   const auto error = [](const auto& policy, const auto& state, int bits, double f) {
     double sum = 0.0;
     for (int i = -24000; i <= 24000; ++i) {
-      const double x = static_cast<double>(i) / 4000.0;
-      const auto part = static_cast<float>(x / f);
+      const double value = static_cast<double>(i) / 4000.0;
+      const auto part = static_cast<float>(value / f);
       float y = 0.0F;
       Quantizer{policy}.fake_quantize({&part, 1}, state, bits, {&y, 1});
-      const bool counts = policy.role == TensorRole::weights || x > 0.0;
-      const double distance = counts ? x - f * static_cast<double>(y) : 0.0;
-      sum += std::exp(-x * x / 2.0) * distance * distance;
+      const bool counts = policy.role == TensorRole::weights || value > 0.0;
+      const double distance = counts ? value - f * static_cast<double>(y) : 0.0;
+      sum += std::exp(-value * value / 2.0) * distance * distance;
     }
     return sum;
   };

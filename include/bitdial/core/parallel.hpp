@@ -73,8 +73,8 @@ struct ParallelHook {
 /// (`begin / grain`) its own slot for partial sums, add the slots in order, and the result is the
 /// same on any machine. Each thread takes one contiguous run of chunks. One thread starts nothing.
 /// OpenMP gets a team of `threads` also for fewer chunks, and the surplus does nothing: a team
-/// whose size changes ends threads and starts new ones. An exception of the body is rethrown to the
-/// caller.
+/// whose size changes ends threads and starts new ones. The caller
+/// gets the body's exception of the lowest chunk that throws, as from a loop on one thread.
 template <class Body>
 void parallel_for(int threads, std::int64_t count, std::int64_t grain, Body&& body) {
   BITDIAL_ASSERT(grain > 0);
@@ -87,6 +87,7 @@ void parallel_for(int threads, std::int64_t count, std::int64_t grain, Body&& bo
   if (chunks > 1 && threads > 1 && omp_in_parallel() == 0) {
 #  if defined(__cpp_exceptions)
     std::exception_ptr failure;
+    std::int64_t failed_rank = threads;
 #  endif
 #  pragma omp parallel num_threads(threads)
     {
@@ -99,7 +100,10 @@ void parallel_for(int threads, std::int64_t count, std::int64_t grain, Body&& bo
         run_chunks(first, last);
       } catch (...) {
 #    pragma omp critical(bitdial_parallel_for_failure)
-        if (!failure) failure = std::current_exception();
+        if (rank < failed_rank) {
+          failure = std::current_exception();
+          failed_rank = rank;
+        }
       }
 #  else
       run_chunks(first, last);
