@@ -201,7 +201,7 @@ int bitdial_session_memory(const bitdial_model* model, const bitdial_session_opt
     if (!chosen) return fail(chosen.error());
     const auto memory = bitdial::Session::plan_memory(model->model, *chosen);
     if (!memory) return fail(memory.error());
-    *bytes = memory->bytes();
+    *bytes = memory->arena();
     return 0;
   });
 }

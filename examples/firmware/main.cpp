@@ -46,7 +46,7 @@ int main() {
   if (!session) return stop(session.error());
   const auto size = static_cast<std::size_t>(model->input_shape().size());
   if (size > frame.size()) return stop("the frame buffer is too small for this model");
-  std::printf("model %zu bytes, arena %zu of %zu, heap %zu\n", bytes.size(), memory->bytes(),
+  std::printf("model %zu bytes, arena %zu of %zu, heap %zu\n", bytes.size(), memory->arena(),
               session_arena().size(), Heap::used());
   Heap::close();
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A session takes one block of memory, of the size that was planned, or the caller's; after that it
-// allocates nothing: every `operator new` of the program is counted.
+// A session takes one block of memory, of the size that was planned, or the caller's, and as much
+// for its description as was planned; after that it allocates nothing: every `operator new` of the
+// program is counted.
 // Out of line, because GCC takes an inlined pair of replaced operators for a mismatch.
 #include <bitdial/deploy/session.hpp>
 
@@ -11,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <new>
 #include <span>
 #include <string>
@@ -25,15 +27,31 @@ namespace {
 std::atomic<int> allocations{0}, blocks{0};  // blocks: on a boundary of 64 bytes
 std::atomic<std::size_t> block_bytes{0};     // of the last block
 std::atomic<std::size_t> total_bytes{0};     // of all allocations
+std::atomic<std::size_t> live_bytes{0};      // of those that were not freed
 
+// Before each piece of memory, as wide as its boundary, stands its size.
 void* counted(std::size_t size, std::size_t alignment) {
   ++allocations;
   total_bytes += size;
+  live_bytes += size;
   if (alignment >= 64) {
     ++blocks;
     block_bytes = size;
   }
-  return std::aligned_alloc(alignment, (size + alignment) / alignment * alignment);
+  auto* const memory = static_cast<std::byte*>(
+      std::aligned_alloc(alignment, (size + 2 * alignment) / alignment * alignment));
+  if (memory == nullptr) std::abort();
+  std::memcpy(memory, &size, sizeof size);
+  return memory + alignment;
+}
+
+void release(void* memory, std::size_t alignment) {
+  if (memory == nullptr) return;
+  auto* const begin = static_cast<std::byte*>(memory) - alignment;
+  std::size_t size = 0;
+  std::memcpy(&size, begin, sizeof size);
+  live_bytes -= size;
+  std::free(begin);
 }
 
 }  // namespace
@@ -52,16 +70,17 @@ void* counted(std::size_t size, std::size_t alignment) {
   return counted(size, static_cast<std::size_t>(alignment));
 }
 [[gnu::noinline]] void operator delete(void* memory) noexcept {
-  std::free(memory);
+  release(memory, alignof(std::max_align_t));
 }
 [[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept {
-  std::free(memory);
+  release(memory, alignof(std::max_align_t));
 }
-[[gnu::noinline]] void operator delete(void* memory, std::align_val_t) noexcept {
-  std::free(memory);
+[[gnu::noinline]] void operator delete(void* memory, std::align_val_t alignment) noexcept {
+  release(memory, static_cast<std::size_t>(alignment));
 }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
-  std::free(memory);
+[[gnu::noinline]] void operator delete(void* memory, std::size_t,
+                                       std::align_val_t alignment) noexcept {
+  release(memory, static_cast<std::size_t>(alignment));
 }
 
 namespace {
@@ -143,7 +162,7 @@ TEST_CASE("after creation nothing is allocated, whatever the plan, path, threads
             .threads = 2, .max_batch = 2, .path = path, .work_per_thread = 1, .parallel_for = hook};
         const auto plan = Session::plan_memory(*model, options);
         REQUIRE(plan.ok());
-        AlignedBuffer<std::byte> arena(plan->bytes());
+        AlignedBuffer<std::byte> arena(plan->arena());
         for (const bool borrow : {false, true}) {
           options.arena = borrow ? arena.span() : std::span<std::byte>{};
           auto session = Session::create(*model, options);
@@ -171,11 +190,14 @@ TEST_CASE("the planned bytes are exact, for each plan and for all of them") {
           const auto plan = Session::plan_memory(*model, options);
           REQUIRE_MESSAGE(plan.ok(), plan.error());
           const int blocks_before = blocks;
+          const std::size_t live_before = live_bytes;
           auto session = Session::create(*model, options);
+          const std::size_t live_after = live_bytes;
           const int blocks_after = blocks;
           REQUIRE_MESSAGE(session.ok(), session.error());
           CHECK(blocks_after == blocks_before + 1);
-          CHECK(block_bytes == plan->bytes());
+          CHECK(block_bytes == plan->arena());
+          CHECK(live_after - live_before == plan->bytes());
           CHECK(session->memory() == *plan);
           CHECK(plan->weights > 0);
           if (plans.size() == 1 && threads == 1) {
@@ -224,7 +246,7 @@ TEST_CASE("a caller's arena is used to its last byte and not beyond") {
     std::vector<float> expected = outputs;
     for (const KernelPath path : kernel_paths) {
       SessionOptions options{.threads = 3, .max_batch = 2, .path = path, .work_per_thread = 1};
-      const std::size_t size = Session::plan_memory(*model, options)->bytes();
+      const std::size_t size = Session::plan_memory(*model, options)->arena();
       AlignedBuffer<std::byte> memory(guard + size + guard);
       std::ranges::fill(memory.span(), mark);
       const std::span<std::byte> arena = memory.span().subspan(guard, size);

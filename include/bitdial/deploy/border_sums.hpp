@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include <bitdial/core/heap_bytes.hpp>
 #include <bitdial/deploy/network_check.hpp>
 #include <bitdial/ops/window.hpp>
 
@@ -37,6 +38,10 @@ class BorderSums {
 
   /// True when nothing is owed.
   [[nodiscard]] bool empty() const noexcept { return rows_.empty(); }
+  [[nodiscard]] std::size_t heap_bytes() const noexcept {
+    return bitdial::heap_bytes(rows_) + bitdial::heap_bytes(cols_) +
+           bitdial::heap_bytes(row_class_) + bitdial::heap_bytes(col_class_);
+  }
   /// How many sums there are.
   [[nodiscard]] std::size_t size() const noexcept {
     return rows_.size() * cols_.size() * static_cast<std::size_t>(cout_);

@@ -9,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include <bitdial/core/heap_bytes.hpp>
 #include <bitdial/core/image_byte.hpp>
 #include <bitdial/core/parallel.hpp>
 #include <bitdial/deploy/grouped_step.hpp>
@@ -29,6 +30,14 @@ struct PreparedPlan {
   std::vector<PreparedGroups> groups;  ///< one per step; empty ones but for grouped convolutions
   std::int64_t images = 1;             ///< that run at once
   std::int64_t work = 0;               ///< multiplications of one image
+
+  [[nodiscard]] std::size_t heap_bytes() const noexcept {
+    std::size_t bytes =
+        program.heap_bytes() + bitdial::heap_bytes(steps) + bitdial::heap_bytes(groups);
+    for (const PreparedStep& step : steps) bytes += step.heap_bytes();
+    for (const PreparedGroups& group : groups) bytes += group.heap_bytes();
+    return bytes;
+  }
 };
 
 /// Images to run: bytes or real values, [N, H, W, C]; one of the pointers is null.
@@ -140,7 +149,7 @@ class Executor {
 
   template <class Observer>
   void trace(const Step& step, Observer&& observer) const {
-    const CodeLayout& own = layout(step.x_codes);
+    const CodeLayout& own = plan_.program.codes_of(step);
     const std::int64_t line = step.x_shape.w * step.x_shape.c;
     std::uint8_t* out = context_.traced;
     for (std::int64_t n = 0; n < batch_.count; ++n) {

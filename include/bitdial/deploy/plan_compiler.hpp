@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include <bitdial/core/heap_bytes.hpp>
 #include <bitdial/deploy/code_layout.hpp>
 #include <bitdial/deploy/network_check.hpp>
 #include <bitdial/deploy/packed_network.hpp>
@@ -66,6 +67,16 @@ struct Program {
   std::span<const ScaleShift> scale_shifts;  ///< of the plan
   BufferId output = -1;                      ///< the real-valued result of the last step
   std::size_t arena_bytes = 0;
+
+  /// How the codes lie that a step with a layer reads.
+  [[nodiscard]] const CodeLayout& codes_of(const Step& step) const noexcept {
+    return buffers[static_cast<std::size_t>(step.x_codes)].layout;
+  }
+  [[nodiscard]] std::size_t heap_bytes() const noexcept {
+    std::size_t bytes = bitdial::heap_bytes(steps) + bitdial::heap_bytes(buffers);
+    for (const Step& step : steps) bytes += bitdial::heap_bytes(step.codes);
+    return bytes;
+  }
 };
 
 namespace detail {

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include <bitdial/core/heap_bytes.hpp>
 #include <bitdial/core/result.hpp>
 #include <bitdial/core/rounding.hpp>
 #include <bitdial/core/text.hpp>
@@ -43,7 +44,7 @@ class Preparation {
   }
 
   [[nodiscard]] MemoryPlan memory_plan() const noexcept {
-    return {.weights = arena_at_, .working = end_ - arena_at_};
+    return {.weights = arena_at_, .working = end_ - arena_at_, .description = heap_bytes()};
   }
 
   /// Repacks the weights into `memory`, as large as planned. Error: a damaged weight plane.
@@ -60,13 +61,18 @@ class Preparation {
         if (!has_layer(step.kind)) continue;
         const LayerState& state = state_of(plan, step);
         if (step.kind == ops::NodeKind::grouped_conv2d) {
-          if (auto done = fill_groups(state, prepared, s, places_[plan][s]); !done) return done;
+          const PackedLayer& layer = layer_of(step);
+          const auto planes = planes_of(layer, state.executed.w);
+          if (!planes) return planes.failure();
+          const StepPlace& place = places_[plan][s];
+          fill_groups(*table_, layer, *planes, step, memory_ + place.groups, sums_at(place.border),
+                      prepared.groups[s]);
         } else {
           finish_step(state, prepared.steps[s], places_[plan][s]);
         }
       }
     }
-    for (const auto& stored : weights_) stored->weights.tap_sums = {};
+    for (const auto& stored : weights_) std::vector<std::int32_t>{}.swap(stored->weights.tap_sums);
     return {};
   }
 
@@ -130,7 +136,19 @@ class Preparation {
         threads_{static_cast<std::size_t>(options.threads)},
         max_batch_{options.max_batch},
         work_per_thread_{options.work_per_thread},
-        hook_{options.parallel_for} {}
+        hook_{options.parallel_for},
+        list_bytes_{options.plans.size() * sizeof(std::size_t)} {}
+
+  /// What the description of the steps takes, now and when everything is filled.
+  [[nodiscard]] std::size_t heap_bytes() const noexcept {
+    std::size_t bytes = list_bytes_ + bitdial::heap_bytes(encoders_) +
+                        bitdial::heap_bytes(weights_) + bitdial::heap_bytes(plans_) +
+                        bitdial::heap_bytes(places_) + weights_.size() * sizeof(StoredWeights);
+    for (const PreparedEncoder& encoder : encoders_) bytes += encoder.heap_bytes();
+    for (const auto& plan : plans_) bytes += plan ? plan->heap_bytes() : 0;
+    for (const auto& places : places_) bytes += bitdial::heap_bytes(places);
+    return bytes;
+  }
 
   // ---- places -----------------------------------------------------------------------------
 
@@ -191,7 +209,8 @@ class Preparation {
       traced_bytes_ = std::max(traced_bytes_, step.x_shape.size() * prepared.images);
       if (step.kind == ops::NodeKind::grouped_conv2d) {
         place.groups = take(prepared_group_bytes(*table_, layer, step));
-        groups.border = border_of(step, state);
+        groups = lay_out_groups(layer, state, step, prepared.program.codes_of(step),
+                                border_of(step, state));
         place.border = take(groups.border.size() * sizeof(std::uint32_t));
         scratch_bytes_ = std::max(scratch_bytes_, GroupedStep::scratch_bytes(step));
         continue;
@@ -286,20 +305,6 @@ class Preparation {
     return {};
   }
 
-  [[nodiscard]] Result<void> fill_groups(const LayerState& state, PreparedPlan& prepared,
-                                         std::size_t s, const StepPlace& place) {
-    const Step& step = prepared.program.steps[s];
-    PreparedGroups& groups = prepared.groups[s];
-    const PackedLayer& layer = layer_of(step);
-    const auto planes = planes_of(layer, state.executed.w);
-    if (!planes) return planes.failure();
-    groups =
-        prepare_groups(*table_, layer, *planes, state, step,
-                       prepared.program.buffers[static_cast<std::size_t>(step.x_codes)].layout,
-                       std::move(groups.border), memory_ + place.groups, sums_at(place.border));
-    return {};
-  }
-
   void finish_step(const LayerState& state, PreparedStep& ready, const StepPlace& place) const {
     ready.state = &state;
     ready.short_groups = ready.weights->bytes.short_groups((1 << state.executed.a) - 1);
@@ -315,6 +320,7 @@ class Preparation {
   std::size_t threads_;
   std::int64_t max_batch_, work_per_thread_;
   ParallelHook hook_;
+  std::size_t list_bytes_;  ///< of the plans in the session's options
   std::vector<PreparedEncoder> encoders_;
   std::vector<std::unique_ptr<StoredWeights>> weights_;
   std::vector<std::optional<PreparedPlan>> plans_;  ///< by index into `Model::plans()`

@@ -2,13 +2,12 @@
 // Activation encoders ready to run: steps for the kernels, and a table for image bytes.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <vector>
 
+#include <bitdial/core/heap_bytes.hpp>
 #include <bitdial/core/image_byte.hpp>
 #include <bitdial/deploy/activation_encoder.hpp>
 #include <bitdial/kernels/isa/scalar.hpp>
@@ -16,15 +15,13 @@
 
 namespace bitdial::inline BITDIAL_ABI {
 
+/// An encoder, which must outlive it, and what makes it fast.
 class PreparedEncoder {
  public:
-  explicit PreparedEncoder(const ActivationEncoder& encoder)
-      : bits_{encoder.bits},
-        uniform_{encoder.uniform},
-        count_{static_cast<std::int32_t>(encoder.thresholds.size())} {
-    std::copy(encoder.thresholds.begin(), encoder.thresholds.end(), thresholds_.begin());
-    if (count_ > cheap_comparisons) line_ = code_line(encoder.thresholds);
+  explicit PreparedEncoder(const ActivationEncoder& encoder) : encoder_{&encoder} {
+    if (encoder.thresholds.size() > cheap_comparisons) line_ = code_line(encoder.thresholds);
   }
+  PreparedEncoder(ActivationEncoder&&) = delete;
 
   /// Makes the tables of `encode_bytes`: one for all channels where nothing is normalised.
   /// `normalisation` must fit `channels`.
@@ -38,11 +35,13 @@ class PreparedEncoder {
     }
   }
 
-  /// What the kernels take; this encoder must outlive it.
+  /// What the kernels take.
   [[nodiscard]] kernels::CodeSteps steps() const noexcept {
-    if (uniform_) return uniform_->code_steps(bits_);
-    return {.thresholds = thresholds_.data(),
-            .count = count_,
+    static constexpr float none[1]{};
+    if (encoder_->uniform) return encoder_->uniform->code_steps(encoder_->bits);
+    const std::vector<float>& thresholds = encoder_->thresholds;
+    return {.thresholds = thresholds.empty() ? none : thresholds.data(),
+            .count = static_cast<std::int32_t>(thresholds.size()),
             .line_factor = line_.factor,
             .line_constant = line_.constant,
             .line_margin = line_.margin};
@@ -69,14 +68,13 @@ class PreparedEncoder {
     }
   }
 
+  [[nodiscard]] std::size_t heap_bytes() const noexcept { return bitdial::heap_bytes(byte_codes_); }
+
  private:
   using ByteCodes = std::array<std::uint8_t, 256>;
-  static constexpr std::int32_t cheap_comparisons = 3;  ///< cost less than a line
+  static constexpr std::size_t cheap_comparisons = 3;  ///< cost less than a line
 
-  int bits_;
-  std::optional<UniformSteps> uniform_;
-  std::array<float, 255> thresholds_{};
-  std::int32_t count_;  ///< of thresholds
+  const ActivationEncoder* encoder_;
   CodeLine line_{};
   std::vector<ByteCodes> byte_codes_;  ///< by channel, or one for all
 };

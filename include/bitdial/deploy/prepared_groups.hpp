@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include <bitdial/core/heap_bytes.hpp>
 #include <bitdial/core/rounding.hpp>
 #include <bitdial/deploy/border_sums.hpp>
 #include <bitdial/deploy/code_layout.hpp>
@@ -45,6 +46,9 @@ struct PreparedGroups {
     const std::int64_t depth =
         depthwise ? taps : static_cast<std::int64_t>(products.size()) / step.y_shape.c;
     return step.y_shape.size() * depth;
+  }
+  [[nodiscard]] std::size_t heap_bytes() const noexcept {
+    return bitdial::heap_bytes(offsets) + border.heap_bytes();
   }
 };
 
@@ -118,33 +122,42 @@ inline void pack_depthwise_levels(PreparedGroups& groups, std::span<const std::u
 
 }  // namespace detail
 
-/// Bytes that `prepare_groups` fills with weights.
+/// Bytes that `fill_groups` fills with weights.
 [[nodiscard]] inline std::size_t prepared_group_bytes(const kernels::KernelTable& table,
                                                       const PackedLayer& layer, const Step& step) {
   return detail::GroupedMemory{table, layer, step}.end;
 }
 
-/// Prepares a grouped convolution in `memory`, `prepared_group_bytes` on a 64-byte boundary that
-/// outlive the result; `border` is its border without sums, which go to `border_sums`. `planes` are
-/// those of the pack that serves its width, `x` is the layout of the codes that it reads.
-[[nodiscard]] inline PreparedGroups prepare_groups(
-    const kernels::KernelTable& table, const PackedLayer& layer,
-    std::span<const std::span<const std::byte>> planes, const LayerState& state, const Step& step,
-    const CodeLayout& x, BorderSums border, std::byte* memory, std::uint32_t* border_sums) {
-  const std::vector<std::uint8_t> codes =
-      detail::read_weight_codes(table, layer, planes, state.executed.w);
+/// A grouped convolution without weights. `x` is the layout of the codes that it reads, `border`
+/// its border without sums.
+[[nodiscard]] inline PreparedGroups lay_out_groups(const PackedLayer& layer,
+                                                   const LayerState& state, const Step& step,
+                                                   const CodeLayout& x, BorderSums border) {
   PreparedGroups groups;
   groups.state = &state;
   groups.depthwise = layer.is_depthwise();
   groups.product_factor = static_cast<std::uint32_t>(state.activation_levels.multiplier);
+  groups.border = std::move(border);
+  groups.offsets.reserve(static_cast<std::size_t>(layer.kernel_h * layer.kernel_w));
   for (std::int64_t ky = 0; ky < layer.kernel_h; ++ky) {
     for (std::int64_t kx = 0; kx < layer.kernel_w; ++kx) {
       groups.offsets.push_back(ky * step.window.dilation_h * x.line() +
                                kx * step.window.dilation_w * x.pixel);
     }
   }
+  return groups;
+}
+
+/// Fills `memory`, `prepared_group_bytes` on a 64-byte boundary, with the weights, and
+/// `border_sums` with those of the border; both outlive `groups`. `planes` are those of the pack
+/// that serves the width.
+inline void fill_groups(const kernels::KernelTable& table, const PackedLayer& layer,
+                        std::span<const std::span<const std::byte>> planes, const Step& step,
+                        std::byte* memory, std::uint32_t* border_sums, PreparedGroups& groups) {
+  const LayerState& state = *groups.state;
+  const std::vector<std::uint8_t> codes =
+      detail::read_weight_codes(table, layer, planes, state.executed.w);
   const std::int64_t taps = layer.kernel_h * layer.kernel_w, depth = layer.depth();
-  groups.border = std::move(border);
   if (!groups.border.empty()) {
     std::vector<std::int32_t> tap_sums(static_cast<std::size_t>(taps * layer.cout), 0);
     for (std::int64_t i = 0; i < layer.cout * depth; ++i) {
@@ -158,7 +171,7 @@ inline void pack_depthwise_levels(PreparedGroups& groups, std::span<const std::u
     groups.products = {reinterpret_cast<std::int32_t*>(memory), codes.size()};
     std::transform(codes.begin(), codes.end(), groups.products.begin(),
                    [&](std::uint8_t code) { return state.weight_levels.level(code); });
-    return groups;
+    return;
   }
   const detail::GroupedMemory parts{table, layer, step};
   const auto channels = static_cast<std::size_t>(parts.padded);
@@ -168,7 +181,6 @@ inline void pack_depthwise_levels(PreparedGroups& groups, std::span<const std::u
   groups.scale = {reinterpret_cast<float*>(memory + parts.scale), channels};
   groups.bias = {reinterpret_cast<float*>(memory + parts.bias), channels};
   detail::pack_depthwise_levels(groups, codes, layer, table.depthwise_u8s8.cols);
-  return groups;
 }
 
 }  // namespace bitdial::inline BITDIAL_ABI

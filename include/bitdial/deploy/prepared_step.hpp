@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include <bitdial/core/heap_bytes.hpp>
 #include <bitdial/deploy/border_sums.hpp>
 #include <bitdial/deploy/kernel_choice.hpp>
 #include <bitdial/deploy/operand_images.hpp>
@@ -31,6 +32,11 @@ struct PreparedStep {
   OperandImages images;           ///< what else the kernel reads
   WindowRows image_rows;          ///< of one plane, or of the tables
   std::string why;                ///< the choice of the kernel, for people
+
+  [[nodiscard]] std::size_t heap_bytes() const noexcept {
+    return border.heap_bytes() + bitdial::heap_bytes(rows.offsets) +
+           bitdial::heap_bytes(image_rows.offsets) + bitdial::heap_bytes(why);
+  }
 };
 
 /// The shape of a matrix step that runs at `bits`.
@@ -44,7 +50,7 @@ struct PreparedStep {
       std::all_of(step.codes.begin(), step.codes.end(),
                   [&](const CodeOutput& output) { return layout(output.buffer).dense(); });
   return {.linear = linear,
-          .x = layout(step.x_codes),
+          .x = program.codes_of(step),
           .window = linear ? ops::Window{} : step.window,
           .y = step.y_shape,
           .may_join = may_join && !linear,

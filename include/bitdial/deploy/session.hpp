@@ -38,8 +38,7 @@ class Session {
   /// The number holds for every session of this model in this process, unless choices are loaded in
   /// between (`load_kernel_choices`). In another process the measurement behind
   /// `KernelPath::automatic` may end differently: name a path in the options where the size must be
-  /// known beforehand. Not counted, and on the heap: the description of the steps, some kilobytes
-  /// for each layer and plan. Errors: options out of range.
+  /// known beforehand. Errors: options out of range.
   [[nodiscard]] static Result<MemoryPlan> plan_memory(const Model& model,
                                                       const SessionOptions& options = {}) {
     const auto preparation = detail::Preparation::lay_out(model, options);
@@ -58,7 +57,7 @@ class Session {
                                               const SessionOptions& options = {}) {
     auto preparation = detail::Preparation::lay_out(model, options);
     if (!preparation) return preparation.failure();
-    const std::size_t bytes = preparation->memory_plan().bytes();
+    const std::size_t bytes = preparation->memory_plan().arena();
     auto memory = options.arena.data() != nullptr ? detail::Arena::borrow(options.arena, bytes)
                                                   : detail::Arena::allocate(bytes);
     if (!memory) return memory.failure();

@@ -27,19 +27,23 @@ struct SessionOptions {
   std::int64_t work_per_thread = std::int64_t{1} << 20;
   /// The caller's threads; without them OpenMP's where it is compiled in, else one.
   ParallelHook parallel_for{};
-  /// The caller's memory, as large as `Session::plan_memory` says, on a 64-byte boundary, alive as
+  /// The caller's memory, as large as `MemoryPlan::arena()` says, on a 64-byte boundary, alive as
   /// long as the session; empty: the session allocates it, in one piece.
   std::span<std::byte> arena{};
 };
 
 /// The memory of a session, to the byte.
 struct MemoryPlan {
-  static constexpr std::size_t alignment = 64;  ///< of its first byte
+  static constexpr std::size_t alignment = 64;  ///< of the arena's first byte
 
-  std::size_t weights = 0;  ///< repacked for this machine, with what belongs to them
-  std::size_t working = 0;  ///< activations and scratch, for all threads
+  std::size_t weights = 0;      ///< repacked for this machine, with what belongs to them
+  std::size_t working = 0;      ///< activations and scratch, for all threads
+  std::size_t description = 0;  ///< the steps of the plans, on the heap
 
-  [[nodiscard]] std::size_t bytes() const noexcept { return weights + working; }
+  /// The one block that a caller may bring.
+  [[nodiscard]] std::size_t arena() const noexcept { return weights + working; }
+  /// All that a session holds.
+  [[nodiscard]] std::size_t bytes() const noexcept { return arena() + description; }
   friend bool operator==(const MemoryPlan&, const MemoryPlan&) = default;
 };
 

@@ -6,46 +6,54 @@
 // unit that includes kernels/emit_kernels.hpp. Same names, same types, same kernels.
 #pragma once
 
-#include <iterator>
+#include <bitdial/kernels/isa/scalar.hpp>
 
-#if defined(BITDIAL_EXTERN_KERNELS)
-
-#  include <bitdial/kernels/isa/scalar.hpp>
-
-namespace bitdial::inline BITDIAL_ABI::kernels {
-
-extern const KernelTable* const isa_list[8];
-extern const RealKernels* const real_kernels_list[8];
-
-}  // namespace bitdial::inline BITDIAL_ABI::kernels
-
-#else
-
+#if !defined(BITDIAL_EXTERN_KERNELS)
 #  include <bitdial/kernels/isa/arm_neon.hpp>
 #  include <bitdial/kernels/isa/arm_neon_dotprod.hpp>
-#  include <bitdial/kernels/isa/scalar.hpp>
 #  include <bitdial/kernels/isa/scalar_odd.hpp>
 #  include <bitdial/kernels/isa/x86_avx2.hpp>
 #  include <bitdial/kernels/isa/x86_avx512.hpp>
 #  include <bitdial/kernels/isa/x86_avx512bf16.hpp>
 #  include <bitdial/kernels/isa/x86_avx512vnni.hpp>
+#endif
+
+// Selection takes the first supported one; what stands after `scalar` must be asked for.
+// clang-format off
+#define BITDIAL_EVERY_ISA(entry) \
+  entry(avx512bf16)   \
+  entry(avx512vnni)   \
+  entry(avx512)       \
+  entry(avx2)         \
+  entry(neon_dotprod) \
+  entry(neon)         \
+  entry(scalar)       \
+  entry(scalar_odd)
+// clang-format on
 
 namespace bitdial::inline BITDIAL_ABI::kernels {
 
-/// Selection takes the first supported entry; what stands after `scalar` must be asked for.
-inline constexpr const KernelTable* isa_list[] = {
-    &avx512bf16::table,   &avx512vnni::table, &avx512::table, &avx2::table,
-    &neon_dotprod::table, &neon::table,       &scalar::table, &scalar_odd::table,
-};
+#if defined(BITDIAL_EXTERN_KERNELS)
 
-/// The same for real numbers, in the same order.
+#  define BITDIAL_ISA_COUNT(name) +1
+extern const KernelTable* const isa_list[BITDIAL_EVERY_ISA(BITDIAL_ISA_COUNT)];
+extern const RealKernels* const real_kernels_list[BITDIAL_EVERY_ISA(BITDIAL_ISA_COUNT)];
+#  undef BITDIAL_ISA_COUNT
+
+#else
+
+#  define BITDIAL_ISA_TABLE(name) &name::table,
+#  define BITDIAL_ISA_REAL_KERNELS(name) &name::real_kernels,
+/// The kernels on codes. Two lists, because a program that uses only one compiles only that one.
+inline constexpr const KernelTable* isa_list[] = {BITDIAL_EVERY_ISA(BITDIAL_ISA_TABLE)};
+/// The kernels on real numbers, in the same order.
 inline constexpr const RealKernels* real_kernels_list[] = {
-    &avx512bf16::real_kernels, &avx512vnni::real_kernels,   &avx512::real_kernels,
-    &avx2::real_kernels,       &neon_dotprod::real_kernels, &neon::real_kernels,
-    &scalar::real_kernels,     &scalar_odd::real_kernels,
-};
-static_assert(std::size(isa_list) == std::size(real_kernels_list));
+    BITDIAL_EVERY_ISA(BITDIAL_ISA_REAL_KERNELS)};
+#  undef BITDIAL_ISA_TABLE
+#  undef BITDIAL_ISA_REAL_KERNELS
+
+#endif
 
 }  // namespace bitdial::inline BITDIAL_ABI::kernels
 
-#endif
+#undef BITDIAL_EVERY_ISA
