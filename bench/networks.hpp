@@ -8,6 +8,8 @@
 #include <bitdial/models/resnet_cifar.hpp>
 #include <bitdial/models/resnet_imagenet.hpp>
 #include <bitdial/nn/cost.hpp>
+#include <bitdial/quant/policies/dorefa.hpp>
+#include <bitdial/quant/policies/two_sided.hpp>
 #include <bitdial/runtime.hpp>
 #include <cmath>
 #include <cstddef>
@@ -32,10 +34,16 @@ struct NetworkCase {
   NetworkPtr (*build)(bitdial::Precision first_and_last);
 };
 
+// DoReFa's quantizers everywhere, as the peers have them.
+using Weights = bitdial::DoReFaWeights;
+using Activations = bitdial::DoReFaActivations;
+using SignedActivations = bitdial::TwoSidedActivations;
+
 inline constexpr bitdial::Precision eight_bits{.w = 8, .a = 8};
 
 [[nodiscard]] inline NetworkPtr build_resnet20(bitdial::Precision first_and_last) {
-  return bitdial::models::resnet_cifar<Widths>({.depth = 20, .first_and_last = first_and_last});
+  return bitdial::models::resnet_cifar<Widths, Weights, Activations>(
+      {.depth = 20, .first_and_last = first_and_last});
 }
 
 /// What `bench_models` runs.
@@ -47,19 +55,22 @@ inline const std::vector<NetworkCase>& inference_networks() {
        {224, 224, 3},
        1000,
        [](bitdial::Precision edges) {
-         return resnet_imagenet<Widths>({.depth = 18, .first_and_last = edges});
+         return resnet_imagenet<Widths, Weights, Activations>(
+             {.depth = 18, .first_and_last = edges});
        }},
       {"mobilenet-v1@224",
        {224, 224, 3},
        1000,
        [](bitdial::Precision edges) {
-         return bitdial::models::mobilenet_v1<Widths>({.first_and_last = edges});
+         return bitdial::models::mobilenet_v1<Widths, Weights, Activations, SignedActivations>(
+             {.first_and_last = edges});
        }},
       {"mobilenet-v2@224",
        {224, 224, 3},
        1000,
        [](bitdial::Precision edges) {
-         return bitdial::models::mobilenet_v2<Widths>({.first_and_last = edges});
+         return bitdial::models::mobilenet_v2<Widths, Weights, Activations, SignedActivations>(
+             {.first_and_last = edges});
        }},
   };
   return all;
@@ -74,7 +85,7 @@ inline const std::vector<NetworkCase>& training_networks() {
        {64, 64, 3},
        200,
        [](bitdial::Precision edges) {
-         return resnet_imagenet<Widths>(
+         return resnet_imagenet<Widths, Weights, Activations>(
              {.depth = 18, .stem = ResNetStem::conv3, .classes = 200, .first_and_last = edges});
        }},
   };

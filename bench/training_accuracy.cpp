@@ -98,7 +98,8 @@ Outcome train(const Options& options, const Variant& variant, std::uint64_t seed
               const Images& images) {
   namespace train = bitdial::train;
   const auto network =
-      bitdial::models::resnet_cifar<Widths>({.depth = 8, .in_channels = 1, .stem_stride = 2});
+      bitdial::models::resnet_cifar<Widths, bitdial::DoReFaWeights, bitdial::DoReFaActivations>(
+          {.depth = 8, .in_channels = 1, .stem_stride = 2});
   bitdial::nn::initialize(*network, seed);
   bitdial::add_plans(*network, plans());
   constexpr std::int64_t batch = 64;

@@ -128,9 +128,10 @@ NetworkPtr resnet20(const Settings& settings, const std::vector<bitdial::Precisi
       network = resnet20_of<bitdial::AdaBitsWeights>(settings);
       break;
     case Quantization::binary:
-      network = bitdial::models::resnet_cifar<Widths, bitdial::SignWeights>(
-          resnet20_options(settings),
-          {.activations = {.one_bit = bitdial::OneBitActivations::sign}});
+      network =
+          bitdial::models::resnet_cifar<Widths, bitdial::SignWeights, bitdial::DoReFaActivations>(
+              resnet20_options(settings),
+              {.activations = {.one_bit = bitdial::OneBitActivations::sign}});
       break;
   }
   bitdial::nn::initialize(*network, seed);

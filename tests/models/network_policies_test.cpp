@@ -16,6 +16,7 @@
 #include <bitdial/models/resnet_cifar.hpp>
 #include <bitdial/models/resnet_imagenet.hpp>
 #include <bitdial/quant/policies/hwgq.hpp>
+#include <bitdial/quant/policies/two_sided.hpp>
 #include <support/packed_outputs.hpp>
 
 using namespace bitdial;

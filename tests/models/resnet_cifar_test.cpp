@@ -8,6 +8,7 @@
 #include <doctest/doctest.h>
 #include <bitdial/models/resnet_cifar.hpp>
 #include <bitdial/nn/cost.hpp>
+#include <bitdial/quant/policies/two_sided.hpp>
 #include <support/packed_outputs.hpp>
 
 using namespace bitdial;

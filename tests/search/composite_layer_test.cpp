@@ -246,23 +246,27 @@ TEST_CASE("networks are searched by their first template argument") {
   SUBCASE("ResNet-8") {
     const models::ResNetCifarOptions options{.depth = 8, .width = 4, .classes = 3};
     check_network(*models::resnet_cifar<PaperWidths, GaussianWeights, HwgqActivations>(options),
-                  *models::resnet_cifar<BitList<4, 2>>(options), {12, 11, 3});
+                  *models::resnet_cifar<BitList<4, 2>, DoReFaWeights, DoReFaActivations>(options),
+                  {12, 11, 3});
   }
   SUBCASE("MobileNet-V1, depthwise layers") {
     const models::MobileNetV1Options options{.width = 0.13, .stem_stride = 1, .classes = 3};
     check_network(*models::mobilenet_v1<PaperWidths, GaussianWeights, HwgqActivations>(options),
-                  *models::mobilenet_v1<BitList<4, 2>>(options), {20, 20, 3});
+                  *models::mobilenet_v1<BitList<4, 2>, DoReFaWeights, DoReFaActivations>(options),
+                  {20, 20, 3});
   }
   SUBCASE("MobileNet-V2, linear bottlenecks, measured policies") {
     const models::MobileNetV2Options options{.width = 0.1, .stem_stride = 1, .classes = 3};
     check_network(*models::mobilenet_v2<Candidates<BitList<4, 2>>>(options),
-                  *models::mobilenet_v2<BitList<4, 2>>(options), {20, 20, 3});
+                  *models::mobilenet_v2<BitList<4, 2>, DoReFaWeights, DoReFaActivations>(options),
+                  {20, 20, 3});
   }
   SUBCASE("pre-activated ResNet-8: normalisations that stand alone") {
     const models::ResNetCifarOptions options{
         .depth = 8, .width = 4, .classes = 3, .order = models::ResidualOrder::preactivated};
     check_network(*models::resnet_cifar<PaperWidths, GaussianWeights, HwgqActivations>(options),
-                  *models::resnet_cifar<BitList<4, 2>>(options), {12, 11, 3});
+                  *models::resnet_cifar<BitList<4, 2>, DoReFaWeights, DoReFaActivations>(options),
+                  {12, 11, 3});
   }
   SUBCASE("ReLU before normalisation") {
     const models::ResNetCifarOptions options{
@@ -270,18 +274,21 @@ TEST_CASE("networks are searched by their first template argument") {
     check_network(
         *models::resnet_cifar<Candidates<BitList<4, 2>>, DoReFaWeights, TwoSidedActivations>(
             options),
-        *models::resnet_cifar<BitList<4, 2>>(options), {12, 11, 3});
+        *models::resnet_cifar<BitList<4, 2>, DoReFaWeights, DoReFaActivations>(options),
+        {12, 11, 3});
   }
   SUBCASE("GoogLeNet, branches") {
     const models::GoogLeNetOptions options{.width = 0.1, .classes = 3};
     check_network(*models::googlenet<PaperWidths, GaussianWeights, HwgqActivations>(options),
-                  *models::googlenet<BitList<4, 2>>(options), {64, 64, 3});
+                  *models::googlenet<BitList<4, 2>, DoReFaWeights, DoReFaActivations>(options),
+                  {64, 64, 3});
   }
   SUBCASE("learned steps") {
     const models::ResNetCifarOptions options{.depth = 8, .width = 4, .classes = 3};
     check_network(
         *models::resnet_cifar<Candidates<BitList<4, 2>>, LsqWeights, LsqActivations>(options),
-        *models::resnet_cifar<BitList<4, 2>>(options), {12, 12, 3});
+        *models::resnet_cifar<BitList<4, 2>, DoReFaWeights, DoReFaActivations>(options),
+        {12, 12, 3});
   }
 }
 

@@ -48,8 +48,8 @@ TEST_CASE("a block is swapped as a whole, block i by draw i") {
 }
 
 TEST_CASE("a swapped block computes with the bank of its own precision") {
-  const auto net =
-      models::resnet_cifar<BitList<8, 2>>({.depth = 8, .width = 2, .in_channels = 1, .classes = 3});
+  const auto net = models::resnet_cifar<BitList<8, 2>, DoReFaWeights, DoReFaActivations>(
+      {.depth = 8, .width = 2, .in_channels = 1, .classes = 3});
   nn::initialize(*net, 1);
   const std::vector<PrecisionPlan> plans{teacher, student};
   add_plans(*net, plans);

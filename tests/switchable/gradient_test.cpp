@@ -22,8 +22,8 @@ using namespace bitdial;
 
 namespace {
 
-using Conv = SwitchableLayer<nn::Conv2d, BitList<8>>;
-using Head = SwitchableLayer<nn::Linear, BitList<8>>;
+using Conv = SwitchableLayer<nn::Conv2d, BitList<8>, DoReFaWeights, DoReFaActivations>;
+using Head = SwitchableLayer<nn::Linear, BitList<8>, DoReFaWeights, DoReFaActivations>;
 
 nn::Sequential network() {
   nn::Sequential body;

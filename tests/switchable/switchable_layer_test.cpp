@@ -19,8 +19,8 @@ using namespace bitdial;
 
 namespace {
 
-using Conv = SwitchableLayer<nn::Conv2d, BitList<8, 4, 2, 1>>;
-using Head = SwitchableLayer<nn::Linear, BitList<8, 4, 2, 1>>;
+using Conv = SwitchableLayer<nn::Conv2d, BitList<8, 4, 2, 1>, DoReFaWeights, DoReFaActivations>;
+using Head = SwitchableLayer<nn::Linear, BitList<8, 4, 2, 1>, DoReFaWeights, DoReFaActivations>;
 
 constexpr nn::Conv2dOptions conv_options{.in = 3, .out = 5, .kernel = 3, .stride = 2, .padding = 1};
 

@@ -26,7 +26,7 @@ nn::Sequential w1_network(SignRounding rounding) {
                           .activations = {.one_bit = OneBitActivations::sign}};
   nn::Sequential net;
   // First and last layer are not part of the family: a sign of a pixel says nothing.
-  using Stem = SwitchableLayer<nn::Conv2d, BitList<8>>;
+  using Stem = SwitchableLayer<nn::Conv2d, BitList<8>, DoReFaWeights, DoReFaActivations>;
   net.add<Stem>("stem",
                 nn::Conv2dOptions{.in = 1, .out = 16, .kernel = 3, .stride = 2, .padding = 1},
                 Stem::Switching{.pinned = Precision{8, 8}});
@@ -38,7 +38,7 @@ nn::Sequential w1_network(SignRounding rounding) {
   net.add<W1Layer<nn::Conv2d>>(
       "last", nn::Conv2dOptions{.in = 16, .out = 16, .kernel = 3, .padding = 1}, options);
   net.add<nn::GlobalAveragePool>("pool");
-  using Head = SwitchableLayer<nn::Linear, BitList<8>>;
+  using Head = SwitchableLayer<nn::Linear, BitList<8>, DoReFaWeights, DoReFaActivations>;
   net.add<Head>("head", nn::LinearOptions{.in = 16, .out = 10},
                 Head::Switching{.pinned = Precision{8, 8}});
   nn::number_layers(net);

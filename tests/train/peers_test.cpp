@@ -122,7 +122,7 @@ template <class Activations>
 nn::Sequential learning_network(std::uint64_t seed) {
   using Bits = BitList<8, 4, 2>;
   nn::Sequential net;
-  net.add<SwitchableLayer<nn::Conv2d, Bits>>(
+  net.add<SwitchableLayer<nn::Conv2d, Bits, DoReFaWeights, DoReFaActivations>>(
       "stem", nn::Conv2dOptions{.in = 1, .out = 8, .kernel = 3, .stride = 2, .padding = 1});
   net.add<nn::Relu>("stem.relu");
   net.add<SwitchableLayer<nn::Conv2d, Bits, DoReFaWeights, Activations>>(

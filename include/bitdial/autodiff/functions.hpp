@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <memory>
 #include <optional>
@@ -340,39 +341,33 @@ BasicVar<T> kurtosis_penalty(BasicVar<T> w, const ops::KurtosisOptions& options 
   return result;
 }
 
-/// The quantizer's `fake_quantize` with its declared surrogate derivative (straight-through or
-/// other). `state` is what `quantizer.fit` measured, `bits` 1..8 or 32, the policy's real-valued
-/// path. Quantizer and state are copied.
-///
-/// What is kept is one byte per element, its code, and a bit where the derivative is a gate (see
-/// `GatedPolicy`); other derivatives keep x. The values are streamed from the codes.
+namespace detail {
+
+/// Is shown the elements begin .. end - 1 of a value; pieces are those of `for_each_piece`.
+using Marker = std::function<void(std::int64_t begin, std::int64_t end, const float* values)>;
+
+/// Records the fake-quantized x: streamed from its codes, one byte per element, and at 32 bits from
+/// x itself. `mark(begin, end, values)`, where there is one, is shown every element of x once, in
+/// pieces.
 template <class Quantizer>
-Var fake_quantize(Var x, const Quantizer& quantizer, const typename Quantizer::State& state,
-                  int bits) {
-  const std::optional<ClampSurrogate> gate = quantizer.gate(bits);
-  if (bits == real_valued_bits && gate && gate->passes_all()) return x;
+Var record_quantized(std::string_view op, Var x, std::initializer_list<Var> inputs,
+                     const Quantizer& quantizer, const typename Quantizer::State& state, int bits,
+                     const Marker& mark, Tape::Backward backward) {
   Tape& tape = x.tape();
   const Reader<float> read = tape.reader(x);
-  const bool is_gated = x.needs_grad() && gate && !gate->passes_all();
-  const auto mask = is_gated ? std::make_shared<ops::BitMask>(x.shape().size()) : nullptr;
-  const auto backward = [x, mask, gate, quantizer, state, bits,
-                         read = gate ? Reader<float>(Tensor<float>{}) : read](Gradient& dy) {
-    if (mask != nullptr) dy.gate(mask);
-    if (!gate) {
-      const Whole<float> values = read.all();
-      Tensor<float>& dx = dy.values();
-      quantizer.backward(values.view().span(), dx.span(), state, bits, dx.span());
-    }
-    x.tape().give(x, std::move(dy));
-  };
   if (bits == real_valued_bits) {
+    if (mark) {
+      for_each_piece<float>(x.shape(), [&](std::int64_t begin, std::int64_t end, float* scratch) {
+        mark(begin, end, read(begin, end, scratch));
+      });
+    }
     return tape.record(
-        "fake_quantize", x.shape(),
+        op, x.shape(),
         [read, quantizer, state, bits](std::int64_t begin, std::int64_t end, float* to) {
           const auto size = static_cast<std::size_t>(end - begin);
           quantizer.fake_quantize({read(begin, end, to), size}, state, bits, {to, size});
         },
-        Tape::Cost::large, {x}, backward);
+        Tape::Cost::large, inputs, std::move(backward));
   }
   const std::optional<UniformSteps> steps = quantizer.uniform_steps(state, bits);
   const auto codes =
@@ -387,22 +382,55 @@ Var fake_quantize(Var x, const Quantizer& quantizer, const typename Quantizer::S
       const auto size = static_cast<std::size_t>(end - begin);
       quantizer.encode({from, size}, state, bits, {to, size});
     }
-    if (mask != nullptr) {
-      mask->write(begin, end, from, [gate](float value) { return gate->passes(value); });
-    }
+    if (mark) mark(begin, end, from);
   });
   const Var y = tape.record(
-      "fake_quantize", x.shape(),
+      op, x.shape(),
       [codes, quantizer, state, bits](std::int64_t begin, std::int64_t end, float* to) {
         const auto size = static_cast<std::size_t>(end - begin);
         quantizer.decode({codes->values.data() + begin, size}, state, bits, {to, size});
       },
-      Tape::Cost::small, {x}, backward);
+      Tape::Cost::small, inputs, std::move(backward));
   if constexpr (AffinePolicy<std::decay_t<decltype(quantizer.policy())>>) {
     codes->levels = quantizer.levels(state, bits);
     tape.attach(y, codes);
   }
   return y;
+}
+
+}  // namespace detail
+
+/// The quantizer's `fake_quantize` with its declared surrogate derivative (straight-through or
+/// other). `state` is what `quantizer.fit` measured, `bits` 1..8 or 32, the policy's real-valued
+/// path. Quantizer and state are copied.
+///
+/// What is kept is one byte per element, its code, and a bit where the derivative is a gate (see
+/// `GatedPolicy`); other derivatives keep x. The values are streamed from the codes.
+template <class Quantizer>
+Var fake_quantize(Var x, const Quantizer& quantizer, const typename Quantizer::State& state,
+                  int bits) {
+  const std::optional<ClampSurrogate> gate = quantizer.gate(bits);
+  if (bits == real_valued_bits && gate && gate->passes_all()) return x;
+  const bool is_gated = x.needs_grad() && gate && !gate->passes_all();
+  const auto mask = is_gated ? std::make_shared<ops::BitMask>(x.shape().size()) : nullptr;
+  detail::Marker mark;
+  if (mask != nullptr) {
+    mark = [mask, gate](std::int64_t begin, std::int64_t end, const float* values) {
+      mask->write(begin, end, values, [gate](float value) { return gate->passes(value); });
+    };
+  }
+  return detail::record_quantized(
+      "fake_quantize", x, {x}, quantizer, state, bits, mark,
+      [x, mask, gate, quantizer, state, bits,
+       read = gate ? Reader<float>(Tensor<float>{}) : x.tape().reader(x)](Gradient& dy) {
+        if (mask != nullptr) dy.gate(mask);
+        if (!gate) {
+          const Whole<float> values = read.all();
+          Tensor<float>& dx = dy.values();
+          quantizer.backward(values.view().span(), dx.span(), state, bits, dx.span());
+        }
+        x.tape().give(x, std::move(dy));
+      });
 }
 
 /// The same with a state measured on x.

@@ -4,11 +4,17 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <numeric>
 #include <span>
 #include <utility>
 #include <vector>
 
 #include <bitdial/autodiff/functions.hpp>
+#include <bitdial/core/parallel.hpp>
+#include <bitdial/ops/bit_mask.hpp>
+#include <bitdial/quant/learned_parameter.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::ad {
 
@@ -47,17 +53,11 @@ template <class Quantizer>
 Var learned_fake_quantize(Var x, std::span<const Var> learned, const Quantizer& quantizer,
                           const typename Quantizer::State& state, int bits) {
   BITDIAL_ASSERT(!learned.empty() && learned.size() <= 3);
-  const Reader<float> read = x.tape().reader(x);
-  Tensor<float> y(x.shape(), Uninitialized{});
-  {
-    const Whole<float> values = read.all();
-    quantizer.fake_quantize(values.view().span(), state, bits, y.span());
-  }
   const std::vector<Var> numbers(learned.begin(), learned.end());
-  return x.tape().record(
-      "learned fake_quantize", std::move(y),
-      {x, learned.front(), learned[learned.size() / 2], learned.back()},
-      [x, numbers, quantizer, state, bits, read](Gradient& dy) {
+  return detail::record_quantized(
+      "learned fake_quantize", x, {x, learned.front(), learned[learned.size() / 2], learned.back()},
+      quantizer, state, bits, {},
+      [x, numbers, quantizer, state, bits, read = x.tape().reader(x)](Gradient& dy) {
         const Whole<float> values = read.all();
         Tensor<float>& gradient = dy.values();
         auto by_numbers = quantizer.gradients(values.view().span(), gradient.span(), state, bits);
@@ -68,6 +68,44 @@ Var learned_fake_quantize(Var x, std::span<const Var> learned, const Quantizer& 
         }
         if (!x.needs_grad()) return;
         quantizer.backward(values.view().span(), gradient.span(), state, bits, gradient.span());
+        x.tape().give(x, std::move(dy));
+      });
+}
+
+/// The same with one learned number, `level`, at which `quantizer.learned_clip(state)` clips: what
+/// is kept of x is two bits per element, three where both sides move the level.
+template <class Quantizer>
+Var clip_fake_quantize(Var x, Var level, const Quantizer& quantizer,
+                       const typename Quantizer::State& state, int bits) {
+  const LearnedClip clip = quantizer.policy().learned_clip(state);
+  const std::int64_t size = x.shape().size();
+  const auto inside = std::make_shared<ops::BitMask>(size);
+  const auto above = std::make_shared<ops::BitMask>(size);
+  const auto below = clip.below == 0.0F ? nullptr : std::make_shared<ops::BitMask>(size);
+  const auto mark = [=](std::int64_t begin, std::int64_t end, const float* values) {
+    inside->write(begin, end, values, [clip](float value) {
+      return (static_cast<int>(value > clip.low) & static_cast<int>(value < clip.high)) != 0;
+    });
+    above->write(begin, end, values, [clip](float value) { return value >= clip.high; });
+    if (below == nullptr) return;
+    below->write(begin, end, values, [clip](float value) { return value <= clip.low; });
+  };
+  return detail::record_quantized(
+      "clip fake_quantize", x, {x, level}, quantizer, state, bits, mark,
+      [x, level, clip, inside, above, below](Gradient& dy) {
+        constexpr std::int64_t grain = 64 * ops::BitMask::block;
+        const Tensor<float>& gradient = dy.values();
+        std::vector<double> slots(static_cast<std::size_t>((gradient.size() + grain - 1) / grain));
+        parallel_for(gradient.size(), grain, [&](std::int64_t begin, std::int64_t end) {
+          const float* const from = gradient.data() + begin;
+          double sum = static_cast<double>(clip.above) * above->sum(begin, end, from);
+          if (below) sum += static_cast<double>(clip.below) * below->sum(begin, end, from);
+          slots[static_cast<std::size_t>(begin / grain)] = sum;
+        });
+        x.tape().accumulate(level).data()[0] +=
+            static_cast<float>(std::accumulate(slots.begin(), slots.end(), 0.0));
+        if (!x.needs_grad()) return;
+        dy.gate(inside);
         x.tape().give(x, std::move(dy));
       });
 }

@@ -53,8 +53,8 @@ inline constexpr std::array<GoogLeNetBlock, 9> googlenet_blocks{
 /// up. Layers are numbered; weights are still zero: call `nn::initialize`, then `add_plans`.
 /// Throws `ConfigError` for a width that is not positive, an even `large_kernel` and sizes below 1.
 /// Sources: Szegedy et al., 1409.4842, table 1; EdMIPS, 2004.05795 (with batch normalisation).
-template <class Bits, class WeightPolicy = DoReFaWeights,
-          class ActivationPolicy = DoReFaActivations, class Key = KeyByPair>
+template <class Bits, class WeightPolicy = DoReFaWeights, class ActivationPolicy = PactActivations,
+          class Key = KeyByPair>
 [[nodiscard]] std::unique_ptr<nn::Sequential> googlenet(
     const GoogLeNetOptions& options,
     const NetworkPolicies<WeightPolicy, ActivationPolicy>& policies = {}) {

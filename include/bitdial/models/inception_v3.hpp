@@ -149,8 +149,8 @@ class InceptionV3Blocks : public InceptionParts<Bits, WeightPolicy, ActivationPo
 /// Throws `ConfigError` for a width that is not positive and for sizes below 1.
 /// Source: Szegedy et al., 1512.00567, in the form that is in use (torchvision, without auxiliary
 /// classifier).
-template <class Bits, class WeightPolicy = DoReFaWeights,
-          class ActivationPolicy = DoReFaActivations, class Key = KeyByPair>
+template <class Bits, class WeightPolicy = DoReFaWeights, class ActivationPolicy = PactActivations,
+          class Key = KeyByPair>
 [[nodiscard]] std::unique_ptr<nn::Sequential> inception_v3(
     const InceptionV3Options& options,
     const NetworkPolicies<WeightPolicy, ActivationPolicy>& policies = {}) {

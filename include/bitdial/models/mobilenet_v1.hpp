@@ -12,7 +12,6 @@
 
 #include <bitdial/models/network_layers.hpp>
 #include <bitdial/nn/init.hpp>
-#include <bitdial/quant/policies/two_sided.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::models {
 
@@ -45,13 +44,12 @@ struct MobileNetV1Options {
 /// Throws `ConfigError` for a width that is not positive and for sizes below 1.
 /// Sources: Howard et al., 1704.04861; Sheng et al., 1803.08607 (quantization-friendly); SP-Nets,
 /// 2002.02815 (ReLU, stem for 64 pixels).
-template <class Bits, class WeightPolicy = DoReFaWeights,
-          class ActivationPolicy = DoReFaActivations, class PointwisePolicy = TwoSidedActivations,
-          class Key = KeyByPair>
+template <class Bits, class WeightPolicy = DoReFaWeights, class ActivationPolicy = PactActivations,
+          class PointwisePolicy = PactActivations, class Key = KeyByPair>
 [[nodiscard]] std::unique_ptr<nn::Sequential> mobilenet_v1(
     const MobileNetV1Options& options,
     const NetworkPolicies<WeightPolicy, ActivationPolicy>& policies = {},
-    const PointwisePolicy& pointwise_policy = {}) {
+    const PointwisePolicy& pointwise_policy = for_both_signs<PointwisePolicy>()) {
   const NetworkLayers<Bits, WeightPolicy, ActivationPolicy, Key> layers{policies};
   const NetworkLayers<Bits, WeightPolicy, PointwisePolicy, Key> signed_layers{
       policies.with(pointwise_policy)};

@@ -12,7 +12,6 @@
 #include <bitdial/models/network_layers.hpp>
 #include <bitdial/nn/init.hpp>
 #include <bitdial/nn/residual.hpp>
-#include <bitdial/quant/policies/two_sided.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::models {
 
@@ -79,13 +78,12 @@ struct InvertedResidual {
 /// value. Layers are numbered; weights are still zero: call `nn::initialize`, then `add_plans`.
 /// Throws `ConfigError` for a width that is not positive and for sizes below 1.
 /// Sources: Sandler et al., 1801.04381; AdaBits, 1912.09666 (two-sided quantizers).
-template <class Bits, class WeightPolicy = DoReFaWeights,
-          class ActivationPolicy = DoReFaActivations, class BottleneckPolicy = TwoSidedActivations,
-          class Key = KeyByPair>
+template <class Bits, class WeightPolicy = DoReFaWeights, class ActivationPolicy = PactActivations,
+          class BottleneckPolicy = PactActivations, class Key = KeyByPair>
 [[nodiscard]] std::unique_ptr<nn::Sequential> mobilenet_v2(
     const MobileNetV2Options& options,
     const NetworkPolicies<WeightPolicy, ActivationPolicy>& policies = {},
-    const BottleneckPolicy& bottleneck_policy = {}) {
+    const BottleneckPolicy& bottleneck_policy = for_both_signs<BottleneckPolicy>()) {
   const NetworkLayers<Bits, WeightPolicy, ActivationPolicy, Key> layers{policies};
   const NetworkLayers<Bits, WeightPolicy, BottleneckPolicy, Key> signed_layers{
       policies.with(bottleneck_policy)};

@@ -12,7 +12,6 @@
 #include <bitdial/nn/linear.hpp>
 #include <bitdial/nn/pooling.hpp>
 #include <bitdial/nn/sequential.hpp>
-#include <bitdial/quant/policies/two_sided.hpp>
 #include <bitdial/switchable/layer_for.hpp>
 #include <bitdial/switchable/switchable_batch_norm.hpp>
 

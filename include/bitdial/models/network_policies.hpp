@@ -8,11 +8,19 @@
 
 namespace bitdial::inline BITDIAL_ABI::models {
 
+/// A policy as layers need it that read values of both signs, where it has the choice.
+template <class Policy>
+[[nodiscard]] constexpr Policy for_both_signs() {
+  Policy policy{};
+  if constexpr (requires { policy.sides = ClipSides::two; }) policy.sides = ClipSides::two;
+  return policy;
+}
+
 /// What the quantized layers of a network are given, beyond the types of their policies.
 ///
 ///     resnet_cifar<BitList<2>, BiRealWeights, HwgqActivations>(
 ///         {.depth = 20}, {.activations = {.rule = HwgqRule::positive_step}});
-template <class WeightPolicy = DoReFaWeights, class ActivationPolicy = DoReFaActivations>
+template <class WeightPolicy = DoReFaWeights, class ActivationPolicy = PactActivations>
 struct NetworkPolicies {
   WeightPolicy weights{};          ///< of all layers but the first and the last
   ActivationPolicy activations{};  ///< of these layers

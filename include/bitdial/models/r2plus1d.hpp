@@ -90,8 +90,8 @@ struct R2Plus1dParts {
 /// Throws `ConfigError` for sizes below 1.
 /// Tran et al., "A closer look at spatiotemporal convolutions", 1711.11248; smaller here, with a
 /// 3 x 3 stem and time kept at full length.
-template <class Bits, class WeightPolicy = DoReFaWeights,
-          class ActivationPolicy = DoReFaActivations, class Key = KeyByPair>
+template <class Bits, class WeightPolicy = DoReFaWeights, class ActivationPolicy = PactActivations,
+          class Key = KeyByPair>
 [[nodiscard]] std::unique_ptr<nn::Sequential> r2plus1d(
     const R2Plus1dOptions& options,
     const NetworkPolicies<WeightPolicy, ActivationPolicy>& policies = {}) {

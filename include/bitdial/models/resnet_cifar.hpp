@@ -35,8 +35,8 @@ struct ResNetCifarOptions {
 /// Sources: He et al., 1512.03385; SP-Nets, 2002.02815 (quantized 1x1 shortcuts, order of layers);
 /// Any-Precision, 1911.07346 (its shortcuts, first and last layer are real-valued: `shortcuts` and
 /// `first_and_last` `{32, 32}`; its last normalisation has no ReLU, here it has).
-template <class Bits, class WeightPolicy = DoReFaWeights,
-          class ActivationPolicy = DoReFaActivations, class Key = KeyByPair>
+template <class Bits, class WeightPolicy = DoReFaWeights, class ActivationPolicy = PactActivations,
+          class Key = KeyByPair>
 [[nodiscard]] std::unique_ptr<nn::Sequential> resnet_cifar(
     const ResNetCifarOptions& options,
     const NetworkPolicies<WeightPolicy, ActivationPolicy>& policies = {}) {

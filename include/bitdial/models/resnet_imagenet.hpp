@@ -69,8 +69,8 @@ namespace detail {
 /// convolution) and 1603.05027 (pre-activation); SP-Nets, 2002.02815 (order of layers, stem for 64
 /// pixels); Any-Precision, 1911.07346 (no normalisation behind the stem); Liu et al., 1808.00278
 /// (Bi-Real, which needs even heights and widths before every stride).
-template <class Bits, class WeightPolicy = DoReFaWeights,
-          class ActivationPolicy = DoReFaActivations, class Key = KeyByPair>
+template <class Bits, class WeightPolicy = DoReFaWeights, class ActivationPolicy = PactActivations,
+          class Key = KeyByPair>
 [[nodiscard]] std::unique_ptr<nn::Sequential> resnet_imagenet(
     const ResNetImageNetOptions& options,
     const NetworkPolicies<WeightPolicy, ActivationPolicy>& policies = {}) {

@@ -58,6 +58,25 @@ class BitMask {
     }
   }
 
+  /// The sum of x[i] over the elements begin + i whose bits are set, in double.
+  template <class T>
+  [[nodiscard]] double sum(std::int64_t begin, std::int64_t end, const T* x) const noexcept {
+    BITDIAL_ASSERT(begin % block == 0);
+    std::array<double, static_cast<std::size_t>(lanes)> sums{};
+    const std::uint32_t* words = words_.data() + begin / bits_per_word;
+    for (; begin + block <= end; begin += block, x += block, words += lanes) {
+      add_block(words, x, sums);
+    }
+    if (begin < end) {
+      std::array<T, block> last{};
+      std::copy_n(x, end - begin, last.data());
+      add_block(words, last.data(), sums);
+    }
+    double total = 0.0;
+    for (const double sum : sums) total += sum;
+    return total;
+  }
+
   [[nodiscard]] bool operator[](std::int64_t i) const noexcept {
     const std::int64_t word = i / block * lanes + i % lanes;
     return (words_[word] >> (i % block / lanes) & 1U) != 0;
@@ -89,6 +108,18 @@ class BitMask {
         kept[l] = std::bit_cast<T>(std::bit_cast<Word>(x[l]) & keep);
       }
       std::copy_n(kept.data(), lanes, x);
+    }
+  }
+
+  /// sums[l] += the selected elements of lane l.
+  template <class T, class Sums>
+  static void add_block(const std::uint32_t* words, const T* x, Sums& sums) noexcept {
+    if (std::all_of(words, words + lanes, [](std::uint32_t word) { return word == 0; })) return;
+    std::array<T, block> kept;
+    std::copy_n(x, block, kept.data());
+    gate_block(words, kept.data());
+    for (std::size_t i = 0; i < kept.size(); ++i) {
+      sums[i % static_cast<std::size_t>(lanes)] += static_cast<double>(kept[i]);
     }
   }
 

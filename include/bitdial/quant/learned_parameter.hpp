@@ -80,6 +80,23 @@ concept GroupRelearnedPolicy = RelearnedPolicy<P> &&
   { policy.relearn(x, state, bits, group) } -> std::same_as<typename P::State>;
 };
 
+/// Values clipped at a level that is learned:
+/// dx = dy 1[low < x < high], d level = above sum over x >= high of dy + below sum over x <= low of
+/// dy.
+struct LearnedClip {
+  float low = 0.0F, high = 1.0F;
+  float above = 1.0F, below = 0.0F;
+};
+
+/// `learned_clip`: that these are the derivatives of `backward` and `gradients`, whose one number
+/// is the level. Training keeps bits instead of x then.
+template <class P>
+concept LearnedClipPolicy = GradientLearnedPolicy<P> &&
+    requires(const P policy, const typename P::State& state) {
+  { policy.learned_clip(state) } -> std::same_as<LearnedClip>;
+  requires P::parameters.size() == 1;
+};
+
 /// A policy with learned numbers and a way to learn them.
 template <class P>
 concept LearnedPolicy = GradientLearnedPolicy<P> || RelearnedPolicy<P>;

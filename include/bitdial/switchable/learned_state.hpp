@@ -78,7 +78,11 @@ class LearnedState {
       for (nn::Parameter& parameter : parameters_) {
         learned.push_back(x.tape().parameter(parameter.value, parameter.grad));
       }
-      return ad::learned_fake_quantize(x, learned, quantizer, state, bits);
+      if constexpr (LearnedClipPolicy<Policy>) {
+        return ad::clip_fake_quantize(x, learned.front(), quantizer, state, bits);
+      } else {
+        return ad::learned_fake_quantize(x, learned, quantizer, state, bits);
+      }
     } else {
       const Var y = ad::fake_quantize(x, quantizer, state, bits);
       if constexpr (RelearnedPolicy<Policy>) {

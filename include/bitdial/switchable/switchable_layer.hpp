@@ -18,6 +18,7 @@
 #include <bitdial/nn/traverse.hpp>
 #include <bitdial/quant/integer_form.hpp>
 #include <bitdial/quant/policies/dorefa.hpp>
+#include <bitdial/quant/policies/pact.hpp>
 #include <bitdial/quant/quantizer.hpp>
 #include <bitdial/switchable/add_plans.hpp>
 #include <bitdial/switchable/bit_list.hpp>
@@ -47,7 +48,7 @@ namespace bitdial::inline BITDIAL_ABI {
 /// Errors: `PrecisionError` for a width outside `Bits` and for a plan that `add_plans` has not
 /// seen. Source: SP-Nets, 2002.02815.
 template <class Layer, class Bits, class WeightPolicy = DoReFaWeights,
-          class ActivationPolicy = DoReFaActivations, class Key = KeyByPair>
+          class ActivationPolicy = PactActivations, class Key = KeyByPair>
 class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
   static_assert(QuantizableLayer<Layer>,
                 "bitdial: SwitchableLayer<Layer, Bits>: Layer must be a module that is linear in "

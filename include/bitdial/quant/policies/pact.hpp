@@ -128,13 +128,20 @@ struct PactActivations : detail::PactValues {
 
   [[nodiscard]] State gradients(std::span<const float> x, std::span<const float> dy,
                                 const State& state, int) const {
-    const auto sums = sum_gradients<1>(
-        x, dy,
-        [clip = state.clip(), low = lowest(state), below = slope_below()](float value,
-                                                                          double gradient) {
-          return std::array{value >= clip ? gradient : value <= low ? below * gradient : 0.0};
+    const auto sums =
+        sum_gradients<1>(x, dy, [clip = learned_clip(state)](float value, double gradient) {
+          return std::array{value >= clip.high  ? static_cast<double>(clip.above) * gradient
+                            : value <= clip.low ? static_cast<double>(clip.below) * gradient
+                                                : 0.0};
         });
-    return {std::copysign(1.0F, state.alpha) * static_cast<float>(sums[0])};
+    return {static_cast<float>(sums[0])};
+  }
+  [[nodiscard]] LearnedClip learned_clip(const State& state) const noexcept {
+    const float sign = std::copysign(1.0F, state.alpha);
+    return {.low = lowest(state),
+            .high = state.clip(),
+            .above = sign,
+            .below = sides == ClipSides::one ? 0.0F : -sign};
   }
 };
 
