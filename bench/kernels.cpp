@@ -140,7 +140,7 @@ void add_elementwise(const KernelTable& t) {
     t.quantize({.x = x.data(), .count = count, .steps = {.clip = 6.0F}, .codes = out.data()});
   });
   each("quantize_thresholds", "8",
-       [&t, x, out = codes, thresholds = filled<float>(256, 0, 0)]() mutable {
+       [&t, x, out = codes, thresholds = filled<float>(256, 0, 1)]() mutable {
          for (std::size_t i = 0; i < 256; ++i) thresholds[i] = 0.04F * static_cast<float>(i);
          t.quantize({.x = x.data(),
                      .count = count,
