@@ -7,16 +7,17 @@
 //                       [--out FILE]
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <bitdial/deploy/linux_sensors.hpp>
+#include <bitdial/models/googlenet.hpp>
+#include <bitdial/models/inception_v3.hpp>
 #include <bitdial/quant/policies/hwgq.hpp>
 #include <bitdial/search/latency_table.hpp>
+#include <bitdial/search/measure_latency.hpp>
 #include <cstdio>
 #include <exception>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "layer_times.hpp"
 #include "networks.hpp"
 
 namespace {
@@ -40,7 +41,8 @@ Options parse_options(int argc, char** argv) {
       "Measures every quantized layer of a packed network with random weights at every pair of\n"
       "candidate widths, one image at a time, and writes the table that a search reads."};
   app.add_option("--network", options.network, "what to measure")
-      ->check(CLI::IsMember({"resnet8", "resnet14", "resnet20", "resnet18", "resnet50"}))
+      ->check(CLI::IsMember({"resnet8", "resnet14", "resnet20", "resnet18", "resnet50", "googlenet",
+                             "inception-v3", "mobilenet-v1", "mobilenet-v2"}))
       ->capture_default_str();
   app.add_option("--image", options.image, "height and width of the image in pixels")
       ->check(CLI::Range(8, 1024))
@@ -83,7 +85,23 @@ bench::NetworkPtr build(const Options& o) {
   using W = bitdial::GaussianWeights;
   using A = bitdial::HwgqActivations;
   constexpr auto order = bitdial::models::ResidualOrder::preactivated;  // that of the search
-  const int depth = std::stoi(o.network.substr(6));                     // after "resnet"
+  if (o.network == "googlenet") {
+    return bitdial::models::googlenet<Widths, W, A>(
+        {.in_channels = o.channels, .classes = o.classes});
+  }
+  if (o.network == "inception-v3") {
+    return bitdial::models::inception_v3<Widths, W, A>(
+        {.in_channels = o.channels, .classes = o.classes});
+  }
+  if (o.network == "mobilenet-v1") {
+    return bitdial::models::mobilenet_v1<Widths, W, A>(
+        {.in_channels = o.channels, .classes = o.classes});
+  }
+  if (o.network == "mobilenet-v2") {
+    return bitdial::models::mobilenet_v2<Widths, W, A>(
+        {.in_channels = o.channels, .classes = o.classes});
+  }
+  const int depth = std::stoi(o.network.substr(6));  // after "resnet"
   if (depth == 18 || depth == 50) {
     return bitdial::models::resnet_imagenet<Widths, W, A>(
         {.depth = depth, .order = order, .in_channels = o.channels, .classes = o.classes});
@@ -95,47 +113,33 @@ bench::NetworkPtr build(const Options& o) {
                                                       .order = order});
 }
 
-void measure(const Options& options) {
-  std::vector<bitdial::PrecisionPlan> plans;
-  for (const int w : options.weights) {
-    for (const int a : options.activations) plans.emplace_back(bitdial::Precision{w, a});
+/// One line per layer, one column per precision; pinned layers have one number.
+void print(const bitdial::LatencyTable& table) {
+  std::string layer;
+  std::printf("ms per image");
+  for (const auto& row : table.rows) {
+    if (row.layer != layer) std::printf("\n%-30s", row.layer.c_str());
+    layer = row.layer;
+    std::printf("  %s %8.4f", row.precision.text().c_str(), row.milliseconds);
   }
+  std::printf("\n");
+}
+
+void measure(const Options& options) {
   const bench::NetworkPtr network = build(options);
   bitdial::nn::initialize(*network, 1);
-  bitdial::add_plans(*network, plans);
-  bitdial::PackedNetwork packed = bitdial::pack(
-      *network, {.plans = plans, .input_shape = {options.image, options.image, options.channels}});
-  bench::set_plausible_statistics(packed, *network);
-  const auto bytes = bitdial::model_bytes(packed).value();
-  const auto model = bitdial::Model::from_bytes(bytes).value();
-  auto session = bitdial::Session::create(model, {.threads = options.threads}).value();
-
-  const auto milliseconds = bench::layer_milliseconds(session, options.seconds);
-
-  bitdial::LatencyTable table{
-      .machine = bitdial::LinuxSensors{}.cpu_model(),
-      .kernels = std::string{session.kernels().name},
-      .threads = bitdial::concat(options.threads),
-      .network = bitdial::concat(options.network, ", ", options.image, " x ", options.image, " x ",
-                                 options.channels, ", width ", options.width)};
-  std::printf("%-30s", "ms per image");
-  for (const auto& plan : plans) std::printf(" %8s", plan.text().c_str());
-  std::printf("\n");
-  const auto layers = bitdial::nn::quantized_layers(*network);
-  for (std::size_t l = 0; l < layers.size(); ++l) {
-    std::printf("%-30s", layers[l].first.c_str());
-    for (std::size_t p = 0; p < plans.size(); ++p) {
-      const double ms = milliseconds[p].at(layers[l].first);
-      std::printf(" %8.4f", ms);
-      const bitdial::Precision executed = layers[l].second->executed(plans[p]);
-      if (layers[l].second->is_pinned() && p > 0) continue;
-      table.rows.push_back({layers[l].first, executed, ms});
-    }
-    std::printf("\n");
-  }
+  const auto table = bitdial::measure_latency(
+      *network, {options.image, options.image, options.channels},
+      {.weights = options.weights,
+       .activations = options.activations,
+       .threads = options.threads,
+       .seconds = options.seconds,
+       .network = bitdial::concat(options.network, ", ", options.image, " x ", options.image, " x ",
+                                  options.channels, ", width ", options.width)});
+  print(table);
   bitdial::write_latency_table(options.out, table).value();
-  std::printf("wrote %s: %s, %s, threads %d\n", options.out.c_str(), table.machine.c_str(),
-              table.kernels.c_str(), options.threads);
+  std::printf("wrote %s: %s, %s, threads %s\n", options.out.c_str(), table.machine.c_str(),
+              table.kernels.c_str(), table.threads.c_str());
 }
 
 }  // namespace

@@ -11,10 +11,9 @@
 #include <bitdial/quant/policies/dorefa.hpp>
 #include <bitdial/quant/policies/two_sided.hpp>
 #include <bitdial/runtime.hpp>
-#include <cmath>
+#include <bitdial/search/measure_latency.hpp>
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -92,34 +91,6 @@ inline const std::vector<NetworkCase>& training_networks() {
   return all;
 }
 
-/// The mean of the squared levels that `codes` stand for.
-[[nodiscard]] inline double mean_square(const bitdial::nn::WeightCodes& weights) {
-  double sum = 0.0;
-  for (const std::uint8_t code : weights.codes) sum += std::pow(weights.levels.level(code), 2);
-  return sum / static_cast<double>(weights.codes.size());
-}
-
-/// Sets the folded batch normalisation of every layer to what training leaves behind: sums are
-/// scaled to about half the range of the next encoder, biases are random. Nothing dies, nothing
-/// saturates everywhere.
-inline void set_plausible_statistics(bitdial::PackedNetwork& packed, bitdial::nn::Module& network) {
-  const auto layers = bitdial::nn::quantized_layers(network);
-  std::map<std::pair<std::size_t, int>, double> weights;  // by layer and bits
-  for (bitdial::PackedPlan& plan : packed.plans) {
-    for (std::size_t i = 0; i < layers.size(); ++i) {
-      bitdial::LayerState& state = plan.layers[i];
-      const auto [weight, is_new] = weights.try_emplace({i, state.executed.w});
-      if (is_new) weight->second = mean_square(layers[i].second->weight_codes(state.executed.w));
-      const double largest = state.activation_levels.level((1 << state.executed.a) - 1);
-      const double sum =
-          std::sqrt(static_cast<double>(packed.layers[i].depth()) * weight->second) * largest / 2;
-      bitdial::Random random{7, i};
-      for (float& m : state.multiplier) m = static_cast<float>(0.5 / sum);
-      for (float& b : state.bias) b = random.uniform(-0.2F, 0.4F);
-    }
-  }
-}
-
 /// A network with random weights: the bytes of its model file, and the multiply-accumulates of one
 /// image.
 struct RandomModel {
@@ -134,7 +105,7 @@ struct RandomModel {
   bitdial::add_plans(*network, plans);
   bitdial::PackedNetwork packed =
       bitdial::pack(*network, {.plans = plans, .input_shape = chosen.image});
-  set_plausible_statistics(packed, *network);
+  bitdial::set_plausible_statistics(packed, *network);
   const auto cost = bitdial::nn::cost(*network, chosen.image);
   return {bitdial::model_bytes(packed).value(), static_cast<double>(cost.multiply_accumulates())};
 }

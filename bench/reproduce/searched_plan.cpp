@@ -2,12 +2,12 @@
 // A searched plan against two bits everywhere: at equal bit operations, and at equal milliseconds
 // of this machine.
 #include <algorithm>
-#include <bitdial/deploy/linux_sensors.hpp>
 #include <bitdial/nn/cost.hpp>
 #include <bitdial/quant/plan_file.hpp>
 #include <bitdial/quant/policies/hwgq.hpp>
 #include <bitdial/search/composite_layer.hpp>
 #include <bitdial/search/latency_table.hpp>
+#include <bitdial/search/measure_latency.hpp>
 #include <bitdial/search/mixed_precision_search.hpp>
 #include <bitdial/search/plan_within.hpp>
 #include <bitdial/train/format.hpp>
@@ -15,7 +15,6 @@
 #include <cstdio>
 #include <utility>
 
-#include "../layer_times.hpp"
 #include "packed.hpp"
 
 namespace reproduce {
@@ -54,32 +53,18 @@ NetworkPtr searchable(const Settings& settings, std::uint64_t seed) {
 }
 
 /// Milliseconds of every searched layer at every pair of candidate widths, on this machine.
-bitdial::LatencyTable measured_latency(const Settings& settings, const Images& images,
-                                       const bitdial::SearchCosts& searched) {
-  std::vector<PrecisionPlan> plans;
-  for (const int w : WeightBits::values) {
-    for (const int a : ActivationBits::values) plans.emplace_back(bitdial::Precision{w, a});
-  }
-  const NetworkPtr network = switchable(settings, plans, 1);
-  const Packed target = packed(*network, images, plans);
-  const auto milliseconds = bench::layer_milliseconds(*target.session, 10.0);
-  bitdial::LatencyTable table{.machine = bitdial::LinuxSensors{}.cpu_model(),
-                              .kernels = std::string{target.session->kernels().name},
-                              .threads = "1",
-                              .network = network_text(settings, images)};
-  for (const bitdial::LayerCosts& layer : searched.layers()) {
-    for (std::size_t p = 0; p < plans.size(); ++p) {
-      table.rows.push_back({layer.name, plans[p].at(0), milliseconds[p].at(layer.name)});
-    }
-  }
-  return table;
+bitdial::LatencyTable measured_latency(const Settings& settings, const Images& images) {
+  return bitdial::measure_latency(
+      *build<WeightBits>(settings, 1), images.test.image_shape(),
+      {.weights = {WeightBits::values.begin(), WeightBits::values.end()},
+       .activations = {ActivationBits::values.begin(), ActivationBits::values.end()},
+       .network = network_text(settings, images)});
 }
 
 /// The table that the settings name, or a new one that is left beside the results.
-bitdial::LatencyTable latency_of(const Settings& settings, const Images& images,
-                                 const bitdial::SearchCosts& searched) {
+bitdial::LatencyTable latency_of(const Settings& settings, const Images& images) {
   if (!settings.latency.empty()) return bitdial::read_latency_table(settings.latency).value();
-  auto table = measured_latency(settings, images, searched);
+  auto table = measured_latency(settings, images);
   bitdial::write_latency_table(settings.out + "/searched-plan-latency.csv", table).value();
   return table;
 }
@@ -159,7 +144,7 @@ void run(const Settings& settings, const Recorder& record) {
   const Images images = read_images(settings);
   const NetworkPtr any = searchable(settings, 1);
   const auto bit_costs = bitdial::bit_operation_costs(*any, images.train.image_shape());
-  const auto time_costs = bitdial::latency_costs(*any, latency_of(settings, images, bit_costs));
+  const auto time_costs = bitdial::latency_costs(*any, latency_of(settings, images));
   const double first = multiply_accumulates(*any, images, bit_costs.layers().front().name);
   for (const std::uint64_t seed : settings.seeds) {
     const NetworkPtr by_bits = searchable(settings, seed);

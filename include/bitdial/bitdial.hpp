@@ -204,6 +204,7 @@
 #include <bitdial/search/composite_layer.hpp>
 #include <bitdial/search/costs.hpp>
 #include <bitdial/search/latency_table.hpp>
+#include <bitdial/search/measure_latency.hpp>
 #include <bitdial/search/mixed_precision_search.hpp>
 #include <bitdial/search/operand_mixture.hpp>
 #include <bitdial/search/plan_within.hpp>

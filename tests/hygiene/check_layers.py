@@ -13,7 +13,7 @@ RANK = {"version.hpp": -1, "core": 0, "fwd.hpp": 0.5, "io": 1, "kernels": 1, "qu
         "nn": 5, "switchable": 6, "models": 7, "train": 7, "data": 7, "search": 7, "deploy": 7, "interop": 8,
         "runtime.hpp": 9, "bitdial.hpp": 9}
 # Layers that may include another one of the same height.
-SIDEWAYS = {("train", "data"), ("search", "data"), ("search", "train")}
+SIDEWAYS = {("train", "data"), ("search", "data"), ("search", "train"), ("search", "deploy")}
 RUNTIME = {"version.hpp", "core", "io", "kernels", "quant", "ops", "deploy"}
 
 # Headers that are neither bitdial's nor portable C++, and the files that may include them.
