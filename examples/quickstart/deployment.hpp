@@ -12,6 +12,7 @@
 
 #include <bitdial/deploy/pack.hpp>
 #include <bitdial/runtime.hpp>
+#include <bitdial/train/evaluate.hpp>
 
 #include "training.hpp"
 
