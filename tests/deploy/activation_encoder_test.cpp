@@ -4,6 +4,7 @@
 #include <bitdial/deploy/activation_encoder.hpp>
 #include <bitdial/deploy/prepared_encoder.hpp>
 #include <bitdial/kernels/dispatch.hpp>
+#include <bitdial/nn/batch_norm.hpp>
 #include <bitdial/quant/policies/dorefa.hpp>
 #include <bitdial/quant/policies/pact.hpp>
 #include <bitdial/quant/policies/tanh.hpp>
@@ -152,6 +153,30 @@ TEST_CASE("the uniform steps of a policy are its encoder, at every float") {
   CHECK(signs.uniform_steps({}, 2));
   CHECK_FALSE(PactActivations{{.sides = ClipSides::two}}.uniform_steps({}, 4));
   CHECK_FALSE(Quantizer<TanhActivations>{}.uniform_steps({}, 4));
+}
+
+TEST_CASE("a batch normalisation of integer sums and two bits step at the published sums") {
+  // gamma 1.5, beta 0.2, mean 3, variance 4, epsilon 1e-5, a ninth per integer: the sums where the
+  // code steps are 26.6, 30.600004 and 34.600009; gamma -1.5 turns the order round.
+  const ActivationEncoder encoder = make_activation_encoder(dorefa(2), 2);
+  for (const float sign : {1.0F, -1.0F}) {
+    nn::BatchNormState state(1);
+    state.gamma.value[0] = sign * 1.5F;
+    state.beta.value[0] = 0.2F;
+    state.running_mean[0] = 3.0F;
+    state.running_var[0] = 4.0F;
+    const nn::Epilogue folded = nn::folded(state, {.epsilon = 1e-5F});
+    const float multiplier = folded.multiplier[0] * (1.0F / 9.0F);
+    for (int sum = -200; sum <= 200; ++sum) {
+      CAPTURE(sum);
+      // The normalised sum is 0.2 at 27, the mean.
+      const int mirrored = sign > 0.0F ? sum : 2 * 27 - sum;
+      const int wanted =
+          (mirrored >= 27 ? 1 : 0) + (mirrored >= 31 ? 1 : 0) + (mirrored >= 35 ? 1 : 0);
+      const float y = std::fma(static_cast<float>(sum), multiplier, folded.bias[0]);
+      CHECK(threshold_code(encoder.thresholds, y) == wanted);
+    }
+  }
 }
 
 TEST_CASE("the uniform form is refused when one float differs") {
