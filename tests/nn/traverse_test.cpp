@@ -87,9 +87,13 @@ TEST_CASE("layers are numbered from 0 in visiting order") {
   CHECK(net.second->index() == 1);
 }
 
-TEST_CASE("the count of learned values leaves buffers out") {
+TEST_CASE("the count of parameters leaves out buffers and what quantizers and searches learn") {
   Net net;
-  CHECK(nn::parameter_count(net.all) == 6 + 4 * 7 + 7 + 6);
+  CHECK(nn::parameter_count(net.all) == 4 * 7 + 7);
+  net.first->gain.role = nn::ParameterRole::bias;
+  CHECK(nn::parameter_count(net.all) == 6 + 4 * 7 + 7);
+  net.second->gain.role = nn::ParameterRole::architecture;
+  CHECK(nn::parameter_count(net.all) == 6 + 4 * 7 + 7);
 }
 
 TEST_CASE("gradients are cleared, values stay") {

@@ -189,10 +189,15 @@ inline int number_layers(Module& network) {
   return structure.blocks;
 }
 
-/// The number of learned values.
+/// The number of parameters as publications count them: weights, biases, gammas and betas. What
+/// quantizers learn (`ParameterRole::clip`) and the shares of a search come on top.
 [[nodiscard]] inline std::int64_t parameter_count(Module& network) {
   std::int64_t count = 0;
-  for (const auto& [name, parameter] : parameters(network)) count += parameter->value.size();
+  for (const auto& [name, parameter] : parameters(network)) {
+    const ParameterRole role = parameter->role;
+    if (role == ParameterRole::clip || role == ParameterRole::architecture) continue;
+    count += parameter->value.size();
+  }
   return count;
 }
 
