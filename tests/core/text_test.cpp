@@ -23,6 +23,11 @@ TEST_CASE("concat joins text, numbers and things that have text") {
   CHECK(bitdial::concat("a", owned, viewed, 'c', Named{}) == "aownedviewedcnamed");
   CHECK(bitdial::concat("expected ", 3, " channels, found ", -4) ==
         "expected 3 channels, found -4");
+  const char* const pointed = "pointed";
+  CHECK(bitdial::concat(pointed, true, std::uint8_t{200}, std::int8_t{-5}, 1.5F) ==
+        "pointedtrue200-51.5");
+  CHECK(bitdial::concat(INT64_MIN, ' ', UINT64_MAX) == "-9223372036854775808 18446744073709551615");
+  CHECK(bitdial::concat(std::string_view{"a\0b", 3}).size() == 3);
 }
 
 TEST_CASE("a list of quoted pieces shows where each of them ends") {

@@ -4,6 +4,8 @@
 
 #include <charconv>
 #include <concepts>
+#include <cstddef>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -34,9 +36,46 @@ void append_piece(std::string& out, const T& piece) {
     static_assert(std::integral<T> || std::floating_point<T>,
                   "bitdial: concat: a piece must be text, a number, or have `text()`.");
     char digits[48];
-    const auto end = std::to_chars(digits, digits + sizeof digits, piece).ptr;
+    const auto number = [&] {  // integers of all sizes share one function
+      if constexpr (std::signed_integral<T>) return static_cast<long long>(piece);
+      if constexpr (std::unsigned_integral<T>) return static_cast<unsigned long long>(piece);
+      if constexpr (!std::integral<T>) return piece;
+    }();
+    const auto end = std::to_chars(digits, digits + sizeof digits, number).ptr;
     out.append(digits, end);
   }
+}
+
+/// A piece without its type, so that all calls of `concat` share one loop: sentences about errors
+/// are many, and code of their own for each would be a tenth of a small program.
+struct TextPiece {
+  const void* at = nullptr;
+  void (*append)(std::string& out, const void* at) = nullptr;
+};
+
+inline void append_characters(std::string& out, const void* at) {
+  out += static_cast<const char*>(at);
+}
+template <class T>
+void append_value(std::string& out, const void* at) {
+  append_piece(out, *static_cast<const T*>(at));
+}
+
+/// Lengths of arrays are no part of the type, or each would have a function of its own.
+template <std::size_t Size>
+[[nodiscard]] constexpr TextPiece text_piece(const char (&text)[Size]) noexcept {
+  return {text, append_characters};
+}
+template <class T>
+[[nodiscard]] constexpr TextPiece text_piece(const T& piece) noexcept {
+  return {std::addressof(piece), append_value<T>};
+}
+
+[[nodiscard, gnu::cold, gnu::noinline]] inline std::string join_pieces(const TextPiece* pieces,
+                                                                       std::size_t count) {
+  std::string out;
+  for (std::size_t i = 0; i < count; ++i) pieces[i].append(out, pieces[i].at);
+  return out;
 }
 
 }  // namespace detail
@@ -44,9 +83,12 @@ void append_piece(std::string& out, const T& piece) {
 /// Joins the pieces: `concat("expected ", 3, " channels, x is ", shape)`.
 template <class... Pieces>
 [[nodiscard]] std::string concat(const Pieces&... pieces) {
-  std::string out;
-  (detail::append_piece(out, pieces), ...);
-  return out;
+  if constexpr (sizeof...(Pieces) == 0) {
+    return {};
+  } else {
+    const detail::TextPiece parts[] = {detail::text_piece(pieces)...};
+    return detail::join_pieces(parts, sizeof...(Pieces));
+  }
 }
 
 /// `"8, 4, 2"` from any range of pieces.
