@@ -20,8 +20,9 @@ endfunction()
 add_library(bitdial_emitted_kernels OBJECT EXCLUDE_FROM_ALL
             "${PROJECT_SOURCE_DIR}/tests/support/kernels.cpp")
 target_link_libraries(bitdial_emitted_kernels PRIVATE bitdial::bitdial bitdial_warnings)
+target_compile_definitions(bitdial_emitted_kernels PRIVATE BITDIAL_ODD_KERNELS)
 
 function(bitdial_share_kernels name)
-  target_compile_definitions(${name} PRIVATE BITDIAL_EXTERN_KERNELS)
+  target_compile_definitions(${name} PRIVATE BITDIAL_EXTERN_KERNELS BITDIAL_ODD_KERNELS)
   target_sources(${name} PRIVATE $<TARGET_OBJECTS:bitdial_emitted_kernels>)
 endfunction()

@@ -106,7 +106,8 @@ TEST_CASE("wrong cascades are sentences") {
   const auto always = Cascade::create(*model, {{1, 0.0F}, {0, 0.0F}});
   outputs.resize(5);
   CHECK(always->run(*session, image, outputs).error() ==
-        "session: plan w8a8 was not among the plans that this session was created for");
+        "session: plan w8a8 was not among the plans that this session was created for, w2a2; name "
+        "it in SessionOptions::plans");
 }
 
 TEST_CASE("a stage whose threshold was forgotten does not answer") {

@@ -326,8 +326,11 @@ TEST_CASE("plans by index, name and value; classes; what a session refuses") {
   CHECK(one_plan->path_of(1, 0).has_value());
   CHECK_FALSE(one_plan->path_of(0, 0).has_value());
   CHECK(one_plan->run(images, outputs, 0).error() ==
-        "session: plan w4a4 was not among the plans that this session was created for");
+        "session: plan w4a4 was not among the plans that this session was created for, w2a4; name "
+        "it in SessionOptions::plans");
   CHECK(Session::create(model, {.threads = 0}).error() == "session: 0 threads, expected 1 to 1024");
+  CHECK(Session::create(model, {.path = static_cast<KernelPath>(99)}).error() ==
+        "session: path 99 is not a KernelPath, expected one of its names");
   CHECK(Session::create(model, {.work_per_thread = 0}).error() ==
         "session: work_per_thread is 0, expected at least 1");
   CHECK(Session::create(model, {.max_batch = 0}).error() ==

@@ -98,11 +98,12 @@ template <class Encode>
   };
   const float infinity = std::numeric_limits<float>::infinity();
   if (!equal_at(-infinity) || !equal_at(infinity)) return false;
-  return std::all_of(thresholds.begin(), thresholds.end(), [&](float threshold) {
+  for (const float threshold : thresholds) {
     const std::int32_t key = detail::key_of_float(threshold);
     const float before = detail::float_of_key(std::max(key - 1, -detail::infinity_key));
-    return equal_at(threshold) && equal_at(before);
-  });
+    if (!equal_at(threshold) || !equal_at(before)) return false;
+  }
+  return true;
 }
 
 /// A line through thresholds that stand at almost equal distances, see `kernels::CodeSteps`.

@@ -257,6 +257,10 @@ class GraphCheck {
   return {};
 }
 
+[[nodiscard]] inline bool are_finite(const std::vector<float>& values) noexcept {
+  return std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); });
+}
+
 [[nodiscard]] inline std::string check_encoder(const ActivationEncoder& encoder) {
   if (!is_code_bits(encoder.bits)) return concat("has ", encoder.bits, " bits, expected 1 to 8");
   const auto& thresholds = encoder.thresholds;
@@ -303,9 +307,7 @@ class GraphCheck {
     return concat("has ", state.multiplier.size(), " multipliers and ", state.bias.size(),
                   " biases for ", channels, " channels");
   }
-  const auto finite = [](float x) { return std::isfinite(x); };
-  if (!std::all_of(state.multiplier.begin(), state.multiplier.end(), finite) ||
-      !std::all_of(state.bias.begin(), state.bias.end(), finite)) {
+  if (!are_finite(state.multiplier) || !are_finite(state.bias)) {
     return "has a multiplier or bias that is not finite";
   }
   const std::int64_t weight = largest_level(state.weight_levels, executed.w);
@@ -352,9 +354,7 @@ class GraphCheck {
       return concat("node ", i, " (scale_shift) has ", map.multiplier.size(), " multipliers and ",
                     map.bias.size(), " biases for ", channels, " channels");
     }
-    const auto finite = [](float x) { return std::isfinite(x); };
-    if (!std::all_of(map.multiplier.begin(), map.multiplier.end(), finite) ||
-        !std::all_of(map.bias.begin(), map.bias.end(), finite)) {
+    if (!are_finite(map.multiplier) || !are_finite(map.bias)) {
       return concat("node ", i, " (scale_shift) has a multiplier or bias that is not finite");
     }
   }

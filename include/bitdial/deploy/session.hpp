@@ -146,8 +146,11 @@ class Session {
     if (const auto known = model_.check_plan(plan); !known) {
       return Failure{concat("session: ", known.error())};
     }
+    std::vector<std::string> prepared;
+    for (const std::size_t own : prepared_plans()) prepared.push_back(model_.plans()[own].name());
     return Failure{concat("session: plan ", model_.plans()[plan].name(),
-                          " was not among the plans that this session was created for")};
+                          " was not among the plans that this session was created for, ",
+                          join(prepared), "; name it in SessionOptions::plans")};
   }
   [[nodiscard]] std::int64_t max_batch() const noexcept { return options_.max_batch; }
   /// What `plan_memory` said.

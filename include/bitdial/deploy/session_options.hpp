@@ -2,6 +2,7 @@
 // What a session is created with, and how much memory it takes.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -65,6 +66,11 @@ namespace detail {
   if (options.work_per_thread < 1) {
     return Failure{
         concat("session: work_per_thread is ", options.work_per_thread, ", expected at least 1")};
+  }
+  if (options.path != KernelPath::automatic &&
+      std::find(kernel_paths.begin(), kernel_paths.end(), options.path) == kernel_paths.end()) {
+    return Failure{concat("session: path ", static_cast<int>(options.path),
+                          " is not a KernelPath, expected one of its names")};
   }
   if (options.kernels != nullptr) return options.kernels;
   return kernels::select_kernels();

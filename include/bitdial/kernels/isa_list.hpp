@@ -4,6 +4,9 @@
 //
 // A unit that defines BITDIAL_EXTERN_KERNELS compiles none of them: it takes the lists from the
 // unit that includes kernels/emit_kernels.hpp. Same names, same types, same kernels.
+//
+// BITDIAL_ODD_KERNELS, in all units of a program or in none, adds a table of odd tile shapes, for
+// tests.
 #pragma once
 
 #include <bitdial/kernels/isa/scalar.hpp>
@@ -11,11 +14,19 @@
 #if !defined(BITDIAL_EXTERN_KERNELS)
 #  include <bitdial/kernels/isa/arm_neon.hpp>
 #  include <bitdial/kernels/isa/arm_neon_dotprod.hpp>
-#  include <bitdial/kernels/isa/scalar_odd.hpp>
 #  include <bitdial/kernels/isa/x86_avx2.hpp>
 #  include <bitdial/kernels/isa/x86_avx512.hpp>
 #  include <bitdial/kernels/isa/x86_avx512bf16.hpp>
 #  include <bitdial/kernels/isa/x86_avx512vnni.hpp>
+#  if defined(BITDIAL_ODD_KERNELS)
+#    include <bitdial/kernels/isa/scalar_odd.hpp>
+#  endif
+#endif
+
+#if defined(BITDIAL_ODD_KERNELS)
+#  define BITDIAL_ODD_ISA(entry) entry(scalar_odd)
+#else
+#  define BITDIAL_ODD_ISA(entry)
 #endif
 
 // Selection takes the first supported one; what stands after `scalar` must be asked for.
@@ -28,7 +39,7 @@
   entry(neon_dotprod) \
   entry(neon)         \
   entry(scalar)       \
-  entry(scalar_odd)
+  BITDIAL_ODD_ISA(entry)
 // clang-format on
 
 namespace bitdial::inline BITDIAL_ABI::kernels {
@@ -57,3 +68,4 @@ inline constexpr const RealKernels* real_kernels_list[] = {
 }  // namespace bitdial::inline BITDIAL_ABI::kernels
 
 #undef BITDIAL_EVERY_ISA
+#undef BITDIAL_ODD_ISA
