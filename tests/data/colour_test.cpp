@@ -20,7 +20,7 @@ using Pixels = std::vector<float>;
 
 namespace {
 
-Pixels apply(const ColourChange& change, Pixels pixels) {
+Pixels recoloured(const ColourChange& change, Pixels pixels) {
   apply_colour(change, pixels);
   return pixels;
 }
@@ -42,20 +42,20 @@ double grey(const float* p) {
 
 TEST_CASE("no change is the identity") {
   CHECK(ColourChange{}.is_identity());
-  CHECK(apply({}, picture) == picture);
+  CHECK(recoloured({}, picture) == picture);
 }
 
 TEST_CASE("brightness scales, and values stay in [0, 1]") {
-  const Pixels bright = apply(only(Kind::brightness, 1.5F), picture);
+  const Pixels bright = recoloured(only(Kind::brightness, 1.5F), picture);
   for (std::size_t i = 0; i < picture.size(); ++i) {
     CHECK(bright[i] == doctest::Approx(std::min(1.0F, 1.5F * picture[i])));
   }
-  for (const float value : apply(only(Kind::brightness, 0.0F), picture)) CHECK(value == 0.0F);
+  for (const float value : recoloured(only(Kind::brightness, 0.0F), picture)) CHECK(value == 0.0F);
 }
 
 TEST_CASE("saturation keeps the grey value, factor 0 leaves nothing else") {
-  const Pixels pale = apply(only(Kind::saturation, 0.6F), picture);
-  const Pixels none = apply(only(Kind::saturation, 0.0F), picture);
+  const Pixels pale = recoloured(only(Kind::saturation, 0.6F), picture);
+  const Pixels none = recoloured(only(Kind::saturation, 0.0F), picture);
   for (std::size_t i = 0; i < picture.size(); i += 3) {
     CHECK(grey(&pale[i]) == doctest::Approx(grey(&picture[i])));
     for (std::size_t c = 0; c < 3; ++c) {
@@ -68,11 +68,11 @@ TEST_CASE("saturation keeps the grey value, factor 0 leaves nothing else") {
 TEST_CASE("contrast keeps the mean grey value, factor 0 leaves nothing else") {
   double mean = 0.0;
   for (std::size_t i = 0; i < picture.size(); i += 3) mean += grey(&picture[i]) / 3.0;
-  const Pixels flat = apply(only(Kind::contrast, 0.7F), picture);
+  const Pixels flat = recoloured(only(Kind::contrast, 0.7F), picture);
   double flat_mean = 0.0;
   for (std::size_t i = 0; i < picture.size(); i += 3) flat_mean += grey(&flat[i]) / 3.0;
   CHECK(flat_mean == doctest::Approx(mean));
-  for (const float value : apply(only(Kind::contrast, 0.0F), picture)) {
+  for (const float value : recoloured(only(Kind::contrast, 0.0F), picture)) {
     CHECK(static_cast<double>(value) == doctest::Approx(mean));
   }
 }
@@ -142,7 +142,7 @@ TEST_CASE("the eigenvectors are orthonormal") {
 TEST_CASE("a shift is added and clamped") {
   ColourChange change;
   change.shift = {0.25F, -0.25F, 0.0F};
-  CHECK(apply(change, {0.5F, 0.5F, 0.5F, 0.875F, 0.125F, 1.0F}) ==
+  CHECK(recoloured(change, {0.5F, 0.5F, 0.5F, 0.875F, 0.125F, 1.0F}) ==
         Pixels{0.75F, 0.25F, 0.5F, 1.0F, 0.0F, 1.0F});
 }
 

@@ -5,7 +5,6 @@
 #include <charconv>
 #include <concepts>
 #include <cstddef>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -68,7 +67,7 @@ template <std::size_t Size>
 }
 template <class T>
 [[nodiscard]] constexpr TextPiece text_piece(const T& piece) noexcept {
-  return {std::addressof(piece), append_value<T>};
+  return {&piece, append_value<T>};
 }
 
 [[nodiscard, gnu::cold, gnu::noinline]] inline std::string join_pieces(const TextPiece* pieces,
