@@ -75,8 +75,11 @@ inline bitdial::train::Report make_report(const Options& options, const Images& 
                         train::percent(outcomes.back().top1_packed, 2)},
                        {bitdial::concat("bytes at ", outcomes.back().precision),
                         train::grouped(outcomes.back().bytes)},
-                       {"packed network identical", identical ? "yes" : "NO"},
-                       {"training time", train::duration(trained.seconds)}};
+                       {"packed network identical", identical ? "yes" : "NO"}};
+  // Of a resumed run only the last part is known.
+  if (!options.resume) {
+    report.highlights.push_back({"training time", train::duration(trained.seconds)});
+  }
   report.loss = trained.history.loss_curves();
   report.accuracy = trained.history.test_curves();
   for (const Outcome& outcome : outcomes) {
