@@ -85,21 +85,23 @@ bench::NetworkPtr build(const Options& o) {
   using W = bitdial::GaussianWeights;
   using A = bitdial::HwgqActivations;
   constexpr auto order = bitdial::models::ResidualOrder::preactivated;  // that of the search
+  const auto sized = [&](auto options) {
+    options.in_channels = o.channels;
+    options.classes = o.classes;
+    return options;
+  };
+  namespace models = bitdial::models;
   if (o.network == "googlenet") {
-    return bitdial::models::googlenet<Widths, W, A>(
-        {.in_channels = o.channels, .classes = o.classes});
+    return models::googlenet<Widths, W, A>(sized(models::GoogLeNetOptions{}));
   }
   if (o.network == "inception-v3") {
-    return bitdial::models::inception_v3<Widths, W, A>(
-        {.in_channels = o.channels, .classes = o.classes});
+    return models::inception_v3<Widths, W, A>(sized(models::InceptionV3Options{}));
   }
   if (o.network == "mobilenet-v1") {
-    return bitdial::models::mobilenet_v1<Widths, W, A>(
-        {.in_channels = o.channels, .classes = o.classes});
+    return models::mobilenet_v1<Widths, W, A>(sized(models::MobileNetV1Options{}));
   }
   if (o.network == "mobilenet-v2") {
-    return bitdial::models::mobilenet_v2<Widths, W, A>(
-        {.in_channels = o.channels, .classes = o.classes});
+    return models::mobilenet_v2<Widths, W, A>(sized(models::MobileNetV2Options{}));
   }
   const int depth = std::stoi(o.network.substr(6));  // after "resnet"
   if (depth == 18 || depth == 50) {

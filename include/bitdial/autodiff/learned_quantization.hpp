@@ -5,16 +5,16 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
-#include <numeric>
 #include <span>
 #include <utility>
 #include <vector>
 
 #include <bitdial/autodiff/functions.hpp>
-#include <bitdial/core/parallel.hpp>
 #include <bitdial/ops/bit_mask.hpp>
 #include <bitdial/quant/learned_parameter.hpp>
+#include <bitdial/quant/span_loops.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::ad {
 
@@ -83,9 +83,7 @@ Var clip_fake_quantize(Var x, Var level, const Quantizer& quantizer,
   const auto above = std::make_shared<ops::BitMask>(size);
   const auto below = clip.below == 0.0F ? nullptr : std::make_shared<ops::BitMask>(size);
   const auto mark = [=](std::int64_t begin, std::int64_t end, const float* values) {
-    inside->write(begin, end, values, [clip](float value) {
-      return (static_cast<int>(value > clip.low) & static_cast<int>(value < clip.high)) != 0;
-    });
+    inside->write(begin, end, values, [clip](float value) { return clip.passes(value); });
     above->write(begin, end, values, [clip](float value) { return value >= clip.high; });
     if (below == nullptr) return;
     below->write(begin, end, values, [clip](float value) { return value <= clip.low; });
@@ -93,17 +91,17 @@ Var clip_fake_quantize(Var x, Var level, const Quantizer& quantizer,
   return detail::record_quantized(
       "clip fake_quantize", x, {x, level}, quantizer, state, bits, mark,
       [x, level, clip, inside, above, below](Gradient& dy) {
-        constexpr std::int64_t grain = 64 * ops::BitMask::block;
-        const Tensor<float>& gradient = dy.values();
-        std::vector<double> slots(static_cast<std::size_t>((gradient.size() + grain - 1) / grain));
-        parallel_for(gradient.size(), grain, [&](std::int64_t begin, std::int64_t end) {
-          const float* const from = gradient.data() + begin;
-          double sum = static_cast<double>(clip.above) * above->sum(begin, end, from);
-          if (below) sum += static_cast<double>(clip.below) * below->sum(begin, end, from);
-          slots[static_cast<std::size_t>(begin / grain)] = sum;
-        });
-        x.tape().accumulate(level).data()[0] +=
-            static_cast<float>(std::accumulate(slots.begin(), slots.end(), 0.0));
+        const std::span<const float> gradient = dy.values().span();
+        const double sum = bitdial::detail::reduce_chunks(
+            gradient.size(), 0.0,
+            [&](std::int64_t begin, std::int64_t end) {
+              const float* const from = gradient.data() + begin;
+              double part = static_cast<double>(clip.above) * above->sum(begin, end, from);
+              if (below) part += static_cast<double>(clip.below) * below->sum(begin, end, from);
+              return part;
+            },
+            std::plus{});
+        x.tape().accumulate(level).data()[0] += static_cast<float>(sum);
         if (!x.needs_grad()) return;
         dy.gate(inside);
         x.tape().give(x, std::move(dy));

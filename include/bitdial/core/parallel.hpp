@@ -73,8 +73,8 @@ struct ParallelHook {
 /// (`begin / grain`) its own slot for partial sums, add the slots in order, and the result is the
 /// same on any machine. Each thread takes one contiguous run of chunks. One thread starts nothing.
 /// OpenMP gets a team of `threads` also for fewer chunks, and the surplus does nothing: a team
-/// whose size changes ends threads and starts new ones. The caller
-/// gets the body's exception of the lowest chunk that throws, as from a loop on one thread.
+/// whose size changes ends threads and starts new ones. The caller gets the body's exception of the
+/// lowest chunk that throws, as from a loop on one thread.
 template <class Body>
 void parallel_for(int threads, std::int64_t count, std::int64_t grain, Body&& body) {
   BITDIAL_ASSERT(grain > 0);

@@ -32,16 +32,9 @@ class BitMask {
   /// Sets the bit of element begin + i where `passes(x[i])`, clears it elsewhere.
   template <class T, class Predicate>
   void write(std::int64_t begin, std::int64_t end, const T* x, Predicate passes) noexcept {
-    BITDIAL_ASSERT(begin % block == 0);
-    std::uint32_t* words = words_.data() + begin / bits_per_word;
-    for (; begin + block <= end; begin += block, x += block, words += lanes) {
-      write_block(words, x, passes);
-    }
-    if (begin < end) {
-      std::array<T, block> last{};
-      std::copy_n(x, end - begin, last.data());
-      write_block(words, last.data(), passes);
-    }
+    for_each_block(words_.data(), begin, end, x, [&](std::uint32_t* words, const T* values) {
+      write_block(words, values, passes);
+    });
   }
 
   /// x[i] = +0 where the bit of element begin + i is clear, whatever x[i] is.
@@ -61,17 +54,10 @@ class BitMask {
   /// The sum of x[i] over the elements begin + i whose bits are set, in double.
   template <class T>
   [[nodiscard]] double sum(std::int64_t begin, std::int64_t end, const T* x) const noexcept {
-    BITDIAL_ASSERT(begin % block == 0);
     std::array<double, static_cast<std::size_t>(lanes)> sums{};
-    const std::uint32_t* words = words_.data() + begin / bits_per_word;
-    for (; begin + block <= end; begin += block, x += block, words += lanes) {
-      add_block(words, x, sums);
-    }
-    if (begin < end) {
-      std::array<T, block> last{};
-      std::copy_n(x, end - begin, last.data());
-      add_block(words, last.data(), sums);
-    }
+    for_each_block(words_.data(), begin, end, x, [&](const std::uint32_t* words, const T* values) {
+      add_block(words, values, sums);
+    });
     double total = 0.0;
     for (const double sum : sums) total += sum;
     return total;
@@ -86,6 +72,20 @@ class BitMask {
   static constexpr std::int64_t bits_per_word = 32;
   static constexpr std::int64_t lanes = block / bits_per_word;
   using Words = std::array<std::uint32_t, static_cast<std::size_t>(lanes)>;
+
+  /// visit(words, values) for the blocks of a piece; the last one may be filled up with zeros.
+  template <class Word, class T, class Visit>
+  static void for_each_block(Word* words, std::int64_t begin, std::int64_t end, const T* x,
+                             Visit visit) noexcept {
+    BITDIAL_ASSERT(begin % block == 0);
+    words += begin / bits_per_word;
+    for (; begin + block <= end; begin += block, x += block, words += lanes) visit(words, x);
+    if (begin < end) {
+      std::array<T, block> last{};
+      std::copy_n(x, end - begin, last.data());
+      visit(words, last.data());
+    }
+  }
 
   template <class T, class Predicate>
   static void write_block(std::uint32_t* words, const T* x, Predicate passes) noexcept {

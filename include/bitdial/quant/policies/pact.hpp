@@ -97,10 +97,8 @@ struct PactValues {
                 std::span<float> dx) const {
     transform_spans(
         dx,
-        [low = lowest(state), clip = state.clip()](float value, float gradient) {
-          return (static_cast<int>(value > low) & static_cast<int>(value < clip)) != 0 ? gradient
-                                                                                       : 0.0F;
-        },
+        [clip = LearnedClip{.low = lowest(state), .high = state.clip()}](
+            float value, float gradient) { return clip.passes(value) ? gradient : 0.0F; },
         x, dy);
   }
 
@@ -141,7 +139,7 @@ struct PactActivations : detail::PactValues {
     return {.low = lowest(state),
             .high = state.clip(),
             .above = sign,
-            .below = sides == ClipSides::one ? 0.0F : -sign};
+            .below = sign * static_cast<float>(slope_below())};
   }
 };
 
