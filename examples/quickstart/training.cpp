@@ -85,16 +85,16 @@ Trained train_network(const Options& options, const Images& images) {
   const std::int64_t steps = options.epochs * (images.train.size() / batch);
   train::Sgd optimizer(bitdial::nn::parameters(*trained.network),
                        {.momentum = 0.9F, .nesterov = true, .weight_decay = 1e-4F});
-  train::Trainer trainer(
-      *trained.network, images.train, optimizer,
-      {.plans = plans,
-       .epochs = options.epochs,
-       .batch_size = batch,
-       .learning_rate = train::CosineSchedule({.rate = 0.1F, .steps = steps, .warmup = steps / 20}),
-       .teaching = {.teacher = bitdial::Teacher::highest},
-       .images = images.prepared,
-       .augment = {.shift = 1, .flip = !options.synthetic()},
-       .seed = options.seed});
+  const train::TrainerOptions recipe{
+      .plans = plans,
+      .epochs = options.epochs,
+      .batch_size = batch,
+      .learning_rate = train::CosineSchedule({.rate = 0.1F, .steps = steps, .warmup = steps / 20}),
+      .teaching = {.teacher = bitdial::Teacher::highest},
+      .images = images.prepared,
+      .augment = {.shift = 1, .flip = !options.synthetic()},
+      .seed = options.seed};
+  train::Trainer trainer(*trained.network, images.train, optimizer, recipe);
 
   const std::string checkpoint = options.out + "/checkpoint.bin";
   auto state = trainer.state();
