@@ -40,15 +40,16 @@ constexpr int first_part_rows(int rows, int full) {
 
 /// Calls run(rows, part), `rows` a constant: once, or twice for the two parts of a tile.
 template <int full, int most = full, class Tile, class Run>
-[[gnu::always_inline]] inline void with_rows(Tile part, Run&& run) noexcept {
+[[gnu::always_inline]] inline void with_rows(const Tile& tile, Run&& run) noexcept {
   if constexpr (most > 1) {
-    if (part.rows < most) return with_rows<full, most - 1>(part, run);
+    if (tile.rows < most) return with_rows<full, most - 1>(tile, run);
   }
   constexpr int first = first_part_rows(most, full);
-  run(std::integral_constant<int, first>{}, part);
+  run(std::integral_constant<int, first>{}, tile);
   if constexpr (first < most) {
-    part.a += first * part.a_stride;
-    part.c += first * part.c_stride;
-    run(std::integral_constant<int, most - first>{}, part);
+    Tile rest = tile;
+    rest.a += first * tile.a_stride;
+    rest.c += first * tile.c_stride;
+    run(std::integral_constant<int, most - first>{}, rest);
   }
 }

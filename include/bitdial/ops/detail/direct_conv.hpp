@@ -120,33 +120,27 @@ void direct_product(const Images& images, std::int64_t count, const PatchGrid& g
     const WindowRows<E> rows(images, n, grid, begin, end);
     const auto tile_row = [&](std::int64_t i, std::int64_t col, IndexRange taps, bool accumulate) {
       const E* const a = rows.row(i * h.step + taps.begin * h.dilation + h.offset);
+      const E* const b = weights.at(col, taps.begin * row_depth);
       T* const c = out.data + n * out.image + i * out.row + col;
+      Tile t{.cols = std::min(kernel.cols, weights.cols() - col),
+             .a_stride = w.step * grid.channels,
+             .c_stride = out.pixel};
+      set_run(t, joined ? row_depth : grid.channels, kernel.cols);
+      // One pass over the kernel rows where their windows lie in rows, else a pass for each.
+      const std::int64_t count = taps.end - taps.begin;
+      t.runs = joined ? count : count > 0 ? w.taps : 0;
+      t.a_run = joined ? h.dilation * rows.pitch() : w.dilation * grid.channels;
+      t.b_run = (joined ? row_depth : grid.channels) * kernel.cols;
+      const std::int64_t passes = joined ? 1 : std::max<std::int64_t>(1, count);
       for (std::int64_t tile = 0; tile < tiles.count(); ++tile) {
         const std::int64_t j = tiles.begin(tile);
-        Tile t{.rows = tiles.size(tile),
-               .cols = std::min(kernel.cols, weights.cols() - col),
-               .a = a + j * w.step * grid.channels,
-               .a_stride = w.step * grid.channels,
-               .b = weights.at(col, taps.begin * row_depth),
-               .c = c + j * out.pixel,
-               .c_stride = out.pixel,
-               .accumulate = accumulate};
-        set_run(t, joined ? row_depth : grid.channels, kernel.cols);
-        if (joined) {
-          t.runs = taps.end - taps.begin;
-          t.a_run = h.dilation * rows.pitch();
-          t.b_run = row_depth * kernel.cols;
+        t.rows = tiles.size(tile);
+        t.c = c + j * out.pixel;
+        for (std::int64_t pass = 0; pass < passes; ++pass) {
+          t.a = a + j * w.step * grid.channels + pass * h.dilation * rows.pitch();
+          t.b = b + pass * row_depth * kernel.cols;
+          t.accumulate = accumulate || pass > 0;
           kernel.run(t);
-          continue;
-        }
-        t.runs = taps.begin < taps.end ? w.taps : 0;
-        t.a_run = w.dilation * grid.channels;
-        t.b_run = grid.channels * kernel.cols;
-        for (std::int64_t tap = taps.begin; tap <= std::max(taps.end - 1, taps.begin); ++tap) {
-          kernel.run(t);
-          t.a += h.dilation * rows.pitch();
-          t.b += row_depth * kernel.cols;
-          t.accumulate = true;
         }
       }
     };
@@ -191,22 +185,23 @@ void direct_weight_sums(T* sums, const T* dy, const Images& images, const PatchG
         for (std::int64_t k = 0; k < row_depth; k += run_depth) {
           const T* const x_run = x_row + k * w.dilation;
           for (std::int64_t col = 0; col < run_depth; col += kernel.cols) {
+            kernels::GemmTile<T> t{.cols = std::min(kernel.cols, run_depth - col),
+                                   .depth = w.outputs,
+                                   .a_stride = 1,
+                                   .a_step = out,
+                                   .b = x_run + col,
+                                   .b_step = w.step * grid.channels,
+                                   .c_stride = grid.depth(),
+                                   .accumulate = n > first_image || begin > 0,
+                                   .runs = inside.end - inside.begin,
+                                   .a_run = dy_row,
+                                   .b_run = h.step * rows.pitch()};
             for (std::int64_t tile = 0; tile < tiles.count(); ++tile) {
               const std::int64_t o = tiles.begin(tile);
-              kernel.run({.rows = tiles.size(tile),
-                          .cols = std::min(kernel.cols, run_depth - col),
-                          .depth = w.outputs,
-                          .a = dy_rows + o,
-                          .a_stride = 1,
-                          .a_step = out,
-                          .b = x_run + col,
-                          .b_step = w.step * grid.channels,
-                          .c = sums + o * grid.depth() + tap * row_depth + k + col,
-                          .c_stride = grid.depth(),
-                          .accumulate = n > first_image || begin > 0,
-                          .runs = inside.end - inside.begin,
-                          .a_run = dy_row,
-                          .b_run = h.step * rows.pitch()});
+              t.rows = tiles.size(tile);
+              t.a = dy_rows + o;
+              t.c = sums + o * grid.depth() + tap * row_depth + k + col;
+              kernel.run(t);
             }
           }
         }
