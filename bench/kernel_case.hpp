@@ -31,6 +31,32 @@ struct Sampling {
 };
 inline Sampling sampling;
 
+/// Random values in [low, low + span).
+template <class T>
+AlignedBuffer<T> filled(std::int64_t size, int low, int span) {
+  AlignedBuffer<T> buffer(static_cast<std::size_t>(size));
+  std::uint32_t state = 12345;
+  for (T& x : buffer.span()) {
+    state = state * 1664525U + 1013904223U;
+    x = static_cast<T>(low + static_cast<int>((state >> 16) % static_cast<std::uint32_t>(span)));
+  }
+  return buffer;
+}
+
+/// Levels of 8 bits as those of trained layers lie, about normally: standard deviation 28, a fifth
+/// of the range.
+inline AlignedBuffer<std::int8_t> filled_levels(std::int64_t size) {
+  constexpr int terms = 12;  // their sum has 12 times the variance of one
+  const auto parts = filled<std::int8_t>(terms * size, -14, 29);
+  AlignedBuffer<std::int8_t> levels(static_cast<std::size_t>(size));
+  for (std::int64_t i = 0; i < size; ++i) {
+    int sum = 0;
+    for (int j = 0; j < terms; ++j) sum += parts.data()[terms * i + j];
+    levels.data()[i] = static_cast<std::int8_t>(std::clamp(sum, -128, 127));
+  }
+  return levels;
+}
+
 /// What one benchmark needs: `work` multiply-accumulates (or elements) per call of `run`.
 struct Case {
   std::string kernel;
@@ -46,18 +72,6 @@ struct Case {
   /// The same product in the u8 x s8 kernel, when a ratio to it is wanted.
   std::function<void()> reference = {};
 };
-
-/// Random values in [low, low + span).
-template <class T>
-AlignedBuffer<T> filled(std::int64_t size, int low, int span) {
-  AlignedBuffer<T> buffer(static_cast<std::size_t>(size));
-  std::uint32_t state = 12345;
-  for (T& x : buffer.span()) {
-    state = state * 1664525U + 1013904223U;
-    x = static_cast<T>(low + static_cast<int>((state >> 16) % static_cast<std::uint32_t>(span)));
-  }
-  return buffer;
-}
 
 inline AlignedBuffer<std::uint64_t> filled_bits(std::int64_t size) {
   AlignedBuffer<std::uint64_t> buffer(static_cast<std::size_t>(size));

@@ -66,28 +66,7 @@ void add_tiles(const KernelTable& t, const PeakLoops& peaks) {
                        .c_stride = kernel.cols});
          }});
   }
-  if (has_own(t, &KernelTable::gemm_u8s8)) {
-    const auto& kernel = t.gemm_u8s8;
-    const auto a = filled<std::uint8_t>(kernel.rows * (depth + 64), 0, 256);
-    const auto b = filled<std::int8_t>(depth * kernel.cols, -128, 256);
-    auto c = filled<std::int32_t>(kernel.rows * kernel.cols, 0, 1);
-    add({.kernel = "tile_u8s8",
-         .isa = t.name,
-         .bits = "8x8",
-         .shape = shape_text(kernel.rows, kernel.cols, depth),
-         .work = static_cast<double>(kernel.rows * kernel.cols * depth),
-         .peak = peaks.u8s8,
-         .run = [kernel, a, b, c]() mutable {
-           kernel.run({.rows = kernel.rows,
-                       .cols = kernel.cols,
-                       .groups = depth / 4,
-                       .a = a.data(),
-                       .a_stride = depth + 64,
-                       .b = b.data(),
-                       .c = c.data(),
-                       .c_stride = kernel.cols});
-         }});
-  }
+  add_u8s8_tiles(t, peaks);
   add_bf16_tile(t, peaks);
   add_lookup_tiles(t, peaks);
   if (!has_own(t, &KernelTable::gemm_planes)) return;

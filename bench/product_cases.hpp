@@ -42,6 +42,41 @@ inline void add_bf16_tile(const KernelTable& t, const PeakLoops& peaks) {
        }});
 }
 
+/// With levels as a trained layer has them, and the worst of all: evenly spread over their range.
+inline void add_u8s8_tiles(const KernelTable& t, const PeakLoops& peaks) {
+  if (!has_own(t, &KernelTable::gemm_u8s8)) return;
+  using bitdial::ops::PackedWeightsU8S8;
+  constexpr std::int64_t depth = 512;
+  const auto& kernel = t.gemm_u8s8;
+  for (const bool even : {false, true}) {
+    const auto levels = even ? filled<std::int8_t>(depth * kernel.cols, -128, 256)
+                             : filled_levels(depth * kernel.cols);
+    AlignedBuffer<std::byte> memory(PackedWeightsU8S8::bytes(t, kernel.cols, depth));
+    static_cast<void>(PackedWeightsU8S8::pack(
+        t, MatrixView<const std::int8_t>(levels.data(), kernel.cols, depth), memory.span()));
+    add({.kernel = even ? "tile_u8s8_even" : "tile_u8s8",
+         .isa = t.name,
+         .bits = "8x8",
+         .shape = shape_text(kernel.rows, kernel.cols, depth),
+         .work = static_cast<double>(kernel.rows * kernel.cols * depth),
+         .peak = peaks.u8s8,
+         .run = [&t, kernel, memory, a = filled<std::uint8_t>(kernel.rows * (depth + 64), 0, 256),
+                 c = filled<std::int32_t>(kernel.rows * kernel.cols, 0, 1)]() mutable {
+           const PackedWeightsU8S8 weights{reinterpret_cast<const std::int8_t*>(memory.data()),
+                                           kernel.cols, depth};
+           kernel.run({.rows = kernel.rows,
+                       .cols = kernel.cols,
+                       .groups = depth / 4,
+                       .a = a.data(),
+                       .a_stride = depth + 64,
+                       .b = weights.data,
+                       .c = c.data(),
+                       .c_stride = kernel.cols,
+                       .short_runs = weights.short_runs(t, 0)});
+         }});
+  }
+}
+
 inline void add_lookup_tiles(const KernelTable& t, const PeakLoops& peaks) {
   if (!has_own(t, &KernelTable::gemm_lookup)) return;
   constexpr std::int64_t depth = 1152;
@@ -101,7 +136,7 @@ struct ProductOperands {
 inline std::function<void()> u8s8_product(const KernelTable& t, std::int64_t m, std::int64_t n,
                                           std::int64_t k) {
   using bitdial::ops::PackedWeightsU8S8;
-  const auto levels = filled<std::int8_t>(n * k, -128, 256);
+  const auto levels = filled_levels(n * k);
   AlignedBuffer<std::byte> memory(PackedWeightsU8S8::bytes(t, n, k));
   static_cast<void>(PackedWeightsU8S8::pack(t, MatrixView<const std::int8_t>(levels.data(), n, k),
                                             memory.span()));

@@ -240,6 +240,62 @@ TEST_CASE("u8 x s8 tile: the same sums when some groups are known to fit 16 bits
   });
 }
 
+TEST_CASE("u8 x s8 tile: the same sums when groups are known to fit 16 bits one by one") {
+  constexpr std::int64_t groups = 300, run = groups * 4;  // longer than a run that a byte can name
+  for_each_supported_isa([](const kernels::KernelTable& t) {
+    const std::int64_t width = t.gemm_u8s8.cols;
+    for (std::int64_t rows = 1; rows <= t.gemm_u8s8.rows; ++rows) {
+      for (const int every : {1, 2, 7, 260, 1000}) {  // one group of so many does not fit
+        const std::int64_t cols = rows % 2 == 0 ? width : 1 + rows % width;
+        Numbers numbers(static_cast<std::uint64_t>(rows * 100 + every));
+        const std::int64_t offsets[] = {run + 1, 0};
+        const std::int64_t a_stride = run + 5;
+        GuardedArray<std::uint8_t> a((rows - 1) * a_stride + offsets[0] + run);
+        GuardedArray<std::int8_t> b(2 * run * width);
+        GuardedArray<std::uint8_t> runs(2 * groups);
+        GuardedArray<std::int32_t> c(rows * width);
+        a.fill([&] { return static_cast<std::uint8_t>(numbers.between(0, 3) > 0 ? 255 : 254); });
+        for (std::int64_t i = 0; i < b.size(); ++i) {
+          const int most = i / (4 * width) % every == 0 ? 127 : 63;
+          const std::int64_t sign = i / 4 % width % 3;
+          b[i] = static_cast<std::int8_t>(sign == 0   ? most
+                                          : sign == 1 ? -most - 1
+                                                      : numbers.between(-most - 1, most));
+        }
+        for (std::int64_t g = runs.size() - 1, length = 0; g >= 0; --g) {
+          length = g % every == 0 ? 0 : std::min<std::int64_t>(255, length + 1);
+          runs[g] = static_cast<std::uint8_t>(length);
+        }
+        t.gemm_u8s8.run({.rows = rows,
+                         .cols = cols,
+                         .groups = groups,
+                         .a = a.data(),
+                         .a_stride = a_stride,
+                         .b = b.data(),
+                         .c = c.data(),
+                         .c_stride = width,
+                         .segments = 2,
+                         .offsets = offsets,
+                         .short_runs = runs.data()});
+        int wrong = 0;
+        for (std::int64_t r = 0; r < rows; ++r) {
+          for (std::int64_t j = 0; j < cols; ++j) {
+            std::int32_t expected = 0;
+            for (std::int64_t k = 0; k < 2 * run; ++k) {
+              expected +=
+                  a[r * a_stride + offsets[k / run] + k % run] * b[(k / 4 * width + j) * 4 + k % 4];
+            }
+            wrong += c[r * width + j] != expected;
+          }
+        }
+        CAPTURE(rows);
+        CAPTURE(every);
+        CHECK(wrong == 0);
+      }
+    }
+  });
+}
+
 TEST_CASE("plane tile: sums of code products for all pairs of widths") {
   for_each_supported_isa([](const kernels::KernelTable& t) {
     const std::int64_t width = t.gemm_planes.cols;

@@ -134,6 +134,47 @@ TEST_CASE("u8 x s8: odd shapes, extreme codes, row sums, narrow codes") {
   });
 }
 
+TEST_CASE("u8 x s8: what is packed says which groups fit 16 bits whatever the codes are") {
+  for_each_table([](const kernels::KernelTable& t) {
+    constexpr std::int64_t n = 40, k = 1200, segments = 3;
+    auto levels = integers<std::int8_t>(n * k, -64, 64);
+    // In one column each: the least pair that does not fit, and the largest that do.
+    levels[20 * k + 410] = levels[20 * k + 411] = 127;
+    levels[20 * k + 412] = levels[20 * k + 413] = 64;
+    levels[21 * k + 413] = levels[21 * k + 414] = -127;
+    levels[21 * k + 412] = levels[21 * k + 415] = 1;
+    levels[22 * k + 806] = -128;
+    levels[22 * k + 807] = -1;
+    AlignedBuffer<std::byte> memory(PackedWeightsU8S8::bytes(t, n, k, segments));
+    const auto packed = PackedWeightsU8S8::pack(
+        t, MatrixView<const std::int8_t>(levels.data(), n, k), memory.span(), segments);
+    CHECK(packed.largest_pair == 254);
+    const std::int64_t width = t.gemm_u8s8.cols;
+    const auto* const end = reinterpret_cast<const std::uint8_t*>(memory.span().data()) +
+                            static_cast<std::ptrdiff_t>(memory.span().size());
+    for (std::int64_t col = 0; col < n; col += width) {
+      for (std::int64_t s = 0; s < segments; ++s) {
+        const std::int8_t* const b = packed.panel(t, col, s);
+        for (std::int64_t i = 0; i < width * k / segments; ++i) {
+          const std::int64_t j = col + i / 4 % width, at = s * 400 + i / (4 * width) * 4 + i % 4;
+          REQUIRE(b[i] == (j < n ? levels[static_cast<std::size_t>(j * k + at)] : 0));
+        }
+      }
+      const std::uint8_t* const runs = packed.short_runs(t, col);
+      CHECK((runs != nullptr) == t.reads_short_runs);
+      if (runs == nullptr) continue;
+      CHECK(runs + packed.segments * packed.groups() <= end);
+      const auto holds = [&](std::int64_t j) { return j >= col && j < col + width; };
+      // Groups 102 (codes 408 .. 411) and 201 hold pairs that do not fit.
+      CHECK((runs[102] == 0) == holds(20));
+      CHECK((runs[201] == 0) == holds(22));
+      CHECK(runs[101] == (holds(20) ? 1 : holds(22) ? 100 : col + width < n ? 255 : 199));
+      CHECK(runs[103] > 0);
+      CHECK(packed.short_runs(t, col, 2) == runs + 2 * packed.groups());
+    }
+  });
+}
+
 TEST_CASE("u8 x s8: levels may be a strided view") {
   const kernels::KernelTable& t = *kernels::supported_kernels().front();
   const auto levels = integers<std::int8_t>(9 * 6, -128, 127);

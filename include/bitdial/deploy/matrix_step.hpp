@@ -240,19 +240,18 @@ class MatrixStep {
                                       .c = c,
                                       .c_stride = stride});
       default:
-        return table_.gemm_u8s8.run(
-            {.rows = rows.tile.rows,
-             .cols = count,
-             .groups = weights.bytes.groups(),
-             .a = rows.a,
-             .a_stride = codes.row_step,
-             .b = weights.bytes.data +
-                  col / table_.gemm_u8s8.cols * weights.bytes.panel_bytes(table_),
-             .c = c,
-             .c_stride = stride,
-             .segments = weights.bytes.segments,
-             .offsets = codes.offsets.data(),
-             .short_groups = prepared_.short_groups});
+        return table_.gemm_u8s8.run({.rows = rows.tile.rows,
+                                     .cols = count,
+                                     .groups = weights.bytes.groups(),
+                                     .a = rows.a,
+                                     .a_stride = codes.row_step,
+                                     .b = weights.bytes.panel(table_, col),
+                                     .c = c,
+                                     .c_stride = stride,
+                                     .segments = weights.bytes.segments,
+                                     .offsets = codes.offsets.data(),
+                                     .short_groups = prepared_.short_groups,
+                                     .short_runs = weights.bytes.short_runs(table_, col)});
     }
   }
 

@@ -134,6 +134,14 @@ struct WeightFactors {
   }
 }
 
+/// GemmU8S8Tile::short_groups of levels of both signs, +-(2^w - 1), and all codes of `widths`. At
+/// least 1: of 8 bits, whose levels are often small, nearly every group fits.
+[[nodiscard]] constexpr std::int64_t usual_short_groups(Precision widths) noexcept {
+  const std::int64_t largest = widths.w < 8 ? (1 << widths.w) - 1 : 128;
+  const ops::PackedWeightsU8S8 weights{.largest_pair = 2 * largest};
+  return std::max<std::int64_t>(1, weights.short_groups((1 << widths.a) - 1));
+}
+
 /// Repacks a layer into `memory`, `prepared_weight_bytes` on a 64-byte boundary that outlive the
 /// result. `planes` are those of the pack that serves `width`.
 ///

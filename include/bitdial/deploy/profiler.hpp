@@ -17,6 +17,7 @@
 #include <bitdial/core/text.hpp>
 #include <bitdial/deploy/kernel_choice.hpp>
 #include <bitdial/deploy/network_check.hpp>
+#include <bitdial/deploy/prepared_weights.hpp>
 #include <bitdial/deploy/session.hpp>
 #include <bitdial/kernels/kernel_table.hpp>
 
@@ -56,7 +57,7 @@ struct ProfileOptions {
 };
 
 /// Multiply-accumulates per second of one thread in the kernel of `path` at one width pair, on
-/// operands in the first-level cache; for packed weights that of bytes. Cost: about 2 ms.
+/// operands in the first-level cache; for packed weights that of 8-bit bytes. Cost: about 2 ms.
 [[nodiscard]] inline double measure_peak(const kernels::KernelTable& table, KernelPath path,
                                          Precision widths = {1, 1}) {
   using Clock = std::chrono::steady_clock;
@@ -105,7 +106,7 @@ struct ProfileOptions {
                            .b = reinterpret_cast<const std::int8_t*>(b.data()),
                            .c = c.data(),
                            .c_stride = cols,
-                           .short_groups = depth / 4});
+                           .short_groups = usual_short_groups(widths)});
     }
   };
   double best = 0.0;
@@ -172,9 +173,9 @@ class Peaks {
     if (given_) return *given_;
     const KernelPath path = session_.path_of(plan, step.layer).value_or(KernelPath::bytes);
     const Precision widths =
-        path == KernelPath::planes || path == KernelPath::lookup
-            ? session_.model().plans()[plan].layers[static_cast<std::size_t>(step.layer)].executed
-            : Precision{8, 8};
+        path == KernelPath::packed
+            ? Precision{8, 8}
+            : session_.model().plans()[plan].layers[static_cast<std::size_t>(step.layer)].executed;
     for (const Entry& entry : measured_) {
       if (entry.path == path && entry.widths == widths) return entry.peak;
     }

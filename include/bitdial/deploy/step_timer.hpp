@@ -69,10 +69,7 @@ class StepTimer {
                       {.segments = prepared.rows.segments(), .pixel = shape_.x.pixel});
     prepared.weights = &weights;
     prepared.state = &state_;
-    // Levels of both signs: +-(2^w - 1); those of 8 bits and of the other paths have an offset.
-    const int largest = shape_.bits.w < 8 ? (1 << shape_.bits.w) - 1 : 128;
-    prepared.short_groups =
-        ops::PackedWeightsU8S8{.largest_pair = 2 * largest}.short_groups((1 << shape_.bits.a) - 1);
+    prepared.short_groups = usual_short_groups(shape_.bits);
     prepared.row_sum_factor = path == KernelPath::bytes && shape_.bits.w < 8 ? 0 : 1;
     lay_out_images(shape_, path, prepared);
 

@@ -65,7 +65,8 @@ inline constexpr std::int64_t whole_row[1] = {0};
 /// `short_groups` is a promise about the operands: in any so many groups that follow each other,
 /// also across segments, the products of codes 0 and 1 of all groups add up to 16 bits in any
 /// order, and so do those of codes 2 and 3. A kernel may then add in 16 bits; the result is the
-/// same.
+/// same. `short_runs` promises less, group by group of B: of so many groups from this one on, each
+/// fits 16 bits on its own whatever the codes are.
 struct GemmU8S8Tile {
   std::int64_t rows = 0;    ///< 1 .. table rows
   std::int64_t cols = 0;    ///< 1 .. table cols
@@ -76,8 +77,9 @@ struct GemmU8S8Tile {
   std::int32_t* c = nullptr;  ///< rows x table cols; columns from `cols` on may be overwritten
   std::int64_t c_stride = 0;
   std::int64_t segments = 1;
-  const std::int64_t* offsets = whole_row;  ///< of each segment, in bytes
-  std::int64_t short_groups = 0;            ///< 0: nothing is promised
+  const std::int64_t* offsets = whole_row;   ///< of each segment, in bytes
+  std::int64_t short_groups = 0;             ///< 0: nothing is promised
+  const std::uint8_t* short_runs = nullptr;  ///< of each group of B, at most 255; may be null
 };
 
 /// Operands of the bit-plane matrix tile: with unsigned codes u (A) and q (B) given as planes,
@@ -254,6 +256,7 @@ struct KernelTable {
   bool (*supported)() noexcept = nullptr;  ///< asks CPU and operating system
 
   TileKernel<GemmU8S8Tile> gemm_u8s8;
+  bool reads_short_runs = false;  ///< whether gemm_u8s8 is faster with GemmU8S8Tile::short_runs
   TileKernel<GemmPlanesTile> gemm_planes;
   TileKernel<GemmCodesTile> gemm_codes;
   TileKernel<GemmLookupTile> gemm_lookup;  ///< cols is a multiple of 16

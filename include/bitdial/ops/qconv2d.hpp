@@ -64,9 +64,10 @@ class PreparedFilters {
       rest = w.levels.level(128);
     }
     const std::int64_t width = table_.gemm_u8s8.cols;
-    const auto panel_bytes =
-        static_cast<std::int64_t>(PackedWeightsU8S8::bytes(table_, width, depth, segments));
-    memory_ = Tensor<std::byte>({(out + width - 1) / width * panel_bytes}, Uninitialized{});
+    memory_ = Tensor<std::byte>(
+        {static_cast<std::int64_t>(PackedWeightsU8S8::bytes(table_, out, depth, segments))},
+        Uninitialized{});
+    packed_ = {reinterpret_cast<const std::int8_t*>(memory_.data()), out, depth, segments};
     tap_sums_ = Tensor<std::int32_t>({w.shape()[1] * w.shape()[2], out}, Uninitialized{});
     const std::int64_t channels = w.shape()[3];
     std::vector<std::int64_t> largest_pairs(static_cast<std::size_t>((out + width - 1) / width));
@@ -76,13 +77,9 @@ class PreparedFilters {
       for (std::size_t i = 0; i < levels.size(); ++i) {
         levels[i] = static_cast<std::int8_t>(stored.level(codes[i]));
       }
-      const std::int64_t panel = begin / width;
-      largest_pairs[static_cast<std::size_t>(panel)] =
-          PackedWeightsU8S8::pack(
-              table_, MatrixView<const std::int8_t>(levels.data(), end - begin, depth),
-              {memory_.data() + panel * panel_bytes, static_cast<std::size_t>(panel_bytes)},
-              segments)
-              .largest_pair;
+      largest_pairs[static_cast<std::size_t>(begin / width)] = packed_.pack_columns(
+          table_, MatrixView<const std::int8_t>(levels.data(), end - begin, depth), begin,
+          memory_.data());
       for (std::int64_t o = begin; o < end; ++o) {
         for (std::int64_t tap = 0; tap < tap_sums_.extent(0); ++tap) {
           const std::uint8_t* const from = w.codes.data() + o * depth + tap * channels;
@@ -92,8 +89,7 @@ class PreparedFilters {
         }
       }
     });
-    packed_ = {reinterpret_cast<const std::int8_t*>(memory_.data()), out, depth, segments,
-               *std::max_element(largest_pairs.begin(), largest_pairs.end())};
+    packed_.largest_pair = *std::max_element(largest_pairs.begin(), largest_pairs.end());
   }
 
   [[nodiscard]] const kernels::KernelTable& table() const noexcept { return table_; }
@@ -214,26 +210,26 @@ class IntegerWindows {
     const PatchAxis& w = grid_.w;
     const IndexRange taps = taps_inside(h, i);
     const std::int64_t skipped = taps.begin * segments_per_row(grid_);
-    const std::int64_t panel = packed.panel_bytes(filters_.table());
     const std::uint8_t* const a = rows.row(i * h.step + taps.begin * h.dilation + h.offset);
     float* const y = y_ + (n * h.outputs + i) * w.outputs * packed.n + cols.begin;
     std::int32_t* const sums = gemm_scratch<std::int32_t, 10>(kernel.rows * cols_);
     const TileSplit tiles(w.outputs, kernel.rows);
+    kernels::GemmU8S8Tile t{.groups = packed.groups(),
+                            .a_stride = w.step * grid_.channels,
+                            .c_stride = cols_,
+                            .segments = (taps.end - taps.begin) * segments_per_row(grid_),
+                            .offsets = offsets,
+                            .short_groups = packed.short_groups((1 << x_.bits) - 1)};
     for (std::int64_t tile = 0; tile < tiles.count(); ++tile) {
       const std::int64_t j = tiles.begin(tile), count = tiles.size(tile);
+      t.rows = count;
+      t.a = a + j * w.step * grid_.channels;
       for (std::int64_t col = cols.begin; col < cols.end; col += kernel.cols) {
-        kernel.run({.rows = count,
-                    .cols = std::min(kernel.cols, cols.end - col),
-                    .groups = packed.groups(),
-                    .a = a + j * w.step * grid_.channels,
-                    .a_stride = w.step * grid_.channels,
-                    .b = packed.data + col / kernel.cols * panel +
-                         skipped * packed.groups() * kernel.cols * 4,
-                    .c = sums + (col - cols.begin),
-                    .c_stride = cols_,
-                    .segments = (taps.end - taps.begin) * segments_per_row(grid_),
-                    .offsets = offsets,
-                    .short_groups = packed.short_groups((1 << x_.bits) - 1)});
+        t.cols = std::min(kernel.cols, cols.end - col);
+        t.b = packed.panel(filters_.table(), col, skipped);
+        t.c = sums + (col - cols.begin);
+        t.short_runs = packed.short_runs(filters_.table(), col, skipped);
+        kernel.run(t);
       }
       kernels::Requantize values{.sums = sums,
                                  .count = cols.end - cols.begin,

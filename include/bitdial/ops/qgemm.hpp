@@ -98,7 +98,8 @@ void qgemm_loop(std::int64_t m, std::int64_t n, std::int64_t tile_rows, std::int
 ///
 /// Panels of `table.gemm_u8s8.cols` columns, each [segments][groups][cols][4], padded with zero
 /// levels. K is cut into `segments` equal runs, each padded to whole groups of four, as the rows
-/// that the kernel reads are.
+/// that the kernel reads are. Behind the panels stand the short runs of their groups, if the kernel
+/// reads them.
 struct PackedWeightsU8S8 {
   const std::int8_t* data = nullptr;
   std::int64_t n = 0;
@@ -109,7 +110,7 @@ struct PackedWeightsU8S8 {
 
   /// Groups that a kernel may add in 16 bits when no code is above `max_code`: the promise of
   /// GemmU8S8Tile::short_groups.
-  [[nodiscard]] std::int64_t short_groups(std::int64_t max_code) const noexcept {
+  [[nodiscard]] constexpr std::int64_t short_groups(std::int64_t max_code) const noexcept {
     return 32767 / std::max<std::int64_t>(1, max_code * largest_pair);
   }
 
@@ -124,11 +125,29 @@ struct PackedWeightsU8S8 {
     return table.gemm_u8s8.cols * segments * groups() * 4;
   }
 
+  /// The panel of column `col`, a multiple of the table's columns, from a segment on.
+  [[nodiscard]] const std::int8_t* panel(const kernels::KernelTable& table, std::int64_t col,
+                                         std::int64_t segment = 0) const noexcept {
+    const std::int64_t width = table.gemm_u8s8.cols;
+    return data + (col / width * segments + segment) * groups() * width * 4;
+  }
+  /// GemmU8S8Tile::short_runs of the same; null for a kernel that does not read them.
+  [[nodiscard]] const std::uint8_t* short_runs(const kernels::KernelTable& table, std::int64_t col,
+                                               std::int64_t segment = 0) const noexcept {
+    if (!table.reads_short_runs) return nullptr;
+    const std::int64_t width = table.gemm_u8s8.cols;
+    const auto* const runs =
+        reinterpret_cast<const std::uint8_t*>(panel(table, round_up(n, width)));
+    return runs + (col / width * segments + segment) * groups();
+  }
+
   /// Size of the packed weights; align the memory to 64 bytes.
   [[nodiscard]] static std::size_t bytes(const kernels::KernelTable& table, std::int64_t n,
                                          std::int64_t k, std::int64_t segments = 1) noexcept {
-    return static_cast<std::size_t>(round_up(n, table.gemm_u8s8.cols) * segments *
-                                    groups(k, segments) * 4);
+    const std::int64_t width = table.gemm_u8s8.cols;
+    const std::int64_t of_group = width * 4 + (table.reads_short_runs ? 1 : 0);
+    return static_cast<std::size_t>(round_up(n, width) / width * segments * groups(k, segments) *
+                                    of_group);
   }
 
   /// Packs `levels` [n, k] into `memory` of at least `bytes(table, n, k, segments)`.
@@ -136,27 +155,58 @@ struct PackedWeightsU8S8 {
                                               MatrixView<const std::int8_t> levels,
                                               std::span<std::byte> memory,
                                               std::int64_t segments = 1) noexcept {
-    const std::size_t size = bytes(table, levels.rows, levels.cols, segments);
-    BITDIAL_ASSERT(levels.cols % segments == 0 && memory.size() >= size);
-    auto* const out = reinterpret_cast<std::int8_t*>(memory.data());
-    std::fill_n(out, size, std::int8_t{0});
-    PackedWeightsU8S8 packed{out, levels.rows, levels.cols, segments};
-    const std::int64_t width = table.gemm_u8s8.cols, run = levels.cols / segments;
+    BITDIAL_ASSERT(levels.cols % segments == 0 &&
+                   memory.size() >= bytes(table, levels.rows, levels.cols, segments));
+    PackedWeightsU8S8 packed{reinterpret_cast<const std::int8_t*>(memory.data()), levels.rows,
+                             levels.cols, segments};
+    packed.largest_pair = packed.pack_columns(table, levels, 0, memory.data());
+    return packed;
+  }
+
+  /// Packs `levels` [columns, k] as the columns from `col`, a multiple of the table's, on, into the
+  /// memory that this is a view of. Returns their `largest_pair`.
+  [[nodiscard]] std::int64_t pack_columns(const kernels::KernelTable& table,
+                                          MatrixView<const std::int8_t> levels, std::int64_t col,
+                                          std::byte* memory) const noexcept {
+    const std::int64_t width = table.gemm_u8s8.cols, run = k / segments;
+    const std::int64_t panels = round_up(levels.rows, width) / width;
+    auto* const out = reinterpret_cast<std::int8_t*>(memory) + (panel(table, col) - data);
+    std::fill_n(out, panels * panel_bytes(table), std::int8_t{0});
     for (std::int64_t j = 0; j < levels.rows; ++j) {
-      std::int8_t* column = out + j / width * packed.panel_bytes(table) + j % width * 4;
-      for (std::int64_t s = 0; s < segments; ++s, column += packed.groups() * width * 4) {
-        for (std::int64_t k = 0; k < run; ++k) {
-          column[k / 4 * width * 4 + k % 4] = levels(j, s * run + k);
+      std::int8_t* column = out + j / width * panel_bytes(table) + j % width * 4;
+      for (std::int64_t s = 0; s < segments; ++s, column += groups() * width * 4) {
+        for (std::int64_t i = 0; i < run; ++i) {
+          column[i / 4 * width * 4 + i % 4] = levels(j, s * run + i);
         }
       }
     }
-    packed.largest_pair = 0;
-    for (std::size_t i = 0; i < size; i += 2) {
-      const std::int64_t a = out[i], b = out[i + 1];
-      const std::int64_t above = std::max<std::int64_t>(a, 0) + std::max<std::int64_t>(b, 0);
-      packed.largest_pair = std::max({packed.largest_pair, above, above - a - b});
+    std::uint8_t* runs = nullptr;
+    if (table.reads_short_runs) {
+      runs = reinterpret_cast<std::uint8_t*>(memory) +
+             (short_runs(table, col) - reinterpret_cast<const std::uint8_t*>(data));
     }
-    return packed;
+    std::int64_t largest = 0;
+    int short_run = 0;
+    for (std::int64_t group = panels * segments * groups() - 1; group >= 0; --group) {
+      const int of_group =
+          largest_pair_of({out + group * width * 4, static_cast<std::size_t>(width * 4)});
+      largest = std::max<std::int64_t>(largest, of_group);
+      short_run = of_group * 255 > 32767 ? 0 : std::min(255, short_run + 1);
+      if (runs != nullptr) runs[group] = static_cast<std::uint8_t>(short_run);
+    }
+    return largest;
+  }
+
+ private:
+  /// `largest_pair` of some groups.
+  [[nodiscard]] static int largest_pair_of(std::span<const std::int8_t> levels) noexcept {
+    int largest = 0;
+    for (std::size_t i = 0; i < levels.size(); i += 2) {
+      const int a = levels[i], b = levels[i + 1];
+      const int above = std::max(a, 0) + std::max(b, 0);
+      largest = std::max({largest, above, above - a - b});
+    }
+    return largest;
   }
 };
 
@@ -204,10 +254,11 @@ void qgemm_u8s8(const kernels::KernelTable& table, std::int64_t m, PackA&& pack_
                 .groups = groups,
                 .a = a,
                 .a_stride = a_stride,
-                .b = weights.data + col * groups * 4,
+                .b = weights.panel(table, col),
                 .c = c,
                 .c_stride = c_stride,
-                .short_groups = weights.short_groups(options.max_code)});
+                .short_groups = weights.short_groups(options.max_code),
+                .short_runs = weights.short_runs(table, col)});
   };
   detail::qgemm_loop(m, weights.n, kernel.rows, kernel.cols, sums, fill, multiply, epilogue);
 }

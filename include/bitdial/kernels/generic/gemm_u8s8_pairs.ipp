@@ -1,73 +1,62 @@
 // SPDX-License-Identifier: Apache-2.0
-// The integer tile of machines that add products in pairs. In general codes and levels are widened
-// to 16 bits, those of A once per row into a buffer, even and odd ones apart. Where the caller
-// promises that sums of a few groups fit 16 bits, bytes are multiplied as they are, twice as many a
-// step, and 32-bit sums take over now and then.
+// The integer tile of machines that multiply bytes and add the products in pairs of 16 bits. A
+// group whose pairs may not fit is multiplied in two parts, levels within +-64 and what is left:
+// 2 * 255 * 64 fits. Where the sums of several groups fit, 32-bit sums take over only now and then.
 // Vocabulary: U8S8Sums, u8s8_lanes (columns of one U8S8Sums), u8s8_rows, u8s8_vectors, store_sums,
-// load_sums, add_sums; split_groups (groups that split_codes takes at once),
-// split_codes(from, groups, even, odd) (no code beyond `groups` is read), Pairs, broadcast_pair,
-// even_levels, odd_levels, add_pairs; Shorts, Bytes, broadcast_group, load_bytes,
-// add_short_pairs, widen_shorts.
+// load_sums, add_sums; Shorts, Bytes, broadcast_group, load_bytes, multiply_pairs, add_shorts,
+// widen_shorts, clip_levels (to +-64), subtract_levels.
 
 inline constexpr std::int64_t u8s8_cols = u8s8_vectors * u8s8_lanes;
 
-/// Groups of each row that are widened at a time; the buffer stays in the first-level cache.
-inline constexpr std::int64_t pair_groups = 128;
-
-/// Codes of one row as 16 bits: of each group the even two, elsewhere the odd two.
-struct alignas(64) SplitRow {
-  std::int16_t even[2 * (pair_groups + split_groups)];
-  std::int16_t odd[2 * (pair_groups + split_groups)];
-};
+inline Bytes load_group(const std::int8_t* b) noexcept {
+  return load_bytes(reinterpret_cast<const std::uint8_t*>(b));
+}
 
 template <int rows, int vectors>
 inline void gemm_u8s8_rows(const GemmU8S8Tile& t) noexcept {
   auto* const c_out = t.c;
-  const std::int64_t c_stride = t.c_stride;
+  const std::int64_t c_stride = t.c_stride, a_stride = t.a_stride;
   U8S8Sums c[rows][vectors];
   unroll<rows * vectors>([&](auto i) __attribute__((always_inline)) {
     c[i / vectors][i % vectors] = U8S8Sums{};
   });
-  SplitRow split[rows];
   const std::int8_t* b = t.b;
-  std::int64_t s = 0, done = 0;  // segments, and groups of the next one
-  while (s < t.segments) {
-    std::int64_t filled = 0;
-    while (s < t.segments && filled < pair_groups) {
-      const std::int64_t count = std::min(t.groups - done, pair_groups - filled);
-      const std::uint8_t* const from = t.a + t.offsets[s] + done * 4;
-      for (std::int64_t r = 0; r < rows; ++r) {
-        split_codes(from + r * t.a_stride, count, split[r].even + 2 * filled,
-                    split[r].odd + 2 * filled);
-      }
-      filled += count;
-      done += count;
-      if (done == t.groups) {
-        done = 0;
-        ++s;
-      }
-    }
-    // Even and odd codes in loops of their own: together they need too many registers.
-    const auto add_half = [&](const std::int16_t* codes, auto levels_at)
-        __attribute__((always_inline)) {
-      constexpr std::int64_t row_step = sizeof(SplitRow) / 2;
-      const std::int8_t* from = b;
-      for (std::int64_t g = filled; g > 0; --g, codes += 2, from += u8s8_cols * 4) {
-        Pairs levels[vectors];
+  const std::uint8_t* runs = t.short_runs;
+  const std::uint8_t* a = t.a;
+  for (std::int64_t s = 0; s < t.segments; ++s) {
+    a = t.a + t.offsets[s];
+    for (std::int64_t left = t.groups; left > 0;) {
+      const std::int64_t known = t.short_groups > 0 ? left : runs != nullptr ? *runs : 0;
+      const std::int64_t run = std::min(left, known);
+      for (std::int64_t g = run; g > 0; --g, a += 4, b += u8s8_cols * 4) {
+        Bytes levels[vectors];
         unroll<vectors>([&](auto v) __attribute__((always_inline)) {
-          levels[v] = levels_at(from + v * u8s8_lanes * 4);
+          levels[v] = load_group(b + v * u8s8_lanes * 4);
         });
         unroll<rows>([&](auto r) __attribute__((always_inline)) {
-          const Pairs a = broadcast_pair(codes + r * row_step);
+          const Bytes codes = broadcast_group(a + r * a_stride);
           unroll<vectors>([&](auto v) __attribute__((always_inline)) {
-            c[r][v] = add_pairs(c[r][v], a, levels[v]);
+            c[r][v] = add_sums(c[r][v], widen_shorts(multiply_pairs(codes, levels[v])));
           });
         });
       }
-    };
-    add_half(split[0].even, even_levels);
-    add_half(split[0].odd, odd_levels);
-    b += filled * u8s8_cols * 4;
+      left -= run;
+      if (runs != nullptr) runs += run;
+      if (left == 0 || run == 255) continue;
+      unroll<vectors>([&](auto v) __attribute__((always_inline)) {
+        const Bytes levels = load_group(b + v * u8s8_lanes * 4);
+        const Bytes clipped = clip_levels(levels), rest = subtract_levels(levels, clipped);
+        unroll<rows>([&](auto r) __attribute__((always_inline)) {
+          const Bytes codes = broadcast_group(a + r * a_stride);
+          c[r][v] = add_sums(c[r][v], add_sums(widen_shorts(multiply_pairs(codes, clipped)),
+                                               widen_shorts(multiply_pairs(codes, rest))));
+        });
+      });
+      a += 4;
+      b += u8s8_cols * 4;
+      --left;
+      if (runs != nullptr) ++runs;
+    }
   }
   unroll<rows * vectors>([&](auto i) __attribute__((always_inline)) {
     store_sums(c_out + i / vectors * c_stride + i % vectors * u8s8_lanes,
@@ -99,12 +88,12 @@ inline void gemm_u8s8_short_rows(const GemmU8S8Tile& t) noexcept {
       for (std::int64_t g = count; g > 0; --g, a += 4, b += u8s8_cols * 4) {
         Bytes levels[vectors];
         unroll<vectors>([&](auto v) __attribute__((always_inline)) {
-          levels[v] = load_bytes(reinterpret_cast<const std::uint8_t*>(b + v * u8s8_lanes * 4));
+          levels[v] = load_group(b + v * u8s8_lanes * 4);
         });
         unroll<rows>([&](auto r) __attribute__((always_inline)) {
           const Bytes codes = broadcast_group(a + r * a_stride);
           unroll<vectors>([&](auto v) __attribute__((always_inline)) {
-            c[r][v] = add_short_pairs(c[r][v], codes, levels[v]);
+            c[r][v] = add_shorts(c[r][v], multiply_pairs(codes, levels[v]));
           });
         });
       }

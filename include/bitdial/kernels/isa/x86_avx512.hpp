@@ -325,6 +325,7 @@ inline constexpr KernelTable table = [] {
   t.name = "avx512";
   t.supported = supported;
   t.gemm_u8s8 = {u8s8_rows, u8s8_cols, gemm_u8s8};
+  t.reads_short_runs = false;
   t.gemm_planes = {planes_rows, planes_cols, gemm_planes};
   t.depthwise_u8s8 = {1, depthwise_cols, depthwise_u8s8};
   t.gemm_codes = {codes_rows, codes_cols, gemm_codes};
