@@ -87,6 +87,13 @@ inline const std::vector<NetworkCase>& training_networks() {
          return resnet_imagenet<Widths, Weights, Activations>(
              {.depth = 18, .stem = ResNetStem::conv3, .classes = 200, .first_and_last = edges});
        }},
+      {"mobilenet-v2@64",
+       {64, 64, 3},
+       200,
+       [](bitdial::Precision edges) {
+         return bitdial::models::mobilenet_v2<Widths, Weights, Activations, SignedActivations>(
+             {.stem_stride = 1, .classes = 200, .first_and_last = edges});
+       }},
   };
   return all;
 }
