@@ -2,8 +2,10 @@
 # What tests, examples and benchmarks are compiled with, and users never see.
 
 add_library(bitdial_warnings INTERFACE)
-target_compile_options(bitdial_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
-                                                  -Werror)
+target_compile_options(bitdial_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion)
+if(BITDIAL_WARNINGS_AS_ERRORS)
+  target_compile_options(bitdial_warnings INTERFACE -Werror)
+endif()
 
 # One executable from one source file. Programs that include a reader get its library with it.
 function(bitdial_add_program name source)

@@ -4,6 +4,7 @@
 option(BITDIAL_BUILD_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
 option(BITDIAL_BUILD_EXAMPLES "Build the example programs" ${PROJECT_IS_TOP_LEVEL})
 option(BITDIAL_BUILD_BENCH "Build the benchmarks (needs Google Benchmark)" OFF)
+option(BITDIAL_WARNINGS_AS_ERRORS "Warnings end the build; the presets set it" OFF)
 option(BITDIAL_INSTALL "Create the install rules" ${PROJECT_IS_TOP_LEVEL})
 
 # Threads: OpenMP where the compiler has it, unless the user decides.
