@@ -12,7 +12,6 @@
 #include <bitdial/train/evaluate.hpp>
 #include <bitdial/train/progress.hpp>
 #include <bitdial/train/sgd.hpp>
-#include <bitdial/train/terminal.hpp>
 #include <bitdial/train/trainer.hpp>
 
 namespace quickstart {
@@ -61,16 +60,6 @@ std::vector<double> test_accuracy(bitdial::nn::Module& network,
   return shares;
 }
 
-bitdial::train::ProgressOptions progress_style(bool quiet) {
-  namespace train = bitdial::train;
-  if (quiet) return {.sink = {}, .style = train::ProgressStyle::quiet};
-  const bool terminal = train::is_terminal(stdout);
-  return {.sink = train::stream_sink(stdout),
-          .style = terminal ? train::ProgressStyle::bar : train::ProgressStyle::lines,
-          .width = train::terminal_width(stdout),
-          .colour = terminal};
-}
-
 }  // namespace
 
 Trained train_network(const Options& options, const Images& images) {
@@ -106,7 +95,7 @@ Trained train_network(const Options& options, const Images& images) {
     train::save_checkpoint(checkpoint, options.configuration(), trainer.position(), state);
   };
 
-  train::Progress progress(progress_style(options.quiet),
+  train::Progress progress(options.quiet ? train::ProgressOptions{} : train::progress_on(stdout),
                            {.epochs = options.epochs,
                             .steps_per_epoch = trainer.steps_per_epoch(),
                             .images_per_step = batch,

@@ -43,7 +43,7 @@ bool run(const search::Options& options, bitdial::MixedPrecisionSearch& search) 
   const auto save = [&] {
     train::save_checkpoint(checkpoint, options.configuration(), search.position(), search.state());
   };
-  train::Progress progress(search::progress_style(options.quiet),
+  train::Progress progress(search::progress_of(options),
                            {.epochs = options.epochs,
                             .steps_per_epoch = search.steps_per_epoch(),
                             .images_per_step = search::batch_size,

@@ -17,7 +17,6 @@
 #include <bitdial/train/evaluate.hpp>
 #include <bitdial/train/progress.hpp>
 #include <bitdial/train/sgd.hpp>
-#include <bitdial/train/terminal.hpp>
 #include <bitdial/train/trainer.hpp>
 
 #include "images.hpp"
@@ -34,14 +33,8 @@ inline bitdial::models::ResNetCifarOptions network_options(const Options& option
           .order = bitdial::models::ResidualOrder::preactivated};
 }
 
-inline bitdial::train::ProgressOptions progress_style(bool quiet) {
-  namespace train = bitdial::train;
-  if (quiet) return {.sink = {}, .style = train::ProgressStyle::quiet};
-  const bool terminal = train::is_terminal(stdout);
-  return {.sink = train::stream_sink(stdout),
-          .style = terminal ? train::ProgressStyle::bar : train::ProgressStyle::lines,
-          .width = train::terminal_width(stdout),
-          .colour = terminal};
+inline bitdial::train::ProgressOptions progress_of(const Options& options) {
+  return options.quiet ? bitdial::train::ProgressOptions{} : bitdial::train::progress_on(stdout);
 }
 
 inline constexpr std::int64_t batch_size = 64;
@@ -77,10 +70,9 @@ inline Retrained train_and_pack(const Options& options, const Images& images,
   train::TrainerOptions training = recipe(options, images, options.train_epochs, 0.1F);
   training.plans = plans;
   train::Trainer trainer(*network, images.train, optimizer, training);
-  train::Progress progress(progress_style(options.quiet),
-                           {.epochs = options.train_epochs,
-                            .steps_per_epoch = trainer.steps_per_epoch(),
-                            .images_per_step = batch_size});
+  train::Progress progress(progress_of(options), {.epochs = options.train_epochs,
+                                                  .steps_per_epoch = trainer.steps_per_epoch(),
+                                                  .images_per_step = batch_size});
   train::RunningMean loss, share;
   while (!trainer.done()) {
     const train::StepReport report = trainer.step();

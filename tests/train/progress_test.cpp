@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <cstdio>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -155,4 +156,16 @@ TEST_CASE("a plan without work is refused") {
   CHECK_THROWS_AS(Progress({}, {.steps_per_epoch = 0}), ConfigError);
   CHECK_THROWS_AS(Progress({}, {.images_per_step = 0}), ConfigError);
   CHECK_THROWS_AS(Progress({}, {.first_step = -1}), ConfigError);
+}
+
+TEST_CASE("progress on a file is lines, and goes into the file") {
+  std::FILE* const file = std::tmpfile();
+  REQUIRE(file != nullptr);
+  const ProgressOptions options = bitdial::train::progress_on(file);
+  CHECK(options.style == ProgressStyle::lines);
+  CHECK_FALSE(options.colour);
+  CHECK(options.width == 80);
+  options.sink("one line\n");
+  CHECK(std::ftell(file) == 9);
+  static_cast<void>(std::fclose(file));
 }

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdint>
+#include <cstdio>
 #include <functional>
 #include <optional>
 #include <string>
@@ -35,6 +36,15 @@ struct ProgressOptions {
   double line_interval = 15.0;  ///< seconds between two lines within an epoch
   std::function<double()> clock = {};  ///< seconds since any moment; empty: the steady clock
 };
+
+/// Progress on `stream`, which stays the caller's: a bar where a person sees it live, else lines.
+[[nodiscard]] inline ProgressOptions progress_on(std::FILE* stream) {
+  const bool terminal = is_terminal(stream);
+  return {.sink = stream_sink(stream),
+          .style = terminal ? ProgressStyle::bar : ProgressStyle::lines,
+          .width = terminal_width(stream),
+          .colour = terminal};
+}
 
 /// The size of the work. A resumed run starts at `first_step`.
 struct ProgressPlan {
