@@ -25,7 +25,7 @@ TEST_CASE("packed-code tile: every number of rows, largest codes, no access outs
     const auto& kernel = t.gemm_codes;
     for (const int bits : {1, 2, 4}) {
       for (std::int64_t rows = 1; rows <= kernel.rows; ++rows) {
-        for (const std::int64_t blocks : {0, 1, 2, 7}) {
+        for (const std::int64_t blocks : {0, 1, 2, 7, 41}) {
           for (const bool largest : {false, true}) {
             const int places = 8 / bits;
             const std::int64_t cols = 1 + (rows * 5 + blocks) % kernel.cols;

@@ -320,12 +320,10 @@ inline Bytes low_bytes_sum(Bytes both, Bytes high) noexcept {
   return _mm256_sub_epi16(both, _mm256_slli_epi16(high, 8));
 }
 inline constexpr int codes_rows = 2, codes_vectors = 2;
-/// Codes that start at bit `place * bits` of every byte, widened like levels.
+/// Codes that start at bit `place * bits` of every byte.
 template <int bits, int place>
-inline U8S8Levels unpack_levels(Bytes v) noexcept {
-  const __m256i mask = _mm256_set1_epi16((1 << bits) - 1);
-  return {_mm256_and_si256(_mm256_srli_epi16(v, place * bits), mask),
-          _mm256_and_si256(_mm256_srli_epi16(v, place * bits + 8), mask)};
+inline Bytes unpack_bytes(Bytes v) noexcept {
+  return _mm256_and_si256(_mm256_srli_epi16(v, place * bits), _mm256_set1_epi8((1 << bits) - 1));
 }
 
 struct LookupSums {
@@ -403,7 +401,7 @@ namespace narrower = scalar;
 #  include <bitdial/kernels/generic/depthwise_u8s8.ipp>
 #  include <bitdial/kernels/generic/elementwise.ipp>
 #  include <bitdial/kernels/generic/gemm_bf16.ipp>
-#  include <bitdial/kernels/generic/gemm_codes.ipp>
+#  include <bitdial/kernels/generic/gemm_codes_pairs.ipp>
 #  include <bitdial/kernels/generic/gemm_f32.ipp>
 #  include <bitdial/kernels/generic/gemm_lookup.ipp>
 #  include <bitdial/kernels/generic/gemm_u8s8_pairs.ipp>

@@ -127,11 +127,11 @@ void direct_product(const Images& images, std::int64_t count, const PatchGrid& g
              .c_stride = out.pixel};
       set_run(t, joined ? row_depth : grid.channels, kernel.cols);
       // One pass over the kernel rows where their windows lie in rows, else a pass for each.
-      const std::int64_t count = taps.end - taps.begin;
-      t.runs = joined ? count : count > 0 ? w.taps : 0;
+      const std::int64_t kernel_rows = taps.end - taps.begin;
+      t.runs = joined ? kernel_rows : kernel_rows > 0 ? w.taps : 0;
       t.a_run = joined ? h.dilation * rows.pitch() : w.dilation * grid.channels;
       t.b_run = (joined ? row_depth : grid.channels) * kernel.cols;
-      const std::int64_t passes = joined ? 1 : std::max<std::int64_t>(1, count);
+      const std::int64_t passes = joined ? 1 : std::max<std::int64_t>(1, kernel_rows);
       for (std::int64_t tile = 0; tile < tiles.count(); ++tile) {
         const std::int64_t j = tiles.begin(tile);
         t.rows = tiles.size(tile);
