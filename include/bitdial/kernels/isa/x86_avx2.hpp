@@ -175,8 +175,8 @@ inline void store_bf16_pairs(std::uint16_t* p, F32 first, F32 second) noexcept {
                                       _mm256_and_si256(round_upper_half(second), upper)));
 }
 
-/// Codes and levels are widened to 16 bits, even and odd bytes apart, and multiplied there: the
-/// instruction that multiplies bytes would saturate.
+/// Where nothing is known of codes and levels, both are widened to 16 bits, even and odd bytes
+/// apart, and multiplied there: the instruction that multiplies bytes would saturate.
 using U8S8Sums = __m256i;
 struct U8S8Codes {
   __m256i even, odd;
@@ -185,12 +185,6 @@ using U8S8Levels = U8S8Codes;
 inline constexpr std::int64_t u8s8_lanes = 8;
 inline constexpr int u8s8_rows = 5, u8s8_vectors = 2;
 
-inline U8S8Codes broadcast_codes(const std::uint8_t* p) noexcept {
-  std::int32_t four = 0;
-  std::memcpy(&four, p, sizeof four);
-  const __m256i v = _mm256_set1_epi32(four);
-  return {_mm256_and_si256(v, _mm256_set1_epi16(255)), _mm256_srli_epi16(v, 8)};
-}
 inline U8S8Levels load_levels(const std::int8_t* p) noexcept {
   const __m256i v = load_256(p);
   return {_mm256_srai_epi16(_mm256_slli_epi16(v, 8), 8), _mm256_srai_epi16(v, 8)};
