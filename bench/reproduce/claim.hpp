@@ -22,9 +22,9 @@ struct Settings {
   std::int64_t width = 8;  ///< channels of the first stage of ResNet-20; the paper's has 16
   double rate = 0.05;      ///< the highest learning rate of a cosine
   std::vector<std::uint64_t> seeds{1, 2};
-  /// Between first and last layer, where the claim leaves it open: `dorefa`; `pact`, DoReFa weights
-  /// and learned clips; `hwgq`, Gaussian weights and HWGQ behind batch normalisation.
-  std::string quantizers = "dorefa";
+  /// Between first and last layer, where the claim leaves it open: `pact`, DoReFa weights and
+  /// learned clips; `dorefa`; `hwgq`, Gaussian weights and HWGQ behind batch normalisation.
+  std::string quantizers = "pact";
   std::string latency{};  ///< a table of layer latencies to search under; empty: measure one
 };
 
@@ -42,12 +42,17 @@ struct Row {
 /// Takes rows as they are measured.
 using Recorder = std::function<void(const Row&)>;
 
+/// `ResNet-20 with 8 to 32 channels`
+[[nodiscard]] std::string resnet20_text(const Settings& settings);
+
 struct Claim {
   std::string_view name;    ///< of the command
   std::string_view source;  ///< paper
   std::string_view text;    ///< what the paper says, in one sentence
   Settings defaults{};
   bool searches_latency = false;  ///< takes `Settings::latency`
+  /// The networks that it trains, with their size.
+  std::string (*networks)(const Settings&) = resnet20_text;
   void (*run)(const Settings&, const Recorder&) = nullptr;
   /// What the rows say about the sentence, with numbers.
   std::string (*finding)(const std::vector<Row>&) = nullptr;
@@ -62,5 +67,6 @@ struct Claim {
 [[nodiscard]] Claim one_bit_weights();
 [[nodiscard]] Claim nested_store();
 [[nodiscard]] Claim searched_plan();
+[[nodiscard]] Claim default_quantizers();
 
 }  // namespace reproduce

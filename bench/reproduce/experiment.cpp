@@ -10,7 +10,6 @@
 #include <bitdial/train/evaluate.hpp>
 #include <bitdial/train/progress.hpp>
 #include <bitdial/train/sgd.hpp>
-#include <bitdial/train/terminal.hpp>
 #include <cmath>
 #include <cstdio>
 #include <utility>
@@ -46,13 +45,15 @@ using Widths = bitdial::BitList<8, 4, 2, 1>;
 
 /// Weights of one policy; activations are DoReFa's or PACT's.
 template <class WeightPolicy, class Key = bitdial::KeyByPair>
-[[nodiscard]] NetworkPtr resnet20_of(const Settings& settings) {
+[[nodiscard]] NetworkPtr resnet20_of(const Settings& settings, const WeightPolicy& weights = {}) {
   using bitdial::models::resnet_cifar;
   const auto options = resnet20_options(settings);
   if (settings.quantizers == "pact") {
-    return resnet_cifar<Widths, WeightPolicy, bitdial::PactActivations, Key>(options);
+    return resnet_cifar<Widths, WeightPolicy, bitdial::PactActivations, Key>(options,
+                                                                             {.weights = weights});
   }
-  return resnet_cifar<Widths, WeightPolicy, bitdial::DoReFaActivations, Key>(options);
+  return resnet_cifar<Widths, WeightPolicy, bitdial::DoReFaActivations, Key>(options,
+                                                                             {.weights = weights});
 }
 
 /// The quantizers that the settings name.
@@ -83,6 +84,11 @@ struct Spread {
 }
 
 }  // namespace
+
+std::string resnet20_text(const Settings& settings) {
+  return bitdial::concat("ResNet-20 with ", settings.width, " to ", 4 * settings.width,
+                         " channels");
+}
 
 Images read_images(const Settings& settings) {
   namespace data = bitdial::data;
@@ -127,6 +133,9 @@ NetworkPtr resnet20(const Settings& settings, const std::vector<bitdial::Precisi
     case Quantization::adabits:
       network = resnet20_of<bitdial::AdaBitsWeights>(settings);
       break;
+    case Quantization::adabits_centred:
+      network = resnet20_of(settings, bitdial::AdaBitsWeights{bitdial::AdaBitsGrid::centred});
+      break;
     case Quantization::binary:
       network =
           bitdial::models::resnet_cifar<Widths, bitdial::SignWeights, bitdial::DoReFaActivations>(
@@ -168,16 +177,11 @@ void fit(bitdial::nn::Module& network, const Images& images,
   namespace train = bitdial::train;
   std::printf("--- %s\n", label.c_str());
   train::Trainer trainer(network, images.train, optimizer, options);
-  const bool terminal = train::is_terminal(stdout);
-  train::Progress progress(
-      {.sink = train::stream_sink(stdout),
-       .style = terminal ? train::ProgressStyle::bar : train::ProgressStyle::lines,
-       .width = train::terminal_width(stdout),
-       .colour = terminal,
-       .line_interval = 60.0},
-      {.epochs = options.epochs,
-       .steps_per_epoch = trainer.steps_per_epoch(),
-       .images_per_step = options.batch_size});
+  train::ProgressOptions style = train::progress_on(stdout);
+  style.line_interval = 60.0;
+  train::Progress progress(style, {.epochs = options.epochs,
+                                   .steps_per_epoch = trainer.steps_per_epoch(),
+                                   .images_per_step = options.batch_size});
   std::vector<train::RunningMean> shares(options.plans.size());
   train::RunningMean loss;
   while (!trainer.done()) {

@@ -42,6 +42,7 @@ enum class Quantization {
   dorefa,            ///< DoReFa weights, whatever the settings say
   dorefa_truncated,  ///< narrow DoReFa weights cut off from those of 8 bits
   adabits,           ///< AdaBits' modified floor grid for weights
+  adabits_centred,   ///< AdaBits' weights in the middle of their cells
   binary,            ///< signs as weights, DoReFa activations; one bit of them is a sign too
 };
 

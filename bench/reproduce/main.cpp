@@ -36,7 +36,8 @@ std::vector<Claim> all_claims() {
           reproduce::collaborative_teacher(),
           reproduce::one_bit_weights(),
           reproduce::nested_store(),
-          reproduce::searched_plan()};
+          reproduce::searched_plan(),
+          reproduce::default_quantizers()};
 }
 
 void add_options(CLI::App& command, const Claim& claim, Settings& settings) {
@@ -71,7 +72,7 @@ void add_options(CLI::App& command, const Claim& claim, Settings& settings) {
   command
       .add_option("--quantizers", settings.quantizers,
                   "between first and last layer, where the claim leaves it open")
-      ->check(CLI::IsMember({"dorefa", "pact", "hwgq"}))
+      ->check(CLI::IsMember({"pact", "dorefa", "hwgq"}))
       ->capture_default_str();
   if (!claim.searches_latency) return;
   command
@@ -142,16 +143,15 @@ void put_to_the_test(const Claim& claim, const Settings& settings) {
   });
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  const std::string summary =
-      bitdial::concat("claim: ", claim.text, " (", claim.source, ")\nfound: ", claim.finding(rows),
-                      "\nsmall: ", settings.train_images, " training images of ", settings.classes,
-                      " classes of CIFAR-100, ", settings.epochs, " epochs, ",
-                      settings.seeds.size(), settings.seeds.size() == 1 ? " seed" : " seeds",
-                      ", ResNet-20 with ", settings.width, " to ", 4 * settings.width,
-                      " channels; published results train on all of it for hundreds "
-                      "of epochs\nmachine: ",
-                      machine(), ", ", bitdial::train::duration(seconds),
-                      "\ncommand: ", command_of(claim, settings), '\n');
+  const std::string summary = bitdial::concat(
+      "claim: ", claim.text, " (", claim.source, ")\nfound: ", claim.finding(rows),
+      "\nsmall: ", settings.train_images, " training images of ", settings.classes,
+      " classes of CIFAR-100, ", settings.epochs, " epochs, ", settings.seeds.size(),
+      settings.seeds.size() == 1 ? " seed" : " seeds", ", ", claim.networks(settings),
+      "; published results train on all of it for hundreds "
+      "of epochs\nmachine: ",
+      machine(), ", ", bitdial::train::duration(seconds),
+      "\ncommand: ", command_of(claim, settings), '\n');
   std::printf("\n%s\n%s", to_text(table_of(rows)).c_str(), summary.c_str());
   write(base + ".txt", summary);
 }

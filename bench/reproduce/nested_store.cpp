@@ -73,16 +73,22 @@ void run(const Settings& settings, const Recorder& record) {
       return [&](const bitdial::PrecisionPlan& plan) { return test(network, images, plan); };
     };
     const auto nested = trained(settings, images, seed, Quantization::adabits, "AdaBits");
+    const auto centred =
+        trained(settings, images, seed, Quantization::adabits_centred, "AdaBits centred");
     const auto plain = trained(settings, images, seed, Quantization::dorefa, "DoReFa");
     const auto cut = copied(settings, *plain, seed, Quantization::dorefa_truncated);
     const double per_width = stored_bytes(*plain, images), at_8 = stored_bytes(*nested, images);
 
-    Packed store = packed(*nested, images, widths());
-    record_store("AdaBits, nested store", at_8, [&](const bitdial::PrecisionPlan& plan) {
-      return test(*store.session, images, plan);
-    });
+    const auto record_nested = [&](const std::string& arm, bitdial::nn::Module& network) {
+      Packed store = packed(network, images, widths());
+      record_store(arm, at_8, [&](const bitdial::PrecisionPlan& plan) {
+        return test(*store.session, images, plan);
+      });
+    };
+    record_nested("AdaBits, nested store", *nested);
     record_store("AdaBits, pack per width", per_width, evaluated(*nested));
     record_store("AdaBits, real values", real_bytes(*nested), evaluated(*nested));
+    record_nested("AdaBits centred, nested store", *centred);
     record_store("DoReFa, pack per width", per_width, evaluated(*plain));
     record_store("DoReFa, bits cut off", at_8, evaluated(*cut));
   }
@@ -98,15 +104,16 @@ std::string finding(const std::vector<Row>& rows) {
   const auto times = [&](std::string_view arm) {
     return bitdial::train::fixed(nested / bytes_of(rows, arm), 2);
   };
-  return bitdial::concat("of one AdaBits network the nested store takes x ",
-                         times("AdaBits, pack per width"),
-                         " of the bytes of a pack per width and x ", times("AdaBits, real values"),
-                         " of real values; accuracy minus that of a pack per width: ",
-                         gains(rows, "AdaBits, nested store", "AdaBits, pack per width"),
-                         "; DoReFa codes with bits cut off, minus a pack per width: ",
-                         gains(rows, "DoReFa, bits cut off", "DoReFa, pack per width"),
-                         "; AdaBits' nested store minus DoReFa's pack per width: ",
-                         gains(rows, "AdaBits, nested store", "DoReFa, pack per width"));
+  return bitdial::concat(
+      "of one AdaBits network the nested store takes x ", times("AdaBits, pack per width"),
+      " of the bytes of a pack per width and x ", times("AdaBits, real values"),
+      " of real values; accuracy minus that of a pack per width: ",
+      gains(rows, "AdaBits, nested store", "AdaBits, pack per width"),
+      "; DoReFa codes with bits cut off, minus a pack per width: ",
+      gains(rows, "DoReFa, bits cut off", "DoReFa, pack per width"),
+      "; AdaBits' nested store minus DoReFa's pack per width: ",
+      gains(rows, "AdaBits, nested store", "DoReFa, pack per width"), "; the centred grid's: ",
+      gains(rows, "AdaBits centred, nested store", "DoReFa, pack per width"));
 }
 
 }  // namespace

@@ -233,6 +233,7 @@
 #include <bitdial/train/checkpoint.hpp>
 #include <bitdial/train/evaluate.hpp>
 #include <bitdial/train/format.hpp>
+#include <bitdial/train/gradient_clipping.hpp>
 #include <bitdial/train/json.hpp>
 #include <bitdial/train/metrics.hpp>
 #include <bitdial/train/optimizer.hpp>

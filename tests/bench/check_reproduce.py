@@ -85,7 +85,7 @@ def main(root, program):
         assert csv_file.read_text() == (again / "nested-store.csv").read_text(), "seeds are not fixed"
 
         check_search(program, data, out)
-        for quantizers in ("pact", "hwgq"):
+        for quantizers in ("dorefa", "hwgq"):
             other = out / quantizers
             ran = reproduce(program, "self-distillation", "--data", data, "--out", other,
                             "--quantizers", quantizers, *SMALL)

@@ -103,8 +103,8 @@ TEST_CASE("a width outside the list is refused with the list") {
         conv.add_plan(Precision{3, 8});
       }) ==
       "switchable layer: w3a8 is not one of its precisions: it has BitList<8, 4, 2, 1> and 32, of "
-      "which DoReFaWeights quantizes weights to at most 8 bits and DoReFaActivations activations "
-      "to at most 8");
+      "which DoReFaWeights quantizes weights to 1..8 bits and DoReFaActivations activations to "
+      "1..8");
   CHECK_THROWS_AS(conv.add_plan(Precision{8, 5}), PrecisionError);
   CHECK_THROWS_AS(Conv(conv_options, {.pinned = Precision{8, 7}}), PrecisionError);
   CHECK_NOTHROW(conv.add_plan(Precision{32, 32}));

@@ -55,6 +55,15 @@ TEST_CASE("decay applies to weights alone") {
   }
 }
 
+TEST_CASE("learned clips have a rate and a decay of their own") {
+  const train::SgdOptions options{.momentum = 0.0F,
+                                  .nesterov = false,
+                                  .weight_decay = 8.0F,
+                                  .clips = {.rate = 0.5F, .decay = 0.5F}};
+  CHECK(three_steps(nn::ParameterRole::clip, options) ==
+        Values{0.8125F, 0.63671875F, 0.471923828125F});
+}
+
 TEST_CASE("the state is one velocity per parameter, and continues a run") {
   nn::Parameter a(Tensor<float>({2, 3}, 1.0F), nn::ParameterRole::weight);
   nn::Parameter b(Tensor<float>({4}, 1.0F), nn::ParameterRole::bias);

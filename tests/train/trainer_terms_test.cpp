@@ -18,6 +18,7 @@ train::TrainerOptions options_with(std::int64_t epochs) {
   return {.plans = test::training_plans(),
           .epochs = epochs,
           .batch_size = 35,
+          .gradient_share = 0.0F,  // gradients as they are
           .learning_rate = train::ConstantSchedule{.rate = 0.05F},
           .seed = 9};
 }

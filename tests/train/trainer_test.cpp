@@ -10,6 +10,7 @@
 #include <doctest/doctest.h>
 #include <bitdial/train/sgd.hpp>
 #include <bitdial/train/trainer.hpp>
+#include <support/damaged_source.hpp>
 #include <support/tensors.hpp>
 #include <support/training_run.hpp>
 
@@ -36,6 +37,7 @@ train::TrainerOptions options_with(const Teaching& teaching) {
   return {.plans = test::training_plans(),
           .epochs = 3,
           .batch_size = 16,
+          .gradient_share = 0.0F,  // gradients as they are
           .learning_rate = train::ConstantSchedule{.rate = 0.1F},
           .teaching = teaching,
           .augment = {.shift = 1, .flip = true},
@@ -306,6 +308,26 @@ TEST_CASE("bfloat16 products train as well as float products") {
   CHECK(std::abs(with_bf16 - with_floats) < 0.1F * with_floats + 0.05F);
 }
 
+TEST_CASE("the optimizer sees gradients within their share of each parameter") {
+  train::TrainerOptions options = options_with({});
+  const OneStep whole = one_step(options);
+  options.gradient_share = 0.01F;
+  const OneStep limited = one_step(options);
+  nn::Sequential net = test::training_network();
+  nn::Named<nn::Parameter> parameters = nn::parameters(net);
+  int changed = 0;
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    parameters[i].second->grad = whole.gradients[i];
+    changed += test::same_bits(whole.gradients[i], limited.gradients[i]) ? 0 : 1;
+  }
+  CHECK(changed > 0);
+  train::clip_gradients(parameters, 0.01F);
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    CAPTURE(parameters[i].first);
+    CHECK(test::same_bits(parameters[i].second->grad, limited.gradients[i]));
+  }
+}
+
 TEST_CASE("gradients do not pile up from step to step") {
   nn::Sequential net = test::training_network();
   Recorder recorder(nn::parameters(net));
@@ -404,6 +426,8 @@ TEST_CASE("options out of range") {
   CHECK(text({.plans = {}, .batch_size = 8}) == "trainer: expected at least one plan, got none");
   CHECK(text({.plans = test::training_plans(), .epochs = -1, .batch_size = 8}) ==
         "trainer: expected epochs >= 0, got -1");
+  CHECK(text({.plans = test::training_plans(), .batch_size = 8, .gradient_share = -0.5F}) ==
+        "trainer: expected gradient_share >= 0, got -0.5");
   CHECK_FALSE(text({.plans = test::training_plans(), .batch_size = 71}).empty());
   CHECK(text({.plans = test::training_plans(),
               .batch_size = 8,
@@ -412,6 +436,23 @@ TEST_CASE("options out of range") {
         "block_swap.blocks which layers are swapped together");
   CHECK(text({.plans = test::training_plans(), .batch_size = 8, .teaching = {.weight = -1.0F}}) ==
         "teaching: expected weights >= 0, got weight -1, label_weight 1");
+}
+
+TEST_CASE("a batch of damaged images alone gives way to the next one where damage is skipped") {
+  const test::DamagedSource images;  // images 4, 14, 24, ...
+  nn::Sequential net = test::training_network();
+  Recorder recorder(nn::parameters(net));
+  train::TrainerOptions options{.plans = {Precision{4, 4}}, .batch_size = 1, .skip_damaged = true};
+  train::Trainer trainer(net, images, recorder, options);
+  std::int64_t shown = 0, damaged = 0;
+  while (!trainer.done()) {
+    const train::StepReport report = trainer.step();
+    shown += report.images;
+    damaged += std::ssize(report.damaged);
+  }
+  CHECK(trainer.position() == 70);
+  CHECK(shown == 70);
+  CHECK(damaged == 7);
 }
 
 TEST_CASE("plans added after the optimizer was made are noticed") {

@@ -52,7 +52,8 @@ struct LoaderOptions {
   ImageOptions images{};      ///< size and normalisation
   AugmentOptions augment{};   ///< nothing by default
   std::uint64_t seed = 1;
-  /// Leaves damaged images out of their batch and reports them there; otherwise they are errors.
+  /// Leaves damaged images out of their batch and reports them there; otherwise they are errors. A
+  /// batch of damaged images alone is empty.
   bool skip_damaged = false;
   /// One of `parts` processes that share each batch of `parts * batch_size` images: this loader
   /// shows images `part * batch_size` and on.
@@ -172,16 +173,12 @@ class BatchLoader {
     }
   }
 
-  /// Takes damaged images out of the batch. Throws `FileError` when none remains.
+  /// Takes damaged images out of the batch; none may remain.
   void finish(Batch& out, std::vector<Damage>& damage) const {
     if (damage.empty()) return;
     std::ranges::sort(damage, {}, &Damage::place);
     const std::int64_t values = image_shape().size();
     const std::int64_t remaining = out.size() - static_cast<std::int64_t>(damage.size());
-    if (remaining == 0) {
-      throw FileError(concat("loader: all ", out.size(),
-                             " images of a batch are damaged, for example ", damage.front().text));
-    }
     Tensor<float> images(out.images.shape().with(0, remaining), Uninitialized{});
     std::int64_t kept = 0;
     auto next = damage.begin();

@@ -12,6 +12,7 @@
 #include <bitdial/nn/linear.hpp>
 #include <bitdial/nn/pooling.hpp>
 #include <bitdial/nn/sequential.hpp>
+#include <bitdial/quant/policies/sawb.hpp>
 #include <bitdial/switchable/layer_for.hpp>
 #include <bitdial/switchable/switchable_batch_norm.hpp>
 
@@ -26,15 +27,15 @@ enum class LayerOrder : std::uint8_t {
 };
 
 /// The layers of a network of one bit list (or other `LayerKind`), one pair of policies and one key
-/// of private state. The first and the last layer have DoReFa's weights at 8 bits, whatever the
-/// others are; the stem reads pixels on DoReFa's [0, 1], the classifier what PACT learns to clip.
-/// At `w32a32` they are real-valued, train, and do not pack.
+/// of private state. The first and the last layer have 8 bits, whatever the others are: the stem
+/// DoReFa's weights on pixels in DoReFa's [0, 1], the classifier SAWB's weights on what PACT learns
+/// to clip. At `w32a32` they are real-valued, train, and do not pack.
 template <class Bits, class WeightPolicy, class ActivationPolicy, class Key = KeyByPair>
 struct NetworkLayers {
   using Conv = LayerFor<nn::Conv2d, Bits, WeightPolicy, ActivationPolicy, Key>;
   using EdgeConv = SwitchableLayer<nn::Conv2d, BitList<8>, DoReFaWeights, DoReFaActivations, Key>;
-  template <class Layer>
-  using Pinned = SwitchableLayer<Layer, BitList<8>, DoReFaWeights, PactActivations, Key>;
+  template <class Layer, class Weights = DoReFaWeights>
+  using Pinned = SwitchableLayer<Layer, BitList<8>, Weights, PactActivations, Key>;
 
   NetworkPolicies<WeightPolicy, ActivationPolicy> policies{};
 
@@ -54,7 +55,7 @@ struct NetworkLayers {
 
   /// A layer that runs at `precision` under every plan, without a ReLU behind it; `is_signed` says
   /// that it reads values below 0.
-  template <class Layer>
+  template <class Layer, class Weights = DoReFaWeights>
   void add_pinned(nn::Sequential& net, const std::string& name,
                   const typename Layer::Options& options, Precision precision, bool is_signed,
                   LayerOrder order = LayerOrder::conv_norm) const {
@@ -63,11 +64,12 @@ struct NetworkLayers {
     if (precision.a == real_valued_bits) {  // what is not rounded is not clipped
       activations.initial_alpha = std::numeric_limits<float>::max();
     }
-    net.add<Pinned<Layer>>(name, options,
-                           typename Pinned<Layer>::Switching{.pinned = precision,
-                                                             .activations = activations,
-                                                             .batch_norm_place = place_of(order),
-                                                             .learned = policies.learned});
+    using Added = Pinned<Layer, Weights>;
+    net.add<Added>(name, options,
+                   typename Added::Switching{.pinned = precision,
+                                             .activations = activations,
+                                             .batch_norm_place = place_of(order),
+                                             .learned = policies.learned});
   }
 
   /// A convolution and what belongs behind it.
@@ -100,10 +102,11 @@ struct NetworkLayers {
     add_classifier(net, options, pinned, is_signed);
   }
 
-  /// The classifier alone; then the layers are numbered.
+  /// The classifier alone; then the layers are numbered. No batch normalisation follows, so its
+  /// weights keep their size: SAWB's.
   void add_classifier(nn::Sequential& net, const nn::LinearOptions& options, Precision pinned,
                       bool is_signed = false) const {
-    add_pinned<nn::Linear>(net, "classifier", options, pinned, is_signed);
+    add_pinned<nn::Linear, SawbWeights>(net, "classifier", options, pinned, is_signed);
     nn::number_layers(net);
   }
 };

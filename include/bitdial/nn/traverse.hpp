@@ -189,8 +189,9 @@ inline int number_layers(Module& network) {
   return structure.blocks;
 }
 
-/// The number of parameters as publications count them: weights, biases, gammas and betas. What
-/// quantizers learn (`ParameterRole::clip`) and the shares of a search come on top.
+/// The number of weights, biases, gammas and betas: with one plan that of publications, since
+/// switchable batch normalisation has gammas and betas of its own for every key of the added plans.
+/// What quantizers learn (`ParameterRole::clip`) and the shares of a search come on top.
 [[nodiscard]] inline std::int64_t parameter_count(Module& network) {
   std::int64_t count = 0;
   for (const auto& [name, parameter] : parameters(network)) {

@@ -22,8 +22,7 @@ using PlanSampler = std::function<std::vector<PrecisionPlan>(std::int64_t step)>
 ///   step <  switches_from   the highest plan alone,
 ///   step <  mixtures_from   all plans,
 ///   step >= mixtures_from   all plans (or only the highest), and `mixtures` plans whose every
-///   layer
-///                           has the precision of a plan drawn with equal chances.
+///                           layer has the precision of a plan drawn with equal chances.
 ///
 /// Needs `add_mixtures(network, plans)`. Cost of the last stage: one forward and one backward pass
 /// more per mixture. Bulat and Tzimiropoulos, "Bit-Mixer", ICCV 2021: per-layer random bits in the
@@ -31,7 +30,7 @@ using PlanSampler = std::function<std::vector<PrecisionPlan>(std::int64_t step)>
 /// the mixtures.
 struct BitMixerPlans {
   std::vector<PrecisionPlan> plans{};  ///< the switches, highest first
-  std::size_t layers = 1;              ///< quantized layers of the network
+  std::size_t layers = 0;              ///< quantized layers of the network, at least 1
   std::int64_t switches_from = 0;
   std::int64_t mixtures_from = 0;
   int mixtures = 1;           ///< per step
@@ -42,6 +41,11 @@ struct BitMixerPlans {
 
   [[nodiscard]] std::vector<PrecisionPlan> operator()(std::int64_t step) const {
     if (plans.empty()) throw ConfigError("BitMixerPlans: expected at least one plan, got none");
+    if (layers == 0) {
+      throw ConfigError(
+          "BitMixerPlans: expected the number of quantized layers in `layers`, got 0; take "
+          "nn::quantized_layers(network).size()");
+    }
     const bool is_mixed = step >= mixtures_from;
     if (step < switches_from && !is_mixed) return {plans.front()};
     if (!is_mixed) return plans;

@@ -393,12 +393,12 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
 
   void require_width(Precision precision) const {
     if (has_width<WeightPolicy>(precision.w) && has_width<ActivationPolicy>(precision.a)) return;
-    throw PrecisionError(
-        concat("switchable layer", index() < 0 ? std::string{} : concat(" ", index()), ": ",
-               precision, " is not one of its precisions: it has BitList<", join(Bits::values),
-               "> and 32, of which ", WeightPolicy::name, " quantizes weights to at most ",
-               policy_max_bits<WeightPolicy>(), " bits and ", ActivationPolicy::name,
-               " activations to at most ", policy_max_bits<ActivationPolicy>()));
+    throw PrecisionError(concat(
+        "switchable layer", index() < 0 ? std::string{} : concat(" ", index()), ": ", precision,
+        " is not one of its precisions: it has BitList<", join(Bits::values), "> and 32, of which ",
+        WeightPolicy::name, " quantizes weights to ", policy_min_bits<WeightPolicy>(), "..",
+        policy_max_bits<WeightPolicy>(), " bits and ", ActivationPolicy::name, " activations to ",
+        policy_min_bits<ActivationPolicy>(), "..", policy_max_bits<ActivationPolicy>()));
   }
   template <class Policy>
   [[nodiscard]] static bool has_width(int bits) noexcept {

@@ -15,13 +15,14 @@ struct AdamOptions {
   float beta2 = 0.999F;
   float epsilon = 1e-8F;
   float weight_decay = 0.0F;
+  ClipGroup clips{};
 };
 
 /// g = grad + decay * w;  m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;
 /// w -= lr * (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon), t = 1, 2, ...
 ///
-/// Decay applies to weights alone. Throws `ConfigError` for options out of range. Kingma and Ba,
-/// 1412.6980.
+/// Decay applies to weights alone, and to learned clips as `clips` says. Throws `ConfigError` for
+/// options out of range. Kingma and Ba, 1412.6980.
 class Adam final : public Optimizer {
  public:
   explicit Adam(nn::Named<nn::Parameter> parameters, const AdamOptions& options = {})
@@ -33,6 +34,7 @@ class Adam final : public Optimizer {
                  options.beta1, ", beta2 ", options.beta2, ", epsilon ", options.epsilon,
                  ", decay ", options.weight_decay));
     }
+    require_valid(options.clips, "adam");
     for (const auto& [name, parameter] : this->parameters()) {
       first_.emplace_back(parameter->value.shape());
       second_.emplace_back(parameter->value.shape());
@@ -49,7 +51,8 @@ class Adam final : public Optimizer {
     const float second_correction = correction(options_.beta2);
     for_each_run(parameters(), [&](std::size_t i, std::int64_t begin, std::int64_t end) {
       nn::Parameter& parameter = *parameters()[i].second;
-      const float decay = decay_of(parameter, options_.weight_decay);
+      const auto [decay, rate] =
+          ParameterGroup::of(parameter, options_.weight_decay, learning_rate, options_.clips);
       float* const weight = parameter.value.data();
       float* const first = first_[i].data();
       float* const second = second_[i].data();
@@ -59,7 +62,7 @@ class Adam final : public Optimizer {
         first[j] = options_.beta1 * first[j] + (1.0F - options_.beta1) * g;
         second[j] = options_.beta2 * second[j] + (1.0F - options_.beta2) * g * g;
         const float root = std::sqrt(second[j] * second_correction);
-        weight[j] -= learning_rate * (first[j] * first_correction) / (root + options_.epsilon);
+        weight[j] -= rate * (first[j] * first_correction) / (root + options_.epsilon);
       }
     });
   }

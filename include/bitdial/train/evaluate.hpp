@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include <bitdial/core/error.hpp>
+#include <bitdial/core/text.hpp>
 #include <bitdial/data/loader.hpp>
 #include <bitdial/nn/module.hpp>
 
@@ -22,6 +24,10 @@ void for_each_evaluated(nn::Module& network, const data::ImageSource& images,
   data::Batch batch;
   for (std::int64_t b = 0; b < loader.batches_per_epoch(); ++b) {
     loader.load(0, b, batch);
+    if (batch.size() == 0) {  // damaged, all of them
+      body(batch, Tensor<float>{});
+      continue;
+    }
     Tape tape;
     const Var output =
         network.forward(tape.borrow(batch.images), {.plan = plan, .mode = nn::Mode::evaluation});
@@ -66,7 +72,7 @@ struct ReadableAnswers {
 
 /// `evaluate` of the images that are not damaged: shares of right answers are of those.
 ///
-/// Throws `FileError` where no image of a batch can be read.
+/// Throws `FileError` where no image at all can be read.
 [[nodiscard]] inline ReadableAnswers evaluate_readable(nn::Module& network,
                                                        const data::ImageSource& images,
                                                        const PrecisionPlan& plan,
@@ -87,6 +93,10 @@ struct ReadableAnswers {
                                append(answers.damaged, batch.damaged);
                              });
   const std::int64_t count = std::ssize(answers.indices);
+  if (count == 0) {
+    throw FileError(concat("evaluate_readable: none of ", images.size(),
+                           " images can be read, for example ", answers.damaged.front()));
+  }
   answers.logits = Tensor<float>({count, std::ssize(logits) / count});
   std::ranges::copy(logits, answers.logits.data());
   return answers;

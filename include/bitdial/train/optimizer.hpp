@@ -59,12 +59,37 @@ void for_each_run(const nn::Named<nn::Parameter>& parameters, Body body) {
                });
 }
 
-/// Weight decay applies to weights, and to the shares of a search: never to biases, batch
-/// normalisation or clip values.
-[[nodiscard]] constexpr float decay_of(const nn::Parameter& parameter, float decay) noexcept {
-  const bool decays = parameter.role == nn::ParameterRole::weight ||
-                      parameter.role == nn::ParameterRole::architecture;
-  return decays ? decay : 0.0F;
+/// How learned clips and step sizes move, apart from all other parameters.
+struct ClipGroup {
+  float rate = 1.0F;   ///< times the learning rate, above 0
+  float decay = 0.0F;  ///< weight decay: PACT's L2 penalty on alpha is 0.0002 there, 1805.06085
+};
+
+/// The decay and the learning rate of one parameter. Weight decay applies to weights, and to the
+/// shares of a search: never to biases and batch normalisation, to clips as their group says.
+struct ParameterGroup {
+  float decay = 0.0F;
+  float rate = 0.0F;
+
+  [[nodiscard]] static constexpr ParameterGroup of(const nn::Parameter& parameter, float decay,
+                                                   float rate, const ClipGroup& clips) noexcept {
+    switch (parameter.role) {
+      case nn::ParameterRole::weight:
+      case nn::ParameterRole::architecture:
+        return {decay, rate};
+      case nn::ParameterRole::clip:
+        return {clips.decay, rate * clips.rate};
+      default:
+        return {0.0F, rate};
+    }
+  }
+};
+
+/// Throws `ConfigError` for a group out of range.
+inline void require_valid(const ClipGroup& clips, const char* optimizer) {
+  if (clips.rate > 0.0F && clips.decay >= 0.0F) return;
+  throw ConfigError(concat(optimizer, ": expected clips with rate > 0 and decay >= 0, got rate ",
+                           clips.rate, ", decay ", clips.decay));
 }
 
 }  // namespace bitdial::inline BITDIAL_ABI::train

@@ -14,13 +14,14 @@ struct SgdOptions {
   float momentum = 0.9F;
   bool nesterov = true;
   float weight_decay = 1e-4F;
+  ClipGroup clips{};
 };
 
 /// g = grad + decay * w;  v = momentum * v + g;  w -= lr * (nesterov ? g + momentum * v : v).
 ///
-/// The form of PyTorch: the learning rate is outside the velocity. Decay applies to weights alone.
-/// Throws `ConfigError` for momentum outside [0, 1) and negative decay.
-/// Sutskever et al., "On the importance of initialization and momentum", ICML 2013.
+/// The form of PyTorch: the learning rate is outside the velocity. Decay applies to weights alone,
+/// and to learned clips as `clips` says. Throws `ConfigError` for momentum outside [0, 1) and
+/// negative decay. Sutskever et al., "On the importance of initialization and momentum", ICML 2013.
 class Sgd final : public Optimizer {
  public:
   explicit Sgd(nn::Named<nn::Parameter> parameters, const SgdOptions& options = {})
@@ -29,6 +30,7 @@ class Sgd final : public Optimizer {
       throw ConfigError(concat("sgd: expected momentum in [0, 1) and decay >= 0, got momentum ",
                                options.momentum, ", decay ", options.weight_decay));
     }
+    require_valid(options.clips, "sgd");
     for (const auto& [name, parameter] : this->parameters()) {
       velocities_.emplace_back(parameter->value.shape());
     }
@@ -39,18 +41,21 @@ class Sgd final : public Optimizer {
     const bool nesterov = options_.nesterov;
     for_each_run(parameters(), [&](std::size_t i, std::int64_t begin, std::int64_t end) {
       nn::Parameter& parameter = *parameters()[i].second;
-      const float decay = decay_of(parameter, options_.weight_decay);
+      const auto [decay, rate] =
+          ParameterGroup::of(parameter, options_.weight_decay, learning_rate, options_.clips);
       float* const weight = parameter.value.data() + begin;
       float* const velocity = velocities_[i].data() + begin;
       const float* const gradient = parameter.grad.data() + begin;
       ops::detail::map_span(
           end - begin, velocity,
-          [=](float v, float g, float w) { return momentum * v + (g + decay * w); }, velocity,
-          gradient, weight);
+          [momentum, decay = decay](float v, float g, float w) {
+            return momentum * v + (g + decay * w);
+          },
+          velocity, gradient, weight);
       ops::detail::map_span(
           end - begin, weight,
-          [=](float w, float g, float v) {
-            return w - learning_rate * (nesterov ? g + decay * w + momentum * v : v);
+          [momentum, nesterov, decay = decay, rate = rate](float w, float g, float v) {
+            return w - rate * (nesterov ? g + decay * w + momentum * v : v);
           },
           weight, gradient, velocity);
     });

@@ -19,6 +19,7 @@
 #include <bitdial/switchable/plan_sampling.hpp>
 #include <bitdial/switchable/switchable_layer.hpp>
 #include <bitdial/switchable/teacher_choice.hpp>
+#include <bitdial/train/gradient_clipping.hpp>
 #include <bitdial/train/metrics.hpp>
 #include <bitdial/train/optimizer.hpp>
 #include <bitdial/train/peers.hpp>
@@ -55,6 +56,8 @@ struct TrainerOptions {
   /// DoReFa: layers quantize the gradients that flow back into them to 1..8 bits, rounded at random
   /// (from `seed` and the number of the step); 32: not at all. Pinned layers keep theirs.
   int gradient_bits = 32;
+  /// The most that a gradient may be of its parameter (`clip_gradients`); 0: no limit.
+  float gradient_share = 0.1F;
   /// A term of the loss that depends on parameters alone (`kurtosis_penalty`): once per step.
   std::function<Var(Tape& tape)> penalty{};
   Schedule learning_rate = ConstantSchedule{.rate = 0.1F};
@@ -66,8 +69,10 @@ struct TrainerOptions {
   data::AugmentOptions augment{};
   std::uint64_t seed = 1;            ///< of shuffling and augmentation
   data::PrefetchOptions prefetch{};  ///< threads that prepare batches ahead of the steps
-  Peers* peers = nullptr;     ///< where several processes train; `batch_size` is the share of each
-  bool skip_damaged = false;  ///< leaves out images that cannot be decoded, and counts them
+  Peers* peers = nullptr;  ///< where several processes train; `batch_size` is the share of each
+  /// Leaves out images that cannot be decoded, and counts them. A batch of such images alone is
+  /// replaced by the next one.
+  bool skip_damaged = false;
 };
 
 /// What one step did: one entry per plan that it ran.
@@ -119,6 +124,10 @@ class Trainer {
     }
     if (options_.epochs < 0) {
       throw ConfigError(concat("trainer: expected epochs >= 0, got ", options_.epochs));
+    }
+    if (!(options_.gradient_share >= 0.0F)) {
+      throw ConfigError(
+          concat("trainer: expected gradient_share >= 0, got ", options_.gradient_share));
     }
     require_valid(options_.teaching, options_.plans_of_step
                                          ? options_.teaching.switch_weights.size()
@@ -177,9 +186,7 @@ class Trainer {
     StepReport report{.step = position_,
                       .epoch = position_ / steps_per_epoch(),
                       .learning_rate = options_.learning_rate(position_)};
-    batch_ = &loader_.get(report.epoch, position_ % steps_per_epoch());
-    report.images = batch_->size();
-    report.damaged = batch_->damaged;
+    take_batch(report);
     nn::zero_gradients(*network_);
     if (options_.penalty) add_penalty(report);
     const std::vector<PrecisionPlan> switches = switches_of_step();
@@ -189,6 +196,9 @@ class Trainer {
       step_in_order(switches, report);
     }
     if (options_.peers != nullptr) finish_together(report);
+    if (options_.gradient_share > 0.0F) {
+      clip_gradients(optimizer_->parameters(), options_.gradient_share);
+    }
     optimizer_->step(report.learning_rate);
     if (const std::string name = diverged_parameter(); !name.empty()) {
       throw Error(concat("trainer: step ", report.step, ": ", name,
@@ -225,6 +235,20 @@ class Trainer {
     }
     require_valid(options_.teaching, switches.size());
     return switches;
+  }
+
+  /// The batch of the step. One without a readable image gives way to the next of its epoch.
+  void take_batch(StepReport& report) {
+    const std::int64_t first = position_ % steps_per_epoch();
+    for (std::int64_t tries = 0; tries < steps_per_epoch(); ++tries) {
+      batch_ = &loader_.get(report.epoch, (first + tries) % steps_per_epoch());
+      report.images = batch_->size();
+      if (tries == 0) report.damaged = batch_->damaged;  // the next one reports its own
+      if (report.images > 0) return;
+    }
+    throw FileError(concat("trainer: step ", report.step,
+                           ": no image of the epoch can be read, for ", "example ",
+                           report.damaged.front()));
   }
 
   void add_penalty(StepReport& report) {
