@@ -50,7 +50,8 @@ struct Claim {
   std::string_view source;  ///< paper
   std::string_view text;    ///< what the paper says, in one sentence
   Settings defaults{};
-  bool searches_latency = false;  ///< takes `Settings::latency`
+  bool searches_latency = false;   ///< takes `Settings::latency`
+  bool chooses_quantizers = true;  ///< takes `Settings::quantizers`
   /// The networks that it trains, with their size.
   std::string (*networks)(const Settings&) = resnet20_text;
   void (*run)(const Settings&, const Recorder&) = nullptr;

@@ -93,6 +93,7 @@ Claim default_quantizers() {
           .text =
               "Learned clips, the default, are at least as accurate as DoReFa's fixed range in "
               "one network for all widths.",
+          .chooses_quantizers = false,
           .networks = networks,
           .run = run,
           .finding = finding};

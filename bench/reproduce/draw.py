@@ -25,8 +25,11 @@ text { fill: #1d2733; }
 
 def rows_of(path):
     """Chart rows, grouped by precision in the order of the file, arms inside."""
-    with open(path, encoding="utf-8", newline="") as file:
-        table = list(csv.DictReader(file))
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            table = list(csv.DictReader(file))
+    except OSError as error:
+        sys.exit(f"{path}: {error.strerror}; bench/reproduce/run.sh writes it")
     if not table:
         sys.exit(f"{path}: expected at least one row, found none")
     arms = list(dict.fromkeys(row["arm"] for row in table))

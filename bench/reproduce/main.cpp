@@ -69,11 +69,11 @@ void add_options(CLI::App& command, const Claim& claim, Settings& settings) {
   command.add_option("--seeds", settings.seeds, "each is a repetition: 1,2,3")
       ->delimiter(',')
       ->capture_default_str();
-  command
-      .add_option("--quantizers", settings.quantizers,
-                  "between first and last layer, where the claim leaves it open")
-      ->check(CLI::IsMember({"pact", "dorefa", "hwgq"}))
-      ->capture_default_str();
+  if (claim.chooses_quantizers) {
+    command.add_option("--quantizers", settings.quantizers, "between first and last layer")
+        ->check(CLI::IsMember({"pact", "dorefa", "hwgq"}))
+        ->capture_default_str();
+  }
   if (!claim.searches_latency) return;
   command
       .add_option("--latency", settings.latency,
@@ -124,11 +124,12 @@ void write(const std::string& path, const std::string& text) {
 
 /// Everything that the result depends on, as a command.
 std::string command_of(const Claim& claim, const Settings& s) {
-  return bitdial::concat(
-      "bench/reproduce/run.sh ", claim.name, " --classes ", s.classes, " --train-images ",
-      s.train_images, " --test-images ", s.test_images, " --epochs ", s.epochs, " --batch ",
-      s.batch, " --width ", s.width, " --rate ", s.rate, " --seeds ", bitdial::join(s.seeds, ","),
-      " --quantizers ", s.quantizers, s.latency.empty() ? "" : " --latency " + s.latency);
+  return bitdial::concat("bench/reproduce/run.sh ", claim.name, " --classes ", s.classes,
+                         " --train-images ", s.train_images, " --test-images ", s.test_images,
+                         " --epochs ", s.epochs, " --batch ", s.batch, " --width ", s.width,
+                         " --rate ", s.rate, " --seeds ", bitdial::join(s.seeds, ","),
+                         claim.chooses_quantizers ? " --quantizers " + s.quantizers : "",
+                         s.latency.empty() ? "" : " --latency " + s.latency);
 }
 
 void put_to_the_test(const Claim& claim, const Settings& settings) {

@@ -45,6 +45,7 @@ Claim one_bit_weights() {
               "One network with one-bit weights serves every activation width, from "
               "BinaryConnect to BNN.",
           .defaults = {.rate = 0.005},
+          .chooses_quantizers = false,
           .run = run,
           .finding = finding};
 }

@@ -202,6 +202,10 @@ std::string finding(const std::vector<Row>& rows) {
   return bitdial::join(parts, "; ");
 }
 
+std::string networks(const Settings& settings) {
+  return "pre-activated " + resnet20_text(settings) + ", Gaussian weights and HWGQ";
+}
+
 }  // namespace
 
 Claim searched_plan() {
@@ -212,6 +216,8 @@ Claim searched_plan() {
           "A searched plan is more accurate than two bits everywhere at the same bit operations, "
           "or at the same time.",
       .searches_latency = true,
+      .chooses_quantizers = false,
+      .networks = networks,
       .run = run,
       .finding = finding};
 }

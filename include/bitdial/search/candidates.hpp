@@ -101,8 +101,7 @@ namespace detail {
 }
 
 /// The plan that a search has found so far: of every searched layer the widths with the largest
-/// shares, of every other layer `others` or
-/// what it is pinned at. Source: EdMIPS, arXiv 2004.05795.
+/// shares, of every other layer `others` or what it is pinned at. EdMIPS, arXiv 2004.05795.
 ///
 /// Throws `PrecisionError` when another layer does not have the precision `others`.
 [[nodiscard]] inline PrecisionPlan chosen_plan(nn::Module& network, Precision others = {}) {

@@ -129,8 +129,8 @@ class CompositeLayer<Layer, Candidates<WeightBits, ActivationBits>, WeightPolicy
     return plan.at(static_cast<std::size_t>(std::max(0, index())));
   }
 
-  /// Throws `PrecisionError`, as all that follows: a mixture has no codes.
   [[nodiscard]] bool nested() const override { return false; }
+  /// Throws `PrecisionError`, as all that follows: a mixture has no codes.
   [[nodiscard]] nn::WeightCodes weight_codes(int) const override { throw not_chosen(); }
   [[nodiscard]] IntegerLevels activation_levels(const PrecisionPlan&) const override {
     throw not_chosen();
