@@ -70,15 +70,15 @@ def main(root, program):
             rows = list(csv.DictReader(file))
         assert [(row["arm"], row["precision"]) for row in rows] == [
             (arm, bits) for arm in ("AdaBits, nested store", "AdaBits, pack per width",
-                                    "AdaBits, real values", "DoReFa, pack per width",
-                                    "DoReFa, bits cut off")
+                                    "AdaBits, real values", "AdaBits centred, nested store",
+                                    "DoReFa, pack per width", "DoReFa, bits cut off")
             for bits in ("w8a8", "w4a4", "w2a2")], rows
         nested, apart, real = (int(row["bytes"]) for row in rows[0:9:3])
         assert 0 < nested < apart < real, (
             f"one store of 8 bits, {nested}, against 8 + 4 + 2, {apart}, and 32, {real}")
         top1 = [row["top1"] for row in rows]
         assert top1[0:3] == top1[3:6] == top1[6:9], f"three stores of one network: {top1}"
-        assert top1[9] == top1[12], f"nothing is cut off at 8 bits: {top1}"
+        assert top1[12] == top1[15], f"nothing is cut off at 8 bits: {top1}"
         assert all(0.0 <= float(row["top1"]) <= 1.0 for row in rows), rows
         for line in ("claim: ", "found: ", "small: ", "machine: ", "command: "):
             assert line in text, f"no line '{line}' in:\n{text}"
