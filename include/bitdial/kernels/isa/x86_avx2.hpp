@@ -201,6 +201,35 @@ inline U8S8Sums load_sums(const std::int32_t* p) noexcept {
   return load_256(p);
 }
 
+/// Products of 16 bits, of codes that were widened before and of levels widened on the way.
+using Pairs = __m256i;
+inline constexpr std::int64_t split_groups = 8;
+inline void split_codes(const std::uint8_t* from, std::int64_t groups, std::int16_t* even,
+                        std::int16_t* odd) noexcept {
+  const __m256i low = _mm256_set1_epi16(255);
+  for (; groups > 0; groups -= 8, from += 32, even += 16, odd += 16) {
+    const __m256i v = groups >= 8 ? load_256(from)
+                                  : _mm256_maskload_epi32(reinterpret_cast<const int*>(from),
+                                                          first_lanes(groups));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(even), _mm256_and_si256(v, low));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(odd), _mm256_srli_epi16(v, 8));
+  }
+}
+inline Pairs broadcast_pair(const std::int16_t* p) noexcept {
+  std::int32_t two = 0;
+  std::memcpy(&two, p, sizeof two);
+  return _mm256_set1_epi32(two);
+}
+inline Pairs even_levels(const std::int8_t* p) noexcept {
+  return _mm256_srai_epi16(_mm256_slli_epi16(load_256(p), 8), 8);
+}
+inline Pairs odd_levels(const std::int8_t* p) noexcept {
+  return _mm256_srai_epi16(load_256(p), 8);
+}
+inline U8S8Sums add_pairs(U8S8Sums c, Pairs a, Pairs b) noexcept {
+  return _mm256_add_epi32(c, _mm256_madd_epi16(a, b));
+}
+
 /// Bytes multiplied as they are, in pairs: exact where the sum of two products fits 16 bits.
 using Shorts = __m256i;
 inline __m256i broadcast_group(const std::uint8_t* p) noexcept {
