@@ -192,7 +192,8 @@ inline bool few_fit(const GemmU8S8Tile& t) noexcept {
   return 6 * unknown > count;
 }
 
-/// Few columns use one vector: half the work. A single group in 16 bits would not pay.
+/// Few columns use one vector: half the work; not where codes are widened, which keeps programs
+/// small. A single group in 16 bits would not pay.
 inline void gemm_u8s8(const GemmU8S8Tile& t) noexcept {
   const bool in_shorts = t.short_groups > 1, split = few_fit(t);
   with_rows<u8s8_rows>(t, [=](auto rows, const GemmU8S8Tile& part) {
@@ -201,10 +202,7 @@ inline void gemm_u8s8(const GemmU8S8Tile& t) noexcept {
       return narrow ? gemm_u8s8_short_rows<rows, 1>(part)
                     : gemm_u8s8_short_rows<rows, u8s8_vectors>(part);
     }
-    if (split) {
-      return narrow ? gemm_u8s8_split_rows<rows, 1>(part)
-                    : gemm_u8s8_split_rows<rows, u8s8_vectors>(part);
-    }
+    if (split) return gemm_u8s8_split_rows<rows, u8s8_vectors>(part);
     narrow ? gemm_u8s8_rows<rows, 1>(part) : gemm_u8s8_rows<rows, u8s8_vectors>(part);
   });
 }
