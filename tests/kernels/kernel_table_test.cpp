@@ -97,6 +97,23 @@ void check_f32_tile(const kernels::KernelTable& t, std::int64_t rows, std::int64
   }
 }
 
+/// How many sums that a tile has written differ from their definition.
+int wrong_sums(const kernels::GemmU8S8Tile& t, std::int64_t width) {
+  const std::int64_t run = t.groups * 4;
+  int wrong = 0;
+  for (std::int64_t r = 0; r < t.rows; ++r) {
+    for (std::int64_t j = 0; j < t.cols; ++j) {
+      std::int32_t expected = 0;
+      for (std::int64_t k = 0; k < t.segments * run; ++k) {
+        expected += t.a[r * t.a_stride + t.offsets[k / run] + k % run] *
+                    t.b[(k / 4 * width + j) * 4 + k % 4];
+      }
+      wrong += t.c[r * t.c_stride + j] != expected;
+    }
+  }
+  return wrong;
+}
+
 }  // namespace
 
 TEST_CASE("f32 tile: one chain of fused multiply-adds, from zero or from C, nothing else touched") {
@@ -141,26 +158,19 @@ TEST_CASE("u8 x s8 tile: exact sums, extreme codes, no access outside") {
                                                                    : 127);
           });
           c.fill([] { return 12345; });
-          t.gemm_u8s8.run({.rows = rows,
-                           .cols = cols,
-                           .groups = groups,
-                           .a = a.data(),
-                           .a_stride = a_stride,
-                           .b = b.data(),
-                           .c = c.data(),
-                           .c_stride = c_stride,
-                           .segments = segments,
-                           .offsets = offsets});
-          int wrong = 0;
+          const kernels::GemmU8S8Tile tile{.rows = rows,
+                                           .cols = cols,
+                                           .groups = groups,
+                                           .a = a.data(),
+                                           .a_stride = a_stride,
+                                           .b = b.data(),
+                                           .c = c.data(),
+                                           .c_stride = c_stride,
+                                           .segments = segments,
+                                           .offsets = offsets};
+          t.gemm_u8s8.run(tile);
+          int wrong = wrong_sums(tile, width);
           for (std::int64_t r = 0; r < rows; ++r) {
-            for (std::int64_t j = 0; j < cols; ++j) {
-              std::int32_t expected = 0;
-              for (std::int64_t k = 0; k < segments * run; ++k) {
-                expected += a[r * a_stride + offsets[k / run] + k % run] *
-                            b[(k / 4 * width + j) * 4 + k % 4];
-              }
-              wrong += c[r * c_stride + j] != expected;
-            }
             for (std::int64_t j = width; r + 1 < rows && j < c_stride; ++j) {
               wrong += c[r * c_stride + j] != 12345;
             }
@@ -206,28 +216,19 @@ TEST_CASE("u8 x s8 tile: the same sums when some groups are known to fit 16 bits
                                                   ? range.high
                                                   : numbers.between(range.low, range.high));
             }
-            t.gemm_u8s8.run({.rows = rows,
-                             .cols = cols,
-                             .groups = groups,
-                             .a = a.data(),
-                             .a_stride = a_stride,
-                             .b = b.data(),
-                             .c = c.data(),
-                             .c_stride = width,
-                             .segments = 2,
-                             .offsets = offsets,
-                             .short_groups = short_groups});
-            int wrong = 0;
-            for (std::int64_t r = 0; r < rows; ++r) {
-              for (std::int64_t j = 0; j < cols; ++j) {
-                std::int32_t expected = 0;
-                for (std::int64_t k = 0; k < 2 * run; ++k) {
-                  expected += a[r * a_stride + offsets[k / run] + k % run] *
-                              b[(k / 4 * width + j) * 4 + k % 4];
-                }
-                wrong += c[r * width + j] != expected;
-              }
-            }
+            const kernels::GemmU8S8Tile tile{.rows = rows,
+                                             .cols = cols,
+                                             .groups = groups,
+                                             .a = a.data(),
+                                             .a_stride = a_stride,
+                                             .b = b.data(),
+                                             .c = c.data(),
+                                             .c_stride = width,
+                                             .segments = 2,
+                                             .offsets = offsets,
+                                             .short_groups = short_groups};
+            t.gemm_u8s8.run(tile);
+            const int wrong = wrong_sums(tile, width);
             CAPTURE(range.max_code);
             CAPTURE(rows);
             CAPTURE(groups);
@@ -266,28 +267,19 @@ TEST_CASE("u8 x s8 tile: the same sums when groups are known to fit 16 bits one 
           length = g % every == 0 ? 0 : std::min<std::int64_t>(255, length + 1);
           runs[g] = static_cast<std::uint8_t>(length);
         }
-        t.gemm_u8s8.run({.rows = rows,
-                         .cols = cols,
-                         .groups = groups,
-                         .a = a.data(),
-                         .a_stride = a_stride,
-                         .b = b.data(),
-                         .c = c.data(),
-                         .c_stride = width,
-                         .segments = 2,
-                         .offsets = offsets,
-                         .short_runs = runs.data()});
-        int wrong = 0;
-        for (std::int64_t r = 0; r < rows; ++r) {
-          for (std::int64_t j = 0; j < cols; ++j) {
-            std::int32_t expected = 0;
-            for (std::int64_t k = 0; k < 2 * run; ++k) {
-              expected +=
-                  a[r * a_stride + offsets[k / run] + k % run] * b[(k / 4 * width + j) * 4 + k % 4];
-            }
-            wrong += c[r * width + j] != expected;
-          }
-        }
+        const kernels::GemmU8S8Tile tile{.rows = rows,
+                                         .cols = cols,
+                                         .groups = groups,
+                                         .a = a.data(),
+                                         .a_stride = a_stride,
+                                         .b = b.data(),
+                                         .c = c.data(),
+                                         .c_stride = width,
+                                         .segments = 2,
+                                         .offsets = offsets,
+                                         .short_runs = runs.data()};
+        t.gemm_u8s8.run(tile);
+        const int wrong = wrong_sums(tile, width);
         CAPTURE(rows);
         CAPTURE(every);
         CHECK(wrong == 0);
