@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <bitdial/models/googlenet.hpp>
 #include <bitdial/models/inception_v3.hpp>
+#include <bitdial/quant/policies/gaussian.hpp>
 #include <bitdial/quant/policies/hwgq.hpp>
 #include <bitdial/search/latency_table.hpp>
 #include <bitdial/search/measure_latency.hpp>

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bitdial/data/cifar.hpp>
 #include <bitdial/quant/policies/adabits.hpp>
+#include <bitdial/quant/policies/gaussian.hpp>
 #include <bitdial/quant/policies/hwgq.hpp>
 #include <bitdial/quant/policies/pact.hpp>
 #include <bitdial/quant/policies/sign.hpp>

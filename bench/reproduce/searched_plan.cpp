@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bitdial/nn/cost.hpp>
 #include <bitdial/quant/plan_file.hpp>
+#include <bitdial/quant/policies/gaussian.hpp>
 #include <bitdial/quant/policies/hwgq.hpp>
 #include <bitdial/search/composite_layer.hpp>
 #include <bitdial/search/latency_table.hpp>

@@ -12,6 +12,7 @@
 
 #include <bitdial/deploy/pack.hpp>
 #include <bitdial/models/resnet_cifar.hpp>
+#include <bitdial/quant/policies/gaussian.hpp>
 #include <bitdial/quant/policies/hwgq.hpp>
 #include <bitdial/runtime.hpp>
 #include <bitdial/train/evaluate.hpp>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // expect: bitdial: CompositeLayer: Candidates has a width that its policy does not quantize
-#include <bitdial/quant/policies/ternary.hpp>
+#include <bitdial/quant/policies/twn.hpp>
 #include <bitdial/search/composite_layer.hpp>
 
 #ifdef GOOD

@@ -5,8 +5,9 @@
 
 #include <doctest/doctest.h>
 #include <bitdial/deploy/pack.hpp>
-#include <bitdial/quant/policies/binary.hpp>
+#include <bitdial/quant/policies/bi_real.hpp>
 #include <bitdial/quant/policies/double_rounding.hpp>
+#include <bitdial/quant/policies/gaussian.hpp>
 #include <bitdial/quant/policies/hwgq.hpp>
 #include <bitdial/quant/policies/logarithmic.hpp>
 #include <bitdial/quant/policies/lq_nets.hpp>
@@ -19,7 +20,9 @@
 #include <bitdial/quant/policies/scale_adjusted.hpp>
 #include <bitdial/quant/policies/scaled_dorefa.hpp>
 #include <bitdial/quant/policies/sign.hpp>
-#include <bitdial/quant/policies/ternary.hpp>
+#include <bitdial/quant/policies/ttq.hpp>
+#include <bitdial/quant/policies/twn.hpp>
+#include <bitdial/quant/policies/xnor.hpp>
 #include <support/packed_comparison.hpp>
 
 using namespace bitdial;

@@ -15,6 +15,7 @@
 #include <bitdial/models/r2plus1d.hpp>
 #include <bitdial/models/resnet_cifar.hpp>
 #include <bitdial/models/resnet_imagenet.hpp>
+#include <bitdial/quant/policies/gaussian.hpp>
 #include <bitdial/quant/policies/hwgq.hpp>
 #include <bitdial/quant/policies/two_sided.hpp>
 #include <support/packed_outputs.hpp>

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <iterator>
 #include <limits>
 
 #include <bitdial/quant/grid.hpp>
@@ -35,6 +37,18 @@ TEST_CASE("RoundGrid: codes of its own values, ties to even") {
   CHECK(RoundGrid::encode(0.5F, 1) == 0);    // 0.5 -> 0
   CHECK(RoundGrid::encode(0.5F, 2) == 2);    // 1.5 -> 2
   CHECK(RoundGrid::encode(0.5F, 8) == 128);  // 127.5 -> 128
+}
+
+TEST_CASE("TernaryGrid: a value on a threshold is zero") {
+  const float threshold = 0.25F;
+  const float values[] = {-1.0F, -0.25F, 0.0F, 0.25F, 0.26F, NAN};
+  const int codes[] = {0, 1, 1, 1, 2, 1};
+  for (std::size_t i = 0; i < std::size(values); ++i) {
+    CHECK(TernaryGrid::encode(values[i], threshold) == codes[i]);
+  }
+  CHECK(TernaryGrid::levels(0.5F).value(0) == -0.5F);
+  CHECK(TernaryGrid::levels(0.5F).value(1) == 0.0F);
+  CHECK(TernaryGrid::levels(0.5F).value(2) == 0.5F);
 }
 
 TEST_CASE("FloorGrid: the code of k bits is the code of 8 bits without its low bits") {

@@ -18,9 +18,10 @@
 #include <bitdial/core/text.hpp>
 #include <bitdial/quant/log_range.hpp>
 #include <bitdial/quant/policies/adabits.hpp>
-#include <bitdial/quant/policies/binary.hpp>
+#include <bitdial/quant/policies/bi_real.hpp>
 #include <bitdial/quant/policies/dorefa.hpp>
 #include <bitdial/quant/policies/double_rounding.hpp>
+#include <bitdial/quant/policies/gaussian.hpp>
 #include <bitdial/quant/policies/hwgq.hpp>
 #include <bitdial/quant/policies/logarithmic.hpp>
 #include <bitdial/quant/policies/lq_nets.hpp>
@@ -34,8 +35,10 @@
 #include <bitdial/quant/policies/scaled_dorefa.hpp>
 #include <bitdial/quant/policies/sign.hpp>
 #include <bitdial/quant/policies/tanh.hpp>
-#include <bitdial/quant/policies/ternary.hpp>
+#include <bitdial/quant/policies/ttq.hpp>
+#include <bitdial/quant/policies/twn.hpp>
 #include <bitdial/quant/policies/two_sided.hpp>
+#include <bitdial/quant/policies/xnor.hpp>
 #include <bitdial/quant/quantizer.hpp>
 
 namespace laws {

@@ -7,6 +7,7 @@
 #include <doctest/doctest.h>
 #include <bitdial/models/resnet_cifar.hpp>
 #include <bitdial/nn/init.hpp>
+#include <bitdial/quant/policies/gaussian.hpp>
 #include <bitdial/quant/policies/hwgq.hpp>
 #include <bitdial/search/candidates.hpp>
 #include <bitdial/search/composite_layer.hpp>

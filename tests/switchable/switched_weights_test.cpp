@@ -15,11 +15,11 @@
 #include <bitdial/nn/init.hpp>
 #include <bitdial/nn/linear.hpp>
 #include <bitdial/nn/sequential.hpp>
-#include <bitdial/quant/policies/binary.hpp>
 #include <bitdial/quant/policies/lq_nets.hpp>
 #include <bitdial/quant/policies/pact.hpp>
 #include <bitdial/quant/policies/scale_adjusted.hpp>
 #include <bitdial/quant/policies/sign.hpp>
+#include <bitdial/quant/policies/xnor.hpp>
 #include <bitdial/switchable/switchable_layer.hpp>
 #include <support/tensors.hpp>
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The grids of codes that every uniform policy is built from: rounded, floored, sign.
+// The grids of codes that the uniform policies are built from: rounded, floored, integers, three
+// values, signs.
 #pragma once
 
 #include <algorithm>
@@ -66,6 +67,17 @@ struct IntegerGrid {
   }
 };
 
+/// Three values: code 0 below -threshold, 2 above threshold, 1 between them and for NaN.
+struct TernaryGrid {
+  [[nodiscard]] static constexpr std::int32_t encode(float w, float threshold) noexcept {
+    return w > threshold ? 2 : w < -threshold ? 0 : 1;
+  }
+  /// level q - 1 in steps of alpha
+  [[nodiscard]] static constexpr IntegerLevels levels(float alpha) noexcept {
+    return {.scale = alpha, .multiplier = 1, .offset = -1};
+  }
+};
+
 /// One bit: code 0 is -1, code 1 is +1; NaN gets code 0.
 struct SignGrid {
   /// sign(0) = +1
@@ -76,13 +88,12 @@ struct SignGrid {
   [[nodiscard]] static constexpr std::int32_t encode_zero_down(float x) noexcept {
     return x > 0.0F ? 1 : 0;
   }
-  [[nodiscard]] static constexpr IntegerLevels levels() noexcept {
-    return {.scale = 1.0F, .multiplier = 2, .offset = -1};
+  /// -alpha and alpha
+  [[nodiscard]] static constexpr IntegerLevels levels(float alpha = 1.0F) noexcept {
+    return {.scale = alpha, .multiplier = 2, .offset = -1};
   }
-  /// The surrogate of one-bit activations, clamp(x, -1, 1).
-  [[nodiscard]] static constexpr ClampSurrogate activation_surrogate() noexcept {
-    return {-1.0F, 1.0F};
-  }
+  /// The surrogate of a sign, Htanh(x) = clamp(x, -1, 1).
+  [[nodiscard]] static constexpr ClampSurrogate hard_tanh() noexcept { return {-1.0F, 1.0F}; }
 };
 
 }  // namespace bitdial::inline BITDIAL_ABI

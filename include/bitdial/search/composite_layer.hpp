@@ -12,6 +12,7 @@
 #include <bitdial/nn/batch_norm.hpp>
 #include <bitdial/nn/conv2d.hpp>
 #include <bitdial/nn/linear.hpp>
+#include <bitdial/quant/policies/gaussian.hpp>
 #include <bitdial/quant/policies/hwgq.hpp>
 #include <bitdial/search/operand_mixture.hpp>
 #include <bitdial/switchable/layer_for.hpp>

@@ -152,7 +152,7 @@ struct DoReFaActivations {
     return bits == 1 && one_bit == OneBitActivations::sign;
   }
   [[nodiscard]] constexpr ClampSurrogate clamp(int bits) const noexcept {
-    return is_sign(bits) ? SignGrid::activation_surrogate() : ClampSurrogate{0.0F, 1.0F};
+    return is_sign(bits) ? SignGrid::hard_tanh() : ClampSurrogate{0.0F, 1.0F};
   }
 };
 

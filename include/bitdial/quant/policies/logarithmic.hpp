@@ -165,19 +165,19 @@ struct LogActivations {
 
   template <class Real>
   void surrogate(std::span<const Real> x, int bits, std::span<Real> y) const {
-    if (bits == 1) return SignGrid::activation_surrogate().forward(x, y);
+    if (bits == 1) return SignGrid::hard_tanh().forward(x, y);
     if (is_identity(bits)) return IdentitySurrogate::forward(x, y);
     ClampSurrogate{low(), 1.0F}.forward(x, y);
   }
   void backward(std::span<const float> x, std::span<const float> dy, const State&, int bits,
                 std::span<float> dx) const {
-    if (bits == 1) return SignGrid::activation_surrogate().backward(x, dy, dx);
+    if (bits == 1) return SignGrid::hard_tanh().backward(x, dy, dx);
     if (is_identity(bits)) return IdentitySurrogate::backward(dy, dx);
     ClampSurrogate{low(), 1.0F}.backward(x, dy, dx);
   }
 
   [[nodiscard]] std::optional<ClampSurrogate> gate(int bits) const noexcept {
-    if (bits == 1) return SignGrid::activation_surrogate();
+    if (bits == 1) return SignGrid::hard_tanh();
     return is_identity(bits) ? ClampSurrogate::identity() : ClampSurrogate{low(), 1.0F};
   }
 

@@ -55,7 +55,7 @@ struct SignWeights {
     return SignGrid::encode_zero_up(w);
   }
   [[nodiscard]] IntegerLevels levels(const State&, int) const noexcept {
-    return {.scale = magnitude, .multiplier = 2, .offset = -1};
+    return SignGrid::levels(magnitude);
   }
   [[nodiscard]] float real_valued(float w, const State&) const noexcept { return w; }
 
@@ -106,16 +106,16 @@ struct SignActivations {
   template <class Real>
   void surrogate(std::span<const Real> x, int bits, std::span<Real> y) const {
     if (bits == real_valued_bits) return IdentitySurrogate::forward(x, y);
-    SignGrid::activation_surrogate().forward(x, y);
+    SignGrid::hard_tanh().forward(x, y);
   }
   void backward(std::span<const float> x, std::span<const float> dy, const State&, int bits,
                 std::span<float> dx) const {
     if (bits == real_valued_bits) return IdentitySurrogate::backward(dy, dx);
-    SignGrid::activation_surrogate().backward(x, dy, dx);
+    SignGrid::hard_tanh().backward(x, dy, dx);
   }
 
   [[nodiscard]] std::optional<ClampSurrogate> gate(int bits) const noexcept {
-    return bits == real_valued_bits ? ClampSurrogate::identity() : SignGrid::activation_surrogate();
+    return bits == real_valued_bits ? ClampSurrogate::identity() : SignGrid::hard_tanh();
   }
 };
 

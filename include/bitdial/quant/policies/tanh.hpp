@@ -62,18 +62,18 @@ struct TanhActivations {
 
   template <class Real>
   void surrogate(std::span<const Real> x, int bits, std::span<Real> y) const {
-    if (bits == 1) return SignGrid::activation_surrogate().forward(x, y);
+    if (bits == 1) return SignGrid::hard_tanh().forward(x, y);
     TanhRange::surrogate(x, y);
   }
 
   void backward(std::span<const float> x, std::span<const float> dy, const State& state, int bits,
                 std::span<float> dx) const {
-    if (bits == 1) return SignGrid::activation_surrogate().backward(x, dy, dx);
+    if (bits == 1) return SignGrid::hard_tanh().backward(x, dy, dx);
     state.backward(x, dy, dx);
   }
 
   [[nodiscard]] std::optional<ClampSurrogate> gate(int bits) const noexcept {
-    if (bits == 1) return SignGrid::activation_surrogate();
+    if (bits == 1) return SignGrid::hard_tanh();
     return std::nullopt;
   }
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// XNOR-Net weights and Bi-Real activations against published vectors.
-#include <bitdial/quant/policies/binary.hpp>
+// XNOR-Net weights against published vectors.
+#include <bitdial/quant/policies/xnor.hpp>
 
 #include "vectors.hpp"
 
@@ -21,23 +21,6 @@ TEST_CASE("XNOR weights without centring: mean of magnitudes") {
   const double mean = 0.458333333;  // -1.2 counts as -1
   vectors::check_forward(XnorWeights{.centring = XnorCentring::none}, vectors::weights, 1,
                          {-mean, -mean, -mean, mean, mean, mean});
-}
-
-TEST_CASE("Bi-Real activations: sign, parabolic gradient") {
-  const std::vector<float> x{-1.5F, -1.0F, -0.6F, -0.2F, 0.0F, 0.2F, 0.6F, 1.0F, 1.5F};
-  vectors::check_forward(BiRealActivations{}, x, 1, {-1, -1, -1, -1, -1, 1, 1, 1, 1});
-  vectors::check_backward(BiRealActivations{}, x, std::vector<float>(x.size(), 1.0F), 1,
-                          {0, 0, 0.8, 1.6, 2, 1.6, 0.8, 0, 0});
-}
-
-TEST_CASE("Bi-Real weights of one filter: mean of all magnitudes, both gradients") {
-  const double mean = 0.491666667;
-  vectors::check_forward(BiRealWeights{}, vectors::weights, 1,
-                         {-mean, -mean, -mean, mean, mean, mean});
-  vectors::check_backward(BiRealWeights{}, vectors::weights, vectors::gradients, 1,
-                          {0, -0.2, 0.3, -0.4, 0.5, -0.6});
-  vectors::check_backward(BiRealWeights{.gradient = ScaledSignGradient::straight}, vectors::weights,
-                          vectors::gradients, 1, {0.1, -0.2, 0.3, -0.4, 0.5, -0.6});
 }
 
 TEST_CASE("XNOR weights: each tap of a filter loses the mean of its input channels") {

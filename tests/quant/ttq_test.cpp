@@ -1,20 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ternary weights, measured and trained, against published vectors.
-#include <bitdial/quant/policies/ternary.hpp>
+// Trained ternary weights against published vectors.
+#include <bitdial/quant/policies/ttq.hpp>
 
 #include "learned_vectors.hpp"
 
 using namespace bitdial;
-
-TEST_CASE("TWN: threshold, alpha, values") {
-  const TernaryWeights policy;
-  const auto state = policy.fit(vectors::weights);
-  CHECK(static_cast<double>(state.threshold) == doctest::Approx(0.344166667));
-  CHECK(static_cast<double>(state.alpha) == doctest::Approx(0.833333333));
-  vectors::check_forward(policy, vectors::weights, 2, {-0.8333333, -0.8333333, 0, 0, 0, 0.8333333});
-  vectors::check_backward(policy, vectors::weights, vectors::gradients, 2,
-                          {0.1, -0.2, 0.3, -0.4, 0.5, -0.6});
-}
 
 TEST_CASE("TTQ: values, latent gradient, gradients of Wp and Wn") {
   const Quantizer<TrainedTernaryWeights> quantizer;
