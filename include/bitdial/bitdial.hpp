@@ -198,6 +198,7 @@
 #include <bitdial/quant/precision.hpp>
 #include <bitdial/quant/qtensor.hpp>
 #include <bitdial/quant/quantizer.hpp>
+#include <bitdial/quant/smallest_scale.hpp>
 #include <bitdial/quant/span_loops.hpp>
 #include <bitdial/quant/statistics.hpp>
 #include <bitdial/quant/straight_through.hpp>

@@ -39,6 +39,30 @@ TEST_CASE("RoundGrid: codes of its own values, ties to even") {
   CHECK(RoundGrid::encode(0.5F, 8) == 128);  // 127.5 -> 128
 }
 
+TEST_CASE("TwoSidedGrid: codes of its own values, symmetric but for ties, NaN at the lower end") {
+  for (const float range : {1.0F, 0.3F, 7.5F}) {
+    CAPTURE(range);
+    const TwoSidedGrid grid{range};
+    for (int bits = 1; bits <= 8; ++bits) {
+      CAPTURE(bits);
+      const int top = (1 << bits) - 1;
+      const IntegerLevels line = grid.levels(bits);
+      CHECK(line.level(0) == -top);
+      CHECK(line.level(top) == top);
+      CHECK(static_cast<double>(line.value(top)) == doctest::Approx(static_cast<double>(range)));
+      int mismatches = 0;
+      for (int code = 0; code <= top; ++code) {
+        mismatches += grid.encode(line.value(code), bits) != code;
+        mismatches += grid.encode(-line.value(code), bits) != top - code;
+      }
+      CHECK(mismatches == 0);
+      CHECK(grid.encode(-2.0F * range, bits) == 0);
+      CHECK(grid.encode(2.0F * range, bits) == top);
+      CHECK(grid.encode(NAN, bits) == 0);
+    }
+  }
+}
+
 TEST_CASE("TernaryGrid: a value on a threshold is zero") {
   const float threshold = 0.25F;
   const float values[] = {-1.0F, -0.25F, 0.0F, 0.25F, 0.26F, NAN};

@@ -44,6 +44,24 @@ struct RoundGrid {
   }
 };
 
+/// The values of `RoundGrid` mapped from [0, 1] to [-range, range]: symmetric, without zero.
+struct TwoSidedGrid {
+  float range = 1.0F;
+
+  /// The code of x clamped to the range, which is positive; NaN gets code 0. In double, each
+  /// operation rounded once, so that it is monotone.
+  [[nodiscard]] constexpr std::int32_t encode(float x, int bits) const noexcept {
+    const auto inside = static_cast<double>(clamp_nan_low(x, -range, range));
+    const double unit = inside / (2.0 * static_cast<double>(range)) + 0.5;
+    return RoundGrid::encode(static_cast<float>(unit), bits);
+  }
+  /// level 2 q - (2^k - 1) in steps of range / (2^k - 1)
+  [[nodiscard]] constexpr IntegerLevels levels(int bits) const noexcept {
+    const std::int32_t top = (1 << bits) - 1;
+    return {.scale = range / static_cast<float>(top), .multiplier = 2, .offset = -top};
+  }
+};
+
 /// AdaBits' grid: 2^k cells of equal width, code = floor(2^k u). The code of k bits is the code of
 /// 8 bits without its low bits: floor(floor(2^8 u) / 2^(8-k)) = floor(2^k u).
 struct FloorGrid {

@@ -5,7 +5,6 @@
 #include <array>
 #include <concepts>
 #include <cstddef>
-#include <cstdint>
 #include <span>
 #include <string_view>
 #include <type_traits>
@@ -110,21 +109,8 @@ concept LearnedPolicy = GradientLearnedPolicy<P> || RelearnedPolicy<P>;
 template <std::size_t N, class F>
 [[nodiscard]] std::array<double, N> sum_gradients(std::span<const float> x,
                                                   std::span<const float> dy, F f) {
-  using Sums = std::array<double, N>;
-  const auto add = [](Sums total, const Sums& more) {
-    for (std::size_t k = 0; k < N; ++k) total[k] += more[k];
-    return total;
-  };
-  return detail::reduce_chunks(
-      x.size(), Sums{},
-      [x, dy, f, add](std::int64_t begin, std::int64_t end) {
-        Sums sums{};
-        for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
-          sums = add(sums, f(x[i], static_cast<double>(dy[i])));
-        }
-        return sums;
-      },
-      add);
+  return detail::sum_spans<N>(
+      [f](float value, float gradient) { return f(value, static_cast<double>(gradient)); }, x, dy);
 }
 
 }  // namespace bitdial::inline BITDIAL_ABI

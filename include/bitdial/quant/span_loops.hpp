@@ -57,4 +57,26 @@ template <class Slot, class Reduce, class Combine>
   return total;
 }
 
+/// sum over i of f(in[i]...), an array of N doubles; equal for every number of threads.
+template <std::size_t N, class F, class In, class... More>
+[[nodiscard]] std::array<double, N> sum_spans(F f, std::span<const In> in,
+                                              std::span<const More>... more) {
+  BITDIAL_ASSERT(((more.size() == in.size()) && ...));
+  using Sums = std::array<double, N>;
+  const auto add = [](Sums total, const Sums& term) {
+    for (std::size_t k = 0; k < N; ++k) total[k] += term[k];
+    return total;
+  };
+  return reduce_chunks(
+      in.size(), Sums{},
+      [=](std::int64_t begin, std::int64_t end) {
+        Sums sums{};
+        for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
+          sums = add(sums, f(in[i], more[i]...));
+        }
+        return sums;
+      },
+      add);
+}
+
 }  // namespace bitdial::inline BITDIAL_ABI::detail

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -62,16 +64,8 @@ struct Moments {
 /// Two passes over x in double.
 [[nodiscard]] inline Moments moments(std::span<const float> x) {
   const auto sum_of = [x](auto f) {
-    return detail::reduce_chunks(
-        x.size(), 0.0,
-        [x, f](std::int64_t begin, std::int64_t end) {
-          double sum = 0.0;
-          for (std::int64_t i = begin; i < end; ++i) {
-            sum += f(static_cast<double>(x[static_cast<std::size_t>(i)]));
-          }
-          return sum;
-        },
-        [](double total, double chunk) { return total + chunk; });
+    return detail::sum_spans<1>(
+        [f](float value) { return std::array{f(static_cast<double>(value))}; }, x)[0];
   };
   if (x.empty()) return {};
   const double mean = sum_of([](double value) { return value; }) / static_cast<double>(x.size());

@@ -5,14 +5,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <span>
 
 #include <bitdial/core/config.hpp>
 #include <bitdial/core/error.hpp>
 #include <bitdial/core/text.hpp>
 #include <bitdial/quant/grid.hpp>
+#include <bitdial/quant/smallest_scale.hpp>
 #include <bitdial/quant/span_loops.hpp>
 #include <bitdial/quant/statistics.hpp>
 
@@ -20,15 +21,12 @@ namespace bitdial::inline BITDIAL_ABI {
 
 /// M and where it was found.
 struct TanhRange {
-  /// Below this a maximum counts as zero: 1 / M of a subnormal M may be infinite.
-  static constexpr float smallest = std::numeric_limits<float>::min();
-
   float max = 1.0F;         ///< M > 0; 1 for a tensor whose elements all count as zero
   std::int64_t index = -1;  ///< of the maximum; -1: M is a constant and gets no gradient
 
   /// tanh is odd and increasing, so M = tanh(max |x|).
   [[nodiscard]] static TanhRange from(const AbsStatistics& statistics) noexcept {
-    if (!(statistics.max >= smallest)) return {};
+    if (!(statistics.max >= smallest_scale)) return {};
     return {std::tanh(statistics.max), statistics.index};
   }
 
@@ -84,7 +82,7 @@ struct TanhRange {
   static void surrogate(std::span<const Real> x, std::span<Real> y) {
     Real bound{0};
     for (const Real value : x) bound = std::max(bound, std::fabs(std::tanh(value)));
-    if (!(bound >= static_cast<Real>(smallest))) bound = Real{1};
+    if (!(bound >= static_cast<Real>(smallest_scale))) bound = Real{1};
     std::ranges::transform(x, y.begin(), [bound](Real value) { return std::tanh(value) / bound; });
   }
 

@@ -2,7 +2,6 @@
 // DoReFa-Net: uniform weights on [-1, 1] and activations on [0, 1]. The ReLU quantizer of SP-Nets.
 #pragma once
 
-#include <cmath>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -57,10 +56,8 @@ struct DoReFaWeights {
 
   /// level 2 q - (2^k - 1) in steps of 1 / (2^k - 1); one bit: -1 and 1 in steps of mean|w| or 1.
   [[nodiscard]] IntegerLevels levels(const State& state, int bits) const noexcept {
-    const std::int32_t top = (1 << bits) - 1;
     const bool is_scaled = bits == 1 && one_bit == OneBitWeights::mean_abs;
-    const float scale = is_scaled ? state.mean_abs : 1.0F / static_cast<float>(top);
-    return {.scale = scale, .multiplier = 2, .offset = -top};
+    return TwoSidedGrid{is_scaled ? state.mean_abs : 1.0F}.levels(bits);
   }
 
   [[nodiscard]] float real_valued(float w, const State&) const noexcept { return w; }

@@ -6,7 +6,6 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
-#include <limits>
 #include <span>
 #include <string_view>
 
@@ -15,7 +14,7 @@
 #include <bitdial/quant/learned_parameter.hpp>
 #include <bitdial/quant/policies/lsq.hpp>
 #include <bitdial/quant/policy.hpp>
-#include <bitdial/quant/span_loops.hpp>
+#include <bitdial/quant/smallest_scale.hpp>
 #include <bitdial/quant/statistics.hpp>
 #include <bitdial/quant/straight_through.hpp>
 
@@ -40,8 +39,7 @@ struct DoubleRoundingWeights {
 
   [[nodiscard]] static constexpr bool represents_zero() noexcept { return true; }
   [[nodiscard]] State fit(std::span<const float> w) const {
-    const float step = weight_statistics(name, w).max / 127.0F;
-    return {step >= std::numeric_limits<float>::min() ? step : 1.0F};
+    return {scale_or_one(weight_statistics(name, w).max / 127.0F)};
   }
   [[nodiscard]] std::int32_t encode(float w, const State& state, int bits) const noexcept {
     const std::int32_t high = grid(8).encode(w / state.size()) - 128;

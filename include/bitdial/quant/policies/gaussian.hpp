@@ -5,7 +5,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -13,6 +12,7 @@
 #include <bitdial/core/config.hpp>
 #include <bitdial/quant/grid.hpp>
 #include <bitdial/quant/policy.hpp>
+#include <bitdial/quant/smallest_scale.hpp>
 #include <bitdial/quant/statistics.hpp>
 #include <bitdial/quant/straight_through.hpp>
 
@@ -43,8 +43,7 @@ struct GaussianWeights {
 
   [[nodiscard]] State fit(std::span<const float> w) const {
     static_cast<void>(weight_statistics(name, w));
-    const auto deviation = static_cast<float>(moments(w).deviation());
-    return {deviation >= std::numeric_limits<float>::min() ? deviation : 1.0F};
+    return {scale_or_one(static_cast<float>(moments(w).deviation()))};
   }
   [[nodiscard]] std::int32_t encode(float w, const State& state, int bits) const noexcept {
     const std::int32_t half = 1 << (bits - 1);

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <span>
 #include <string_view>
 
@@ -14,6 +14,8 @@
 #include <bitdial/quant/grid.hpp>
 #include <bitdial/quant/learned_parameter.hpp>
 #include <bitdial/quant/policy.hpp>
+#include <bitdial/quant/smallest_scale.hpp>
+#include <bitdial/quant/span_loops.hpp>
 #include <bitdial/quant/statistics.hpp>
 #include <bitdial/quant/straight_through.hpp>
 
@@ -34,13 +36,11 @@ enum class StepGradient {
   plain    ///< 1
 };
 
-/// The step of LSQ; |step| counts, and no less than the smallest normal float.
+/// The step of LSQ; |step| counts, and no less than `smallest_scale`.
 struct LsqState {
   float step = 1.0F;
 
-  [[nodiscard]] float size() const noexcept {
-    return std::fmax(std::fabs(step), std::numeric_limits<float>::min());
-  }
+  [[nodiscard]] float size() const noexcept { return scale_size(step); }
   friend bool operator==(const LsqState&, const LsqState&) = default;
 };
 
@@ -106,7 +106,7 @@ struct LsqValues {
                                      const IntegerGrid& grid) noexcept {
     const double mean = size == 0 ? 0.0 : statistics.sum / static_cast<double>(size);
     const auto step = static_cast<float>(2.0 * mean / std::sqrt(std::max(1, grid.high)));
-    return {step >= std::numeric_limits<float>::min() && std::isfinite(step) ? step : 1.0F};
+    return {std::isfinite(step) ? scale_or_one(step) : 1.0F};
   }
 };
 

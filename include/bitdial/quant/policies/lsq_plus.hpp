@@ -5,7 +5,6 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
-#include <limits>
 #include <span>
 #include <string_view>
 
@@ -15,6 +14,8 @@
 #include <bitdial/quant/least_error_line.hpp>
 #include <bitdial/quant/policies/lsq.hpp>
 #include <bitdial/quant/policy.hpp>
+#include <bitdial/quant/smallest_scale.hpp>
+#include <bitdial/quant/span_loops.hpp>
 #include <bitdial/quant/statistics.hpp>
 #include <bitdial/quant/straight_through.hpp>
 
@@ -34,7 +35,7 @@ struct LsqPlusWeights : LsqWeights {
     const Moments found = moments(w);
     const double reach = std::fabs(found.mean) + 3.0 * found.deviation();
     const auto step = static_cast<float>(std::ldexp(reach, 1 - bits));
-    return {step >= std::numeric_limits<float>::min() ? step : 1.0F};
+    return {scale_or_one(step)};
   }
 };
 
@@ -66,7 +67,7 @@ struct LsqPlusActivations {
     if (bits == real_valued_bits) return {};
     const UniformLine line = least_error_line(x, (1 << bits) - 1);
     const auto step = static_cast<float>(line.step);
-    if (!(step >= std::numeric_limits<float>::min())) return {};
+    if (!(step >= smallest_scale)) return {};
     return {step, static_cast<float>(line.low - line.step * grid(bits).low)};
   }
   [[nodiscard]] std::int32_t encode(float x, const State& state, int bits) const noexcept {

@@ -15,6 +15,7 @@
 #include <bitdial/quant/learned_parameter.hpp>
 #include <bitdial/quant/policy.hpp>
 #include <bitdial/quant/precision.hpp>
+#include <bitdial/quant/span_loops.hpp>
 #include <bitdial/quant/straight_through.hpp>
 #include <bitdial/quant/uniform_steps.hpp>
 
@@ -68,21 +69,14 @@ struct PactValues {
                         .inverse_step = static_cast<float>((1 << bits) - 1) / state.clip()};
   }
 
-  /// Two sides: the round grid of [0, 1], mapped to [-alpha, alpha] in double, each operation
-  /// rounded once, so that it is monotone.
   [[nodiscard]] std::int32_t encode(float x, const State& state, int bits) const noexcept {
     if (const auto steps = uniform_steps(state, bits)) return steps->code(x, bits);
-    const float clip = state.clip();
-    const auto inside = static_cast<double>(clamp_nan_low(x, -clip, clip));
-    return RoundGrid::encode(static_cast<float>(inside / (2.0 * static_cast<double>(clip)) + 0.5),
-                             bits);
+    return TwoSidedGrid{state.clip()}.encode(x, bits);
   }
   /// level q, or 2 q - (2^k - 1), in steps of alpha / (2^k - 1)
   [[nodiscard]] IntegerLevels levels(const State& state, int bits) const noexcept {
-    const std::int32_t top = (1 << bits) - 1;
-    const float scale = state.clip() / static_cast<float>(top);
-    if (sides == ClipSides::one) return {.scale = scale};
-    return {.scale = scale, .multiplier = 2, .offset = -top};
+    if (sides == ClipSides::two) return TwoSidedGrid{state.clip()}.levels(bits);
+    return {.scale = state.clip() / static_cast<float>((1 << bits) - 1)};
   }
   [[nodiscard]] float real_valued(float x, const State& state) const noexcept {
     return clamp_nan_low(x, lowest(state), state.clip());

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <span>
 #include <string_view>
 
@@ -14,6 +14,8 @@
 #include <bitdial/quant/grid.hpp>
 #include <bitdial/quant/learned_parameter.hpp>
 #include <bitdial/quant/policy.hpp>
+#include <bitdial/quant/smallest_scale.hpp>
+#include <bitdial/quant/span_loops.hpp>
 #include <bitdial/quant/statistics.hpp>
 #include <bitdial/quant/straight_through.hpp>
 
@@ -21,14 +23,13 @@ namespace bitdial::inline BITDIAL_ABI {
 
 namespace detail {
 
-/// The interval centre - distance .. centre + distance; |distance| counts, and no less than the
-/// smallest normal float.
+/// The interval centre - distance .. centre + distance; |distance| counts, and no less than
+/// `smallest_scale`.
 struct QilInterval {
   float centre;
   float half;
 
-  QilInterval(float c, float d) noexcept
-      : centre{c}, half{std::fmax(std::fabs(d), std::numeric_limits<float>::min())} {}
+  QilInterval(float c, float d) noexcept : centre{c}, half{scale_size(d)} {}
 
   /// (m - centre) / (2 distance) + 1/2: 0 and 1 at the ends of the interval. It is the published
   /// alpha m + beta with alpha = 1 / (2 distance), beta = 1/2 - centre / (2 distance). Nothing but
@@ -48,7 +49,7 @@ struct QilInterval {
     const double reach =
         std::fmin(static_cast<double>(statistics.max), 2.0 * mean * std::sqrt(top));
     const auto found = static_cast<float>(reach / 2.0);
-    return found >= std::numeric_limits<float>::min() && std::isfinite(found) ? found : 0.5F;
+    return found >= smallest_scale && std::isfinite(found) ? found : 0.5F;
   }
 };
 

@@ -6,7 +6,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -15,6 +14,7 @@
 #include <bitdial/quant/grid.hpp>
 #include <bitdial/quant/policy.hpp>
 #include <bitdial/quant/precision.hpp>
+#include <bitdial/quant/smallest_scale.hpp>
 #include <bitdial/quant/statistics.hpp>
 #include <bitdial/quant/straight_through.hpp>
 
@@ -63,15 +63,14 @@ struct SawbWeights {
     const SawbFactors& factor = factors[static_cast<std::size_t>(bits - 1)];
     const auto clip = static_cast<float>(std::fma(static_cast<double>(factor.rms), rms,
                                                   static_cast<double>(factor.mean_abs) * mean));
-    return {clip >= std::numeric_limits<float>::min() ? clip : 1.0F};
+    return {scale_or_one(clip)};
   }
   [[nodiscard]] std::int32_t encode(float w, const State& state, int bits) const noexcept {
     return RoundGrid::encode(w / (2.0F * state.clip) + 0.5F, bits);
   }
   /// level 2 q - (2^k - 1) in steps of clip / (2^k - 1)
   [[nodiscard]] IntegerLevels levels(const State& state, int bits) const noexcept {
-    const std::int32_t top = (1 << bits) - 1;
-    return {.scale = state.clip / static_cast<float>(top), .multiplier = 2, .offset = -top};
+    return TwoSidedGrid{state.clip}.levels(bits);
   }
   [[nodiscard]] float real_valued(float w, const State&) const noexcept { return w; }
 

@@ -3,9 +3,7 @@
 #pragma once
 
 #include <cmath>
-#include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <span>
 #include <string_view>
 #include <type_traits>
@@ -17,6 +15,7 @@
 #include <bitdial/quant/policies/adabits.hpp>
 #include <bitdial/quant/policy.hpp>
 #include <bitdial/quant/quantizer.hpp>
+#include <bitdial/quant/smallest_scale.hpp>
 #include <bitdial/quant/span_loops.hpp>
 #include <bitdial/quant/statistics.hpp>
 
@@ -80,8 +79,7 @@ struct ScaleAdjusted {
     std::vector<float> quantized(w.size());
     Quantizer<Weights>{weights}.fake_quantize(w, state, bits, quantized);
     const double deviation = moments(quantized).deviation();
-    if (!(deviation >= static_cast<double>(std::numeric_limits<float>::min())))
-      return {state, 1.0F};
+    if (!(deviation >= static_cast<double>(smallest_scale))) return {state, 1.0F};
     const double n = fan_out > 0 ? static_cast<double>(fan_out) : 1.0;
     return {state, static_cast<float>(1.0 / (std::sqrt(n) * deviation))};
   }

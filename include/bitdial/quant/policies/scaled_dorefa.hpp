@@ -2,7 +2,6 @@
 // The weights of Any-Precision: DoReFa's grid at the size of the weights.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -43,8 +42,7 @@ struct ScaledDoReFaWeights {
   }
   /// level 2 q - (2^k - 1) in steps of E / (2^k - 1)
   [[nodiscard]] IntegerLevels levels(const State& state, int bits) const noexcept {
-    const std::int32_t top = (1 << bits) - 1;
-    return {.scale = state.mean_abs / static_cast<float>(top), .multiplier = 2, .offset = -top};
+    return TwoSidedGrid{state.mean_abs}.levels(bits);
   }
   [[nodiscard]] float real_valued(float w, const State& state) const noexcept {
     return state.mean_abs * state.range.normalized(w);

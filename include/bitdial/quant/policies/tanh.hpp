@@ -52,8 +52,7 @@ struct TanhActivations {
 
   /// level 2 u - (2^k - 1) in steps of 1 / (2^k - 1); one bit: -1 and 1
   [[nodiscard]] IntegerLevels levels(const State&, int bits) const noexcept {
-    const std::int32_t top = (1 << bits) - 1;
-    return {.scale = 1.0F / static_cast<float>(top), .multiplier = 2, .offset = -top};
+    return TwoSidedGrid{}.levels(bits);
   }
 
   [[nodiscard]] float real_valued(float x, const State& state) const noexcept {

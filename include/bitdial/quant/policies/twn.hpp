@@ -11,8 +11,8 @@
 
 #include <bitdial/core/config.hpp>
 #include <bitdial/quant/grid.hpp>
-#include <bitdial/quant/learned_parameter.hpp>
 #include <bitdial/quant/policy.hpp>
+#include <bitdial/quant/span_loops.hpp>
 #include <bitdial/quant/statistics.hpp>
 #include <bitdial/quant/straight_through.hpp>
 
@@ -46,11 +46,13 @@ struct TernaryWeights {
     if (w.empty()) return {};
     const double mean = statistics.sum / static_cast<double>(w.size());
     const auto threshold = static_cast<float>(static_cast<double>(threshold_factor) * mean);
-    const auto above = sum_gradients<2>(w, w, [threshold](float value, double) {
-      const bool is_above = std::fabs(value) > threshold;
-      return std::array{is_above ? std::fabs(static_cast<double>(value)) : 0.0,
-                        is_above ? 1.0 : 0.0};
-    });
+    const auto above = detail::sum_spans<2>(
+        [threshold](float value) {
+          const bool is_above = std::fabs(value) > threshold;
+          return std::array{is_above ? std::fabs(static_cast<double>(value)) : 0.0,
+                            is_above ? 1.0 : 0.0};
+        },
+        w);
     return {threshold, above[1] > 0.0 ? static_cast<float>(above[0] / above[1]) : 0.0F};
   }
   [[nodiscard]] std::int32_t encode(float w, const State& state, int) const noexcept {

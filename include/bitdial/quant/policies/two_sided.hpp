@@ -34,17 +34,11 @@ struct TwoSidedActivations {
 
   [[nodiscard]] State fit(std::span<const float>) const noexcept { return {}; }
 
-  /// In double, each operation rounded once: monotone, as encoders must be.
   [[nodiscard]] std::int32_t encode(float x, const State&, int bits) const noexcept {
-    const double inside = static_cast<double>(clamp_nan_low(x, -range, range));
-    return RoundGrid::encode(static_cast<float>(inside / (2.0 * static_cast<double>(range)) + 0.5),
-                             bits);
+    return TwoSidedGrid{range}.encode(x, bits);
   }
-
-  /// level 2 u - (2^k - 1) in steps of range / (2^k - 1)
   [[nodiscard]] IntegerLevels levels(const State&, int bits) const noexcept {
-    const std::int32_t top = (1 << bits) - 1;
-    return {.scale = range / static_cast<float>(top), .multiplier = 2, .offset = -top};
+    return TwoSidedGrid{range}.levels(bits);
   }
 
   [[nodiscard]] float real_valued(float x, const State&) const noexcept { return x; }

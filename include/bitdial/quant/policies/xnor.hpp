@@ -12,7 +12,6 @@
 
 #include <bitdial/core/config.hpp>
 #include <bitdial/quant/grid.hpp>
-#include <bitdial/quant/learned_parameter.hpp>
 #include <bitdial/quant/policy.hpp>
 #include <bitdial/quant/span_loops.hpp>
 #include <bitdial/quant/statistics.hpp>
@@ -75,9 +74,12 @@ struct XnorWeights {
     if (w.empty()) return {};
     const bool has_one_mean = centring != XnorCentring::none && !is_centred_by_tap();
     const auto mean = has_one_mean ? static_cast<float>(moments(w).mean) : 0.0F;
-    const auto sum = sum_gradients<1>(w, w, [mean](float value, double) {
-      return std::array{std::fabs(static_cast<double>(clamp_nan_low(value - mean, -1.0F, 1.0F)))};
-    });
+    const auto sum = detail::sum_spans<1>(
+        [mean](float value) {
+          const float clamped = clamp_nan_low(value - mean, -1.0F, 1.0F);
+          return std::array{std::fabs(static_cast<double>(clamped))};
+        },
+        w);
     return {mean, static_cast<float>(sum[0] / static_cast<double>(w.size())),
             static_cast<std::int64_t>(w.size())};
   }
