@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// DoReFa-Net: uniform weights on [-1, 1] and activations on [0, 1]. The ReLU quantizer of SP-Nets.
+// DoReFa-Net: uniform weights on [-1, 1] and activations on [0, 1]. The ReLU quantizer of
+// SP-Nets (inferred).
 #pragma once
 
 #include <cstdint>
@@ -28,7 +29,8 @@ enum class OneBitWeights : std::uint8_t {
 /// the division by M and through M itself. k = 1: mean|w| sign(w) with sign(0) = +1, or sign(w)
 /// (`one_bit`); gradient identity. 32 bits: identity. A tensor of zeros (or subnormal numbers) has
 /// M = 1. Non-finite weights throw `Error`. Zhou et al., "DoReFa-Net", arXiv 1606.06160; one bit:
-/// Rastegari et al., arXiv 1603.05279, and SP-Nets, arXiv 2002.02815 (sign(0) = 0 there).
+/// Rastegari et al., arXiv 1603.05279, and SP-Nets, arXiv 2002.02815 (inferred: from code of its
+/// first author, sign(0) = 0 there).
 struct DoReFaWeights {
   static constexpr std::string_view name = "DoReFaWeights";
   static constexpr std::string_view paper = "arXiv 1606.06160";
@@ -95,7 +97,8 @@ enum class OneBitActivations : std::uint8_t {
 ///
 /// x_q = Q_k(clamp(x, 0, 1)), Q_k(u) = round(u (2^k - 1)) / (2^k - 1), half to even. Gradient 1 for
 /// 0 <= x <= 1, else 0. 32 bits: identity. Nothing is measured; NaN gets code 0 and no gradient.
-/// Zhou et al., "DoReFa-Net", arXiv 1606.06160.
+/// Zhou et al., "DoReFa-Net", arXiv 1606.06160; sign: SP-Nets, arXiv 2002.02815 (inferred: from
+/// code of its first author).
 struct DoReFaActivations {
   static constexpr std::string_view name = "DoReFaActivations";
   static constexpr std::string_view paper = "arXiv 1606.06160";

@@ -53,8 +53,9 @@ template <class Magnitude>
 /// m = min(|w|, 1) / max of it; k >= 2: one bit is the sign (sign(0) = +1), the others number
 /// 2^(k-1) exponents, see `LogRange`. k = 1: sign(w). 32 bits: identity. Gradient identity for
 /// every width. If all magnitudes are equal every code has that magnitude; a tensor of zeros has
-/// the floor magnitude. Non-finite weights throw `Error`. Guerra et al., "Switchable precision
-/// neural networks", arXiv 2002.02815.
+/// the floor magnitude. Non-finite weights throw `Error`. From code of the first author of SP-Nets:
+/// that the paper means this quantizer is inferred. Guerra et al., "Switchable precision neural
+/// networks", arXiv 2002.02815.
 struct LogWeights {
   static constexpr std::string_view name = "LogWeights";
   static constexpr std::string_view paper = "arXiv 2002.02815";
@@ -121,8 +122,9 @@ enum class LogGradient {
 /// x is clamped to [0, 1] (one-sided) or [-1, 1]; then k >= 2 bits number 2^k exponents, or a sign
 /// (sign(0) = +1) and 2^(k-1) exponents, see `LogRange`. k = 1: sign(x) with sign(0) = -1, gradient
 /// 1 for |x| <= 1. 32 bits: identity. If all magnitudes are equal every code has that magnitude.
-/// NaN counts as the lower end of the clamp. Guerra et al., "Switchable precision neural networks",
-/// arXiv 2002.02815.
+/// NaN counts as the lower end of the clamp. From code of the first author of SP-Nets: that the
+/// paper means this quantizer is inferred, and so is a running range. Guerra et al., "Switchable
+/// precision neural networks", arXiv 2002.02815.
 struct LogActivations {
   static constexpr std::string_view name = "LogActivations";
   static constexpr std::string_view paper = "arXiv 2002.02815";

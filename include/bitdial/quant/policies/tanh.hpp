@@ -22,8 +22,9 @@ namespace bitdial::inline BITDIAL_ABI {
 /// k >= 2: x_q = 2 Q_k(t / (2 M) + 1/2) - 1 with t = tanh x, M = max |t| over the whole tensor;
 /// the gradient goes through M too. k = 1: sign(x) with sign(0) = -1, gradient 1 for |x| <= 1.
 /// 32 bits: t / M. M of a tensor of zeros (or subnormal numbers) is 1. With a frozen M values
-/// beyond it are clamped. NaN is not measured and gets code 0. Guerra et al., "Switchable precision
-/// neural networks", arXiv 2002.02815.
+/// beyond it are clamped. NaN is not measured and gets code 0. From code of the first author of
+/// SP-Nets: that the paper means this quantizer is inferred, and so is a running M. Guerra et al.,
+/// "Switchable precision neural networks", arXiv 2002.02815.
 struct TanhActivations {
   static constexpr std::string_view name = "TanhActivations";
   static constexpr std::string_view paper = "arXiv 2002.02815";
