@@ -6,7 +6,10 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <cstring>
 #include <limits>
+#include <span>
+#include <vector>
 
 using bitdial_test::for_each_supported_isa;
 using bitdial_test::GuardedArray;
@@ -224,22 +227,54 @@ TEST_CASE("requantize: sums are corrected modulo 2^32 before they become floats"
   });
 }
 
-TEST_CASE("maximum: the larger value, y where they are equal") {
+TEST_CASE("maximum: over lines and columns, every count") {
   for_each_supported_isa([](const kernels::KernelTable& t) {
     Numbers numbers(92);
-    for (std::int64_t count = 0; count <= 40; ++count) {
-      GuardedArray<float> x(count);
+    constexpr std::int64_t line = 170, column = 50, reach = 2 * line + 3 * column;
+    for (std::int64_t count = 1; count <= 40; ++count) {
+      GuardedArray<float> x(reach + count);
       GuardedArray<float> y(count);
       x.fill([&] { return numbers.real(-2, 2); });
-      y.fill([&] { return numbers.real(-2, 2); });
-      const std::vector<float> before(y.data(), y.data() + count);
-      t.maximum({.x = x.data(), .count = count, .y = y.data()});
+      t.maximum({.x = x.data(),
+                 .lines = 3,
+                 .columns = 4,
+                 .line_stride = line,
+                 .column_stride = column,
+                 .count = count,
+                 .y = y.data()});
       int wrong = 0;
       for (std::int64_t i = 0; i < count; ++i) {
-        wrong += y[i] != std::max(x[i], before[static_cast<std::size_t>(i)]);
+        float most = x[i];
+        for (const std::int64_t l : {0, 1, 2}) {
+          for (const std::int64_t c : {0, 1, 2, 3}) {
+            most = std::max(most, x[l * line + c * column + i]);
+          }
+        }
+        wrong += y[i] != most;
       }
       CHECK(wrong == 0);
     }
+  });
+}
+
+TEST_CASE("maximum: NaN is passed over unless it is the first, the first zero stays") {
+  for_each_supported_isa([](const kernels::KernelTable& t) {
+    const float nan = std::numeric_limits<float>::quiet_NaN();
+    std::vector<float> x(3 * 17), y(17);
+    const auto largest = [&](float a, float b, float c) {
+      std::ranges::fill(std::span(x).first(17), a);
+      std::ranges::fill(std::span(x).subspan(17, 17), b);
+      std::ranges::fill(std::span(x).last(17), c);
+      t.maximum({.x = x.data(), .columns = 3, .column_stride = 17, .count = 17, .y = y.data()});
+      for (const float value : y) {
+        CHECK(std::memcmp(&value, &y[0], sizeof value) == 0);
+      }
+      return y[0];
+    };
+    CHECK(largest(1.0F, nan, 2.0F) == 2.0F);
+    CHECK(largest(3.0F, 2.0F, nan) == 3.0F);
+    CHECK(std::isnan(largest(nan, 2.0F, 1.0F)));
+    CHECK(std::signbit(largest(-0.0F, 0.0F, -1.0F)));
   });
 }
 
@@ -437,6 +472,45 @@ TEST_CASE("sum_codes: every count") {
       std::int32_t sum = -1;
       t.sum_rows({.codes = codes.data(), .rows = 1, .count = count, .sums = &sum});
       CHECK(sum == static_cast<std::int32_t>(expected));
+    }
+  });
+}
+
+TEST_CASE("sum_rows: windows that overlap, touch and stand apart") {
+  for_each_supported_isa([](const kernels::KernelTable& t) {
+    Numbers numbers(17);
+    for (const std::int64_t channels : {3, 8, 16, 24, 32, 64, 100, 128, 512}) {
+      for (const std::int64_t stride : {1, 2}) {
+        for (const std::int64_t taps : {1, 3, 5}) {
+          for (const std::int64_t rows : {1, 2, 7, 12, 16}) {
+            const std::int64_t line = (16 * stride + taps) * channels;
+            const std::int64_t offsets[] = {0, line, 2 * line};
+            const std::int64_t count = taps * channels, step = stride * channels;
+            GuardedArray<std::uint8_t> codes(2 * line + (rows - 1) * step + count);
+            codes.fill([&] { return static_cast<std::uint8_t>(numbers.between(0, 255)); });
+            std::vector<std::int32_t> sums(static_cast<std::size_t>(rows), -1), expected;
+            t.sum_rows({.codes = codes.data(),
+                        .rows = rows,
+                        .stride = step,
+                        .count = count,
+                        .sums = sums.data(),
+                        .segments = 3,
+                        .offsets = offsets});
+            for (std::int64_t r = 0; r < rows; ++r) {
+              std::int32_t sum = 0;
+              for (const std::int64_t offset : offsets) {
+                for (std::int64_t i = 0; i < count; ++i) sum += codes[offset + r * step + i];
+              }
+              expected.push_back(sum);
+            }
+            CAPTURE(channels);
+            CAPTURE(stride);
+            CAPTURE(taps);
+            CAPTURE(rows);
+            CHECK(sums == expected);
+          }
+        }
+      }
     }
   });
 }

@@ -70,14 +70,39 @@ inline void max_pool_pixel(const ops::Window& window, const ImageShape& shape, c
   });
 }
 
+/// The taps of a window that lie inside the image, along one axis: `count`, the first of them at
+/// `at`.
+struct TapsInside {
+  std::int64_t count = 0, at = 0;
+
+  /// Of `taps` taps from `begin` on, `step` apart, in [0, extent).
+  TapsInside(std::int64_t begin, std::int64_t taps, std::int64_t step, std::int64_t extent) noexcept
+      : at{begin} {
+    for (; taps > 0 && at < 0; --taps) at += step;
+    for (std::int64_t tap = at; count < taps && tap < extent; tap += step) ++count;
+  }
+};
+
 /// The same maximum over values that are neither NaN, negative nor -0. A window outside the image
 /// gives -infinity.
 inline void rectified_max_pool_pixel(const kernels::KernelTable& table, const ops::Window& window,
                                      const ImageShape& shape, const float* image, std::int64_t oy,
                                      std::int64_t ox, float* y) noexcept {
-  std::fill_n(y, shape.c, -std::numeric_limits<float>::infinity());
-  for_each_tap(window, shape, image, oy, ox,
-               [&](const float* x) { table.maximum({.x = x, .count = shape.c, .y = y}); });
+  const TapsInside lines(oy * window.stride_h - window.padding_h, window.kernel_h,
+                         window.dilation_h, shape.h);
+  const TapsInside columns(ox * window.stride_w - window.padding_w, window.kernel_w,
+                           window.dilation_w, shape.w);
+  if (lines.count == 0 || columns.count == 0) {
+    std::fill_n(y, shape.c, -std::numeric_limits<float>::infinity());
+    return;
+  }
+  table.maximum({.x = image + (lines.at * shape.w + columns.at) * shape.c,
+                 .lines = lines.count,
+                 .columns = columns.count,
+                 .line_stride = window.dilation_h * shape.w * shape.c,
+                 .column_stride = window.dilation_w * shape.c,
+                 .count = shape.c,
+                 .y = y});
 }
 
 /// The sum of the taps inside the image, one by one, divided by the number of all taps.

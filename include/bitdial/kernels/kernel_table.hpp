@@ -208,9 +208,13 @@ struct RequantizeTile {
   CodeSteps steps{};  ///< of the codes
 };
 
-/// Operands of maximum: y[i] = x[i] > y[i] ? x[i] : y[i].
+/// Operands of maximum: y[i] = the largest of `lines` x `columns` values, one at
+/// x[l * line_stride + c * column_stride + i] for each l and c; the first of equals. A NaN is
+/// passed over, unless it is the first. Requires lines and columns >= 1.
 struct Maximum {
   const float* x = nullptr;
+  std::int64_t lines = 1, columns = 1;
+  std::int64_t line_stride = 0, column_stride = 0;
   std::int64_t count = 0;
   float* y = nullptr;
 };
@@ -230,7 +234,7 @@ struct PackPlanes {
 };
 
 /// Operands of sum_rows: sums[r] = the sum of row r, whose codes are `segments` runs of `count`,
-/// segment s from codes + r * stride + offsets[s] on.
+/// segment s from codes + r * stride + offsets[s] on. What lies between rows may be read.
 struct SumRows {
   const std::uint8_t* codes = nullptr;
   std::int64_t rows = 0;

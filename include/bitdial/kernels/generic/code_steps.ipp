@@ -8,10 +8,12 @@ class StepVectors {
  public:
   explicit StepVectors(const CodeSteps& steps) noexcept : steps_{steps} {
     const bool equal = steps.thresholds == nullptr;
-    const float last = static_cast<float>(equal ? steps.max_code : steps.count);
+    // Rounding is monotone: clamping the product is clamping its factor.
+    const float last =
+        equal ? std::min(steps.clip * steps.inverse_step, static_cast<float>(steps.max_code))
+              : static_cast<float>(steps.count);
     // Below 1/2 - margin, whatever rounding does.
     const float certain = (0.5F - steps.line_margin) * (1.0F - 0x1p-20F);
-    clip_ = broadcast_f32(&steps.clip);
     factor_ = broadcast_f32(equal ? &steps.inverse_step : &steps.line_factor);
     constant_ = broadcast_f32(&steps.line_constant);
     last_ = broadcast_f32(&last);
@@ -22,8 +24,7 @@ class StepVectors {
     const F32 zero{};
     if (steps_.thresholds == nullptr) {
       // No addition follows the product, so there is nothing that a compiler could contract.
-      const F32 clipped = min_f32(max_f32(x, zero), clip_);
-      return nearest_ints(min_f32(mul_f32(clipped, factor_), last_));
+      return nearest_ints(min_f32(mul_f32(max_f32(x, zero), factor_), last_));
     }
     if (steps_.line_factor != 0.0F) {
       // A code at least 1/2 - margin away from another one is certain; few vectors hold another.
@@ -48,5 +49,5 @@ class StepVectors {
   }
 
   const CodeSteps& steps_;
-  F32 clip_, factor_, constant_, last_, certain_;
+  F32 factor_, constant_, last_, certain_;
 };

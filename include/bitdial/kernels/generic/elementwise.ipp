@@ -37,6 +37,8 @@ inline void requantize_tile_from(const RequantizeTile& q, std::int64_t j) noexce
   const F32 zero{};
   const StepVectors codes_of_values{q.steps};
   const Ints factor = broadcast_int(q.factor);
+  // Codes at equal steps begin at 0, and there is no value below.
+  const bool rectifies = q.relu && (q.y != nullptr || q.steps.thresholds != nullptr);
   for (; j + f32_lanes <= q.cols; j += f32_lanes) {
     const F32 scale = load_f32(q.scale + j), bias = load_f32(q.bias + j);
     for (std::int64_t r = 0; r < q.rows; ++r) {
@@ -49,7 +51,7 @@ inline void requantize_tile_from(const RequantizeTile& q, std::int64_t j) noexce
       if (q.offsets != nullptr) sums = add_ints(sums, load_ints(q.offsets[r] + j));
       F32 y = fmadd_f32(floats_of(sums), scale, bias);
       if (q.residual != nullptr) y = add_f32(y, load_f32(q.residual + r * q.residual_stride + j));
-      if (q.relu) y = max_f32(y, zero);
+      if (rectifies) y = max_f32(y, zero);
       if (q.y != nullptr) store_f32(q.y + r * q.y_stride + j, y);
       if (q.codes != nullptr) {
         store_codes(q.codes + r * q.codes_stride + j, codes_of_values(y));
@@ -66,9 +68,16 @@ inline void requantize_tile(const RequantizeTile& q) noexcept {
 inline void maximum(const Maximum& m) noexcept {
   std::int64_t i = 0;
   for (; i + f32_lanes <= m.count; i += f32_lanes) {
-    store_f32(m.y + i, max_f32(load_f32(m.x + i), load_f32(m.y + i)));
+    F32 most = load_f32(m.x + i);
+    for (std::int64_t l = 0; l < m.lines; ++l) {
+      const float* x = m.x + l * m.line_stride + i;
+      for (std::int64_t c = 0; c < m.columns; ++c, x += m.column_stride) {
+        most = max_f32(load_f32(x), most);
+      }
+    }
+    store_f32(m.y + i, most);
   }
-  for (; i < m.count; ++i) m.y[i] = m.x[i] > m.y[i] ? m.x[i] : m.y[i];
+  scalar::maximum_from(m, i);
 }
 
 inline void pack_planes(const PackPlanes& p) noexcept {
@@ -94,12 +103,46 @@ inline std::uint64_t sum_codes(const std::uint8_t* codes, std::int64_t count) no
   return sum_lanes(add_run_sums(Bits{}, codes, count));
 }
 
-inline void sum_rows(const SumRows& q) noexcept {
-  for (std::int64_t r = 0; r < q.rows; ++r) {
-    Bits sum{};
-    for (std::int64_t s = 0; s < q.segments; ++s) {
-      sum = add_run_sums(sum, q.codes + r * q.stride + q.offsets[s], q.count);
+/// The sum of `count` codes of every segment, from `begin` on.
+inline Bits add_segment_sums(const SumRows& q, std::int64_t begin, std::int64_t count) noexcept {
+  Bits sum{};
+  for (std::int64_t s = 0; s < q.segments; ++s) {
+    sum = add_run_sums(sum, q.codes + begin + q.offsets[s], count);
+  }
+  return sum;
+}
+
+/// Parts of rows that overlap are summed once: parts of 8 codes, the lanes of a vector, or whole
+/// vectors where rows begin at such distances. False where rows have no such parts, or too many.
+inline bool sum_parts_of_rows(const SumRows& q) noexcept {
+  constexpr std::int64_t vector = 8 * bits_lanes, most = 256;
+  if (q.stride > q.count || q.stride % 8 != 0 || q.count % 8 != 0) return false;
+  const std::int64_t whole = std::gcd(q.stride, q.count);
+  const std::int64_t part = whole % vector == 0 ? whole : 8;
+  const std::int64_t bytes = (q.rows - 1) * q.stride + q.count;
+  if (bytes < vector || bytes > most * part) return false;
+  std::int32_t until[most + bits_lanes + 1] = {0};  // [i]: the sum of the parts before part i
+  if (part == 8) {
+    for (std::int64_t begin = 0; begin < bytes; begin += vector) {
+      const std::int64_t at = std::min(begin, bytes - vector);
+      store_lanes(until + 1 + at / 8, add_segment_sums(q, at, vector));
     }
-    q.sums[r] = static_cast<std::int32_t>(sum_lanes(sum));
+  } else {
+    for (std::int64_t at = 0; at < bytes; at += part) {
+      until[1 + at / part] = static_cast<std::int32_t>(sum_lanes(add_segment_sums(q, at, part)));
+    }
+  }
+  for (std::int64_t i = 0; i < bytes / part; ++i) until[i + 1] += until[i];
+  for (std::int64_t r = 0; r < q.rows; ++r) {
+    const std::int32_t* const first = until + r * (q.stride / part);
+    q.sums[r] = first[q.count / part] - first[0];
+  }
+  return true;
+}
+
+inline void sum_rows(const SumRows& q) noexcept {
+  if (q.rows > 1 && sum_parts_of_rows(q)) return;
+  for (std::int64_t r = 0; r < q.rows; ++r) {
+    q.sums[r] = static_cast<std::int32_t>(sum_lanes(add_segment_sums(q, r * q.stride, q.count)));
   }
 }

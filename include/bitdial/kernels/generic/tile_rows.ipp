@@ -30,12 +30,23 @@ template <int full, class Tile, class Run>
 }
 
 /// Rows of the first of the parts in which a tile of `rows` rows runs. Kernels of up to six rows
-/// have code for every number; in larger ones 1, 2, 3, 4, 6, 8 and 12 have code of their own, the
-/// others are sums of two of these, near enough to halves that neither waits for the latency of its
-/// multiply-adds.
+/// have code for every number; in larger ones 1, 2, 4, 6, 7, 8 and 12 have code of their own (images
+/// of 7 x 7 are common), the others are sums of two of these.
 constexpr int first_part_rows(int rows, int full) {
   if (full <= 6) return rows;
-  return rows == 5 ? 3 : rows == 7 ? 4 : rows == 9 || rows == 10 ? 6 : rows == 11 ? 8 : rows;
+  switch (rows) {
+    case 3:
+      return 2;
+    case 5:
+      return 4;
+    case 9:
+    case 11:
+      return 7;
+    case 10:
+      return 6;
+    default:
+      return rows;
+  }
 }
 
 /// Calls run(rows, part), `rows` a constant: once, or twice for the two parts of a tile.

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <numeric>
 
 #include <bitdial/kernels/kernel_table.hpp>
 
@@ -99,8 +100,21 @@ inline void requantize_tile(const RequantizeTile& q) noexcept {
 #include <bitdial/kernels/generic/depthwise_reference.ipp>
 #include <bitdial/kernels/generic/normalisation_reference.ipp>
 
+/// Values from `i` on.
+inline void maximum_from(const Maximum& m, std::int64_t i) noexcept {
+  for (; i < m.count; ++i) {
+    float most = m.x[i];
+    for (std::int64_t l = 0; l < m.lines; ++l) {
+      for (std::int64_t c = 0; c < m.columns; ++c) {
+        const float x = m.x[l * m.line_stride + c * m.column_stride + i];
+        most = x > most ? x : most;
+      }
+    }
+    m.y[i] = most;
+  }
+}
 inline void maximum(const Maximum& m) noexcept {
-  for (std::int64_t i = 0; i < m.count; ++i) m.y[i] = m.x[i] > m.y[i] ? m.x[i] : m.y[i];
+  maximum_from(m, 0);
 }
 
 /// Eight codes are `bits` whole bytes, so full blocks never share a byte.
