@@ -21,7 +21,10 @@ std::vector<float> clipped(const std::vector<float>& value, const std::vector<fl
   std::ranges::copy(value, tensor.data());
   nn::Parameter parameter(std::move(tensor), role);
   std::ranges::copy(gradient, parameter.grad.data());
-  train::clip_gradients({{"p", &parameter}}, 0.25F);
+  train::ClippedGradients gradients({{"p", &parameter}});
+  gradients.add(0.25F);
+  CHECK(std::ranges::all_of(parameter.grad.span(), [](float g) { return g == 0.0F; }));
+  gradients.finish();
   return {parameter.grad.span().begin(), parameter.grad.span().end()};
 }
 
@@ -53,6 +56,26 @@ TEST_CASE("what is not finite stays to be reported") {
   CHECK(std::isnan(clipped({1.0F}, {std::nanf("")}, Role::weight)[0]));
 }
 
+TEST_CASE("every pass is limited on its own, and adds to the others") {
+  nn::Parameter parameter(Tensor<float>({2}), Role::weight);
+  std::ranges::copy(Values{3.0F, 4.0F}, parameter.value.data());
+  train::ClippedGradients gradients({{"p", &parameter}});
+  for (const char* const round : {"first", "second"}) {
+    CAPTURE(round);
+    gradients.start();
+    std::ranges::copy(Values{800.0F, -600.0F}, parameter.grad.data());  // becomes {1, -0.75}
+    gradients.add(0.25F);
+    std::ranges::copy(Values{0.0F, 0.5F}, parameter.grad.data());  // small enough
+    gradients.add(0.25F);
+    gradients.finish();
+    CHECK(Values(parameter.grad.span().begin(), parameter.grad.span().end()) ==
+          Values{1.0F, -0.25F});
+  }
+  gradients.start();
+  gradients.finish();
+  CHECK(Values(parameter.grad.span().begin(), parameter.grad.span().end()) == Values{0.0F, 0.0F});
+}
+
 TEST_CASE("norms do not depend on the number of threads") {
   Tensor<float> value({100003}), gradient({100003});
   for (std::int64_t i = 0; i < value.size(); ++i) {
@@ -63,7 +86,9 @@ TEST_CASE("norms do not depend on the number of threads") {
     set_thread_count(threads);
     nn::Parameter parameter(value, Role::weight);
     parameter.grad = gradient;
-    train::clip_gradients({{"p", &parameter}}, 0.1F);
+    train::ClippedGradients gradients({{"p", &parameter}});
+    gradients.add(0.1F);
+    gradients.finish();
     set_thread_count(0);
     return std::vector<float>(parameter.grad.span().begin(), parameter.grad.span().end());
   };

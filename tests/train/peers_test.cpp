@@ -186,13 +186,14 @@ TEST_CASE("processes choose the same teachers and swap the same blocks") {
   CHECK(distance(one, trained_by(1, true)) > 1e-3F);
 }
 
-TEST_CASE("each gradient is sent once, complete, in the last plan's backward pass") {
+TEST_CASE("without a limit each gradient is sent once, complete, in the last backward pass") {
   Meeting meeting(1);
   ThreadPeers peers(meeting, 0, false);
   nn::Sequential network = test::training_network();
   train::Sgd optimizer(nn::parameters(network));
-  train::Trainer trainer(network, test::training_data(), optimizer,
-                         {.plans = test::training_plans(), .batch_size = 8, .peers = &peers});
+  train::Trainer trainer(
+      network, test::training_data(), optimizer,
+      {.plans = test::training_plans(), .batch_size = 8, .gradient_share = 0.0F, .peers = &peers});
   trainer.step();
   std::vector<const Tensor<float>*> sorted = peers.sent;
   std::ranges::sort(sorted);
@@ -209,4 +210,19 @@ TEST_CASE("each gradient is sent once, complete, in the last plan's backward pas
     if (name == "stem.weight") CHECK(peers.sent.back() == &parameter->grad);
   }
   CHECK(peers.sent.size() == expected);
+}
+
+TEST_CASE("parts that are limited are sent plan by plan, each in its own backward pass") {
+  Meeting meeting(1);
+  ThreadPeers peers(meeting, 0, false);
+  nn::Sequential network = test::training_network();
+  train::Sgd optimizer(nn::parameters(network));
+  train::Trainer trainer(network, test::training_data(), optimizer,
+                         {.plans = test::training_plans(), .batch_size = 8, .peers = &peers});
+  trainer.step();
+  for (const auto& [name, parameter] : nn::parameters(network)) {
+    const bool is_private = test::contains(name, "bn.");
+    CAPTURE(name);
+    CHECK(std::ranges::count(peers.sent, &parameter->grad) == (is_private ? 1 : 3));
+  }
 }

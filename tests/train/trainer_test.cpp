@@ -308,24 +308,53 @@ TEST_CASE("bfloat16 products train as well as float products") {
   CHECK(std::abs(with_bf16 - with_floats) < 0.1F * with_floats + 0.05F);
 }
 
-TEST_CASE("the optimizer sees gradients within their share of each parameter") {
+TEST_CASE("every switch has an equal part of the share that gradients may be of a parameter") {
+  constexpr float share = 0.03F;
   train::TrainerOptions options = options_with({});
   const OneStep whole = one_step(options);
-  options.gradient_share = 0.01F;
+  options.gradient_share = share;
   const OneStep limited = one_step(options);
+  CHECK_FALSE(all_same(whole.gradients, limited.gradients));
+
   nn::Sequential net = test::training_network();
-  nn::Named<nn::Parameter> parameters = nn::parameters(net);
-  int changed = 0;
-  for (std::size_t i = 0; i < parameters.size(); ++i) {
-    parameters[i].second->grad = whole.gradients[i];
-    changed += test::same_bits(whole.gradients[i], limited.gradients[i]) ? 0 : 1;
+  const nn::Named<nn::Parameter> parameters = nn::parameters(net);
+  train::ClippedGradients by_hand(parameters);
+  for (std::size_t i = 0; i < 3; ++i) {
+    Teaching alone{.switch_weights = {0.0F, 0.0F, 0.0F}};
+    alone.switch_weights[i] = 1.0F;
+    const OneStep switched = one_step(alone);
+    for (std::size_t p = 0; p < parameters.size(); ++p) {
+      parameters[p].second->grad = switched.gradients[p];
+    }
+    by_hand.add(share / 3.0F);
   }
-  CHECK(changed > 0);
-  train::clip_gradients(parameters, 0.01F);
-  for (std::size_t i = 0; i < parameters.size(); ++i) {
-    CAPTURE(parameters[i].first);
-    CHECK(test::same_bits(parameters[i].second->grad, limited.gradients[i]));
+  by_hand.finish();
+  for (std::size_t p = 0; p < parameters.size(); ++p) {
+    CAPTURE(parameters[p].first);
+    CHECK(test::same_bits(parameters[p].second->grad, limited.gradients[p]));
   }
+}
+
+TEST_CASE("a step that failed leaves nothing behind") {
+  nn::Sequential net = test::training_network();
+  Recorder recorder(nn::parameters(net));
+  train::TrainerOptions options = options_with({});
+  options.gradient_share = 0.03F;
+  bool fails = false;
+  options.plans_of_step = [&](std::int64_t) {
+    std::vector<PrecisionPlan> plans = test::training_plans();
+    if (fails) plans.push_back(Precision{5, 5});  // there is no such switch
+    return plans;
+  };
+  train::Trainer trainer(net, test::training_data(), recorder, options);
+  trainer.step();
+  const auto first = recorder.gradients;
+  fails = true;
+  trainer.set_position(0);
+  CHECK_THROWS_AS(trainer.step(), Error);
+  fails = false;
+  trainer.step();
+  CHECK(all_same(recorder.gradients, first));
 }
 
 TEST_CASE("gradients do not pile up from step to step") {

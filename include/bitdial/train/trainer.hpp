@@ -56,7 +56,8 @@ struct TrainerOptions {
   /// DoReFa: layers quantize the gradients that flow back into them to 1..8 bits, rounded at random
   /// (from `seed` and the number of the step); 32: not at all. Pinned layers keep theirs.
   int gradient_bits = 32;
-  /// The most that a gradient may be of its parameter (`clip_gradients`); 0: no limit.
+  /// The most that the gradients of all switches may be of a parameter; each of n switches has an
+  /// n-th of it (`ClippedGradients`). 0: no limit, and processes exchange gradients once per step.
   float gradient_share = 0.1F;
   /// A term of the loss that depends on parameters alone (`kurtosis_penalty`): once per step.
   std::function<Var(Tape& tape)> penalty{};
@@ -118,7 +119,9 @@ class Trainer {
                              .skip_damaged = options_.skip_damaged,
                              .part = options_.peers == nullptr ? 0 : options_.peers->rank(),
                              .parts = options_.peers == nullptr ? 1 : options_.peers->count()}),
-                options_.prefetch} {
+                options_.prefetch},
+        gradients_{options_.gradient_share > 0.0F ? optimizer.parameters()
+                                                  : nn::Named<nn::Parameter>{}} {
     if (options_.plans.empty() && !options_.plans_of_step) {
       throw ConfigError("trainer: expected at least one plan, got none");
     }
@@ -188,17 +191,17 @@ class Trainer {
                       .learning_rate = options_.learning_rate(position_)};
     take_batch(report);
     nn::zero_gradients(*network_);
-    if (options_.penalty) add_penalty(report);
+    gradients_.start();
     const std::vector<PrecisionPlan> switches = switches_of_step();
+    share_ = options_.gradient_share / static_cast<float>(switches.size());
+    if (options_.penalty) add_penalty(report);
     if (options_.joint_loss || options_.teaching.teacher == Teacher::ensemble) {
       step_together(switches, report);
     } else {
       step_in_order(switches, report);
     }
     if (options_.peers != nullptr) finish_together(report);
-    if (options_.gradient_share > 0.0F) {
-      clip_gradients(optimizer_->parameters(), options_.gradient_share);
-    }
+    if (share_ > 0.0F) gradients_.finish();
     optimizer_->step(report.learning_rate);
     if (const std::string name = diverged_parameter(); !name.empty()) {
       throw Error(concat("trainer: step ", report.step, ": ", name,
@@ -256,6 +259,7 @@ class Trainer {
     const Var penalty = options_.penalty(tape);
     report.penalty = report.loss = penalty.value()[0];
     tape.backward(penalty);
+    if (share_ > 0.0F) gradients_.add(share_);
   }
 
   [[nodiscard]] Var forward(Tape& tape, const PrecisionPlan& plan) {
@@ -336,8 +340,7 @@ class Trainer {
     }
     note_result(logits, value, report);
     report.loss += value;
-    if (is_last) announce_gradients(tape);
-    tape.backward(loss);
+    run_backward(tape, is_last, [&] { tape.backward(loss); });
   }
 
   void learn_jointly(std::vector<std::unique_ptr<Tape>>& tapes, const std::vector<Var>& outputs,
@@ -355,8 +358,8 @@ class Trainer {
     }
     for (std::size_t i = 0; i < outputs.size(); ++i) {
       note_result(outputs[i], label_loss(outputs[i]), report);
-      if (i + 1 == outputs.size()) announce_gradients(*tapes[i]);
-      tapes[i]->backward(outputs[i], joint.gradients[i]);
+      run_backward(*tapes[i], i + 1 == outputs.size(),
+                   [&] { tapes[i]->backward(outputs[i], joint.gradients[i]); });
       tapes[i].reset();
     }
   }
@@ -388,16 +391,25 @@ class Trainer {
     report.accuracies.push_back(static_cast<float>(correct) / static_cast<float>(report.images));
   }
 
-  /// Gradients that the last plan completes are on their way to other processes at once.
-  void announce_gradients(Tape& tape) {
-    if (options_.peers == nullptr) return;
-    tape.on_complete_gradient(
-        [this](Tensor<float>& gradient) { options_.peers->send_gradient(gradient); });
+  /// The backward pass of one plan. What is complete, each plan's part where parts are limited and
+  /// the last plan's otherwise, is on its way to other processes at once.
+  template <class Backward>
+  void run_backward(Tape& tape, bool is_last, Backward backward) {
+    Peers* const peers = options_.peers;
+    const bool is_limited = share_ > 0.0F;
+    if (peers != nullptr && (is_limited || is_last)) {
+      tape.on_complete_gradient(
+          [peers](Tensor<float>& gradient) { peers->send_gradient(gradient); });
+    }
+    backward();
+    if (!is_limited) return;
+    if (peers != nullptr) peers->finish_gradients(nn::parameters(*network_));
+    gradients_.add(share_);
   }
 
   /// The mean gradients, losses and accuracies of all processes.
   void finish_together(StepReport& report) {
-    options_.peers->finish_gradients(nn::parameters(*network_));
+    if (!(share_ > 0.0F)) options_.peers->finish_gradients(nn::parameters(*network_));
     if (!options_.peers->shares_statistics()) share_learned_numbers();
     std::vector<double> shared(report.losses.begin(), report.losses.end());
     shared.insert(shared.end(), report.accuracies.begin(), report.accuracies.end());
@@ -453,6 +465,8 @@ class Trainer {
   data::PrefetchingLoader loader_;
   std::size_t layers_ = 0;              // quantized layers of the network
   const data::Batch* batch_ = nullptr;  // of the step in work
+  ClippedGradients gradients_;          // of the plans that have run in this step
+  float share_ = 0.0F;                  // of each of them
   std::int64_t position_ = 0;
 };
 

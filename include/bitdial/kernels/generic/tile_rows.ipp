@@ -30,8 +30,8 @@ template <int full, class Tile, class Run>
 }
 
 /// Rows of the first of the parts in which a tile of `rows` rows runs. Kernels of up to six rows
-/// have code for every number; in larger ones 1, 2, 4, 6, 7, 8 and 12 have code of their own (images
-/// of 7 x 7 are common), the others are sums of two of these.
+/// have code for every number; in larger ones 1, 2, 4, 6, 7, 8 and 12 have code of their own
+/// (images of 7 x 7 are common), the others are sums of two of these.
 constexpr int first_part_rows(int rows, int full) {
   if (full <= 6) return rows;
   switch (rows) {
