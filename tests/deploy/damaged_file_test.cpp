@@ -108,7 +108,7 @@ Outcome outcome_of(std::span<const std::byte> bytes, bool run = true) {
 }
 
 TEST_CASE("every truncation is refused, within the memory of the whole file") {
-  for (const char* version : {"1.0", "1.1", "1.2", "1.3"}) {
+  for (const char* version : {"1.0", "1.1", "1.2", "1.3", "1.4"}) {
     const std::vector<std::byte> whole = golden(version);
     const std::size_t allowed = 2 * outcome_of(whole).opening;
     for (std::size_t size = 0; size < whole.size(); ++size) {
@@ -149,7 +149,7 @@ TEST_CASE("every value of every byte is refused or changes nothing") {
 }
 
 TEST_CASE("a forged byte is refused, or makes another network that runs") {
-  for (const char* version : {"1.1", "1.2", "1.3"}) {
+  for (const char* version : {"1.1", "1.2", "1.3", "1.4"}) {
     const std::vector<std::byte> whole = golden(version);
     const std::size_t allowed = 2 * outcome_of(whole).opening;
     std::size_t refused = 0, changed = 0;

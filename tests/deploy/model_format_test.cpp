@@ -19,6 +19,8 @@
 #include <utility>
 #include <vector>
 
+#include <support/sealed.hpp>
+
 namespace {
 
 using namespace bitdial;
@@ -133,6 +135,15 @@ PackedNetwork hand_made_branches() {
   return network;
 }
 
+// The first network whose second plan reads weights of its own in the head.
+PackedNetwork hand_made_packs() {
+  PackedNetwork network = hand_made();
+  const std::vector<std::uint8_t> codes{0, 3, 2, 1};
+  network.add_weights(1, codes, {.bits = 2, .nested = false});
+  network.plans[1].layers[1].pack = 1;
+  return network;
+}
+
 std::string golden_path(std::string_view version = "1.0") {
   return concat(BITDIAL_SOURCE_DIR, "/tests/deploy/golden/model-", version, ".bitdial");
 }
@@ -167,7 +178,8 @@ TEST_CASE("the same network gives the committed bytes") {
   const Case cases[] = {{"1.0", hand_made()},
                         {"1.1", hand_made_groups()},
                         {"1.2", hand_made_normalised()},
-                        {"1.3", hand_made_branches()}};
+                        {"1.3", hand_made_branches()},
+                        {"1.4", hand_made_packs()}};
   for (const Case& c : cases) {
     CAPTURE(c.version);
     const auto bytes = model_bytes(c.network);
@@ -252,6 +264,62 @@ TEST_CASE("concatenation and per-channel maps are kinds of nodes, maps a section
   // mean (0.5, 0.25, 1.5, 0, 1.44), codes 2 2 2 1 2, sums 1 and -9.
   REQUIRE(session->run(image, y, "w1a1"));
   CHECK(y == std::vector<float>{1.0F, -15.0F});
+}
+
+// Where the second plan of `hand_made_packs` says which weights the head reads.
+std::size_t place_of_pack(std::span<const std::byte> bytes) {
+  const Raw file{bytes};
+  const auto plans = static_cast<std::size_t>(file.u64(64 + 32 * 4 + 8));
+  const std::size_t state = 4 * 9 + 2 * (4 + 2 * 4);  // of two channels
+  const std::size_t first = 4 + 4 + 4 + 4 + 8 + 8 + (4 + 4) + 4 + 2 * state;
+  return plans + first + 4 + 4 + 4 + 8 + 8 + 4 + 4 + state;
+}
+
+TEST_CASE("packs that serve one width are told apart by their number") {
+  const auto golden = io::MappedFile::open(golden_path("1.4"));
+  REQUIRE_MESSAGE(golden.ok(), golden.error());
+  const Raw file{golden->bytes()};
+  CHECK(file.u32(12) == 4);
+  const std::size_t place = place_of_pack(golden->bytes());
+  CHECK(file.number(place, 2) == 2);
+  CHECK(file.number(place + 2, 2) == 1);
+  CHECK(file.u32(place) == 65'538);  // the bits that a reader of version 1.3 sees, and refuses
+
+  const auto model = Model::open(golden_path("1.4"));
+  REQUIRE_MESSAGE(model.ok(), model.error());
+  auto session = Session::create(*model);
+  REQUIRE_MESSAGE(session.ok(), session.error());
+  // Both plans have the head's inputs of version 1.0, levels 1 and -1. The second has weight levels
+  // {-3 3; 1 -1}: sums -6 and 2.
+  const std::vector<std::uint8_t> image{255, 128, 127, 0, 1, 200};
+  std::vector<float> y(2);
+  REQUIRE(session->run(image, y, "w2a1"));
+  CHECK(y == std::vector<float>{6.0F, -1.0F});
+  REQUIRE(session->run(image, y, "w1a1"));
+  CHECK(y == std::vector<float>{-6.0F, 7.0F});
+}
+
+TEST_CASE("the number of a pack must exist") {
+  const auto bytes = model_bytes(hand_made_packs());
+  REQUIRE_MESSAGE(bytes.ok(), bytes.error());
+  const auto error_with = [&](std::uint64_t bits, std::uint64_t number) {
+    std::vector<std::byte> forged = *bytes;
+    const std::size_t place = place_of_pack(forged);
+    test::put_number(forged, place, bits, 2);
+    test::put_number(forged, place + 2, number, 2);
+    REQUIRE(test::seal(forged));
+    const auto model = Model::from_bytes(forged);
+    return model ? std::string{} : model.error();
+  };
+  const std::string where =
+      "model in memory: damaged bitdial model: plan 1 (w1a1): layer 1 (head): ";
+  CHECK(error_with(2, 0).empty());
+  CHECK(error_with(2, 1).empty());
+  const std::string none = where + "runs at w2a2, no packed weights serve 2 bits as number ";
+  CHECK(error_with(2, 2) == none + "2, there are 2");
+  CHECK(error_with(2, 65'535) == none + "65535, there are 2");
+  CHECK(error_with(3, 0) == where + "runs at w3a2, no packed weights serve 3 bits");
+  CHECK(error_with(65'535, 0) == where + "runs at w65535a2, expected 1 to 8 bits");
 }
 
 TEST_CASE("per-channel maps must fit the plans") {

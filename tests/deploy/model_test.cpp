@@ -123,6 +123,7 @@ TEST_CASE("a network survives the file, byte for byte") {
     for (std::size_t i = 0; i < in.layers.size(); ++i) {
       const LayerState &a = out.plans[p].layers[i], &b = in.plans[p].layers[i];
       CHECK(a.executed == b.executed);
+      CHECK(a.pack == b.pack);
       CHECK(a.weight_levels == b.weight_levels);
       CHECK(a.activation_levels == b.activation_levels);
       CHECK(a.encoder == b.encoder);

@@ -194,6 +194,12 @@ TEST_CASE("plans") {
   CHECK(error_after([](N& n) {
           n.plans[0].layers[0].executed = {4, 2};
         }) == "plan 0 (w3a2): layer 0 (conv0): runs at w4a2, no packed weights serve 4 bits");
+  for (const std::int32_t pack : {1, 65'535, -1}) {
+    CHECK(error_after([&](N& n) { n.plans[0].layers[0].pack = pack; }) ==
+          concat("plan 0 (w3a2): layer 0 (conv0): runs at w3a2, no packed weights serve 3 bits as "
+                 "number ",
+                 pack, ", there are 1"));
+  }
   CHECK(error_after([](N& n) { n.plans[0].layers[0].encoder = 1; }) ==
         "plan 0 (w3a2): layer 0 (conv0): names encoder 1, there are 1");
   CHECK(error_after([](N& n) {
@@ -224,6 +230,21 @@ TEST_CASE("a nested pack serves narrower widths, any other only its own") {
   CHECK_FALSE(WeightPack{.bits = 4, .nested = true}.serves(0));
   CHECK(WeightPack{.bits = 4, .nested = false}.serves(4));
   CHECK_FALSE(WeightPack{.bits = 4, .nested = false}.serves(3));
+}
+
+TEST_CASE("packs that serve a width have numbers") {
+  PackedLayer layer;
+  layer.packs = {{.bits = 6}, {.bits = 8}, {.bits = 7, .nested = true}, {.bits = 8}};
+  const WeightPack* const packs = layer.packs.data();
+  CHECK(layer.pack_count(8) == 2);
+  CHECK(layer.pack_count(1) == 1);
+  CHECK(layer.pack_for(8) == packs + 1);
+  CHECK(layer.pack_for(8, 1) == packs + 3);
+  CHECK(layer.pack_for(8, 2) == nullptr);
+  CHECK(layer.pack_for(8, -1) == nullptr);
+  CHECK(layer.pack_for(6, 0) == packs);
+  CHECK(layer.pack_for(6, 1) == packs + 2);
+  CHECK(layer.pack_for(5, 0) == packs + 2);
 }
 
 }  // namespace

@@ -29,6 +29,15 @@ using namespace bitdial;
 
 namespace {
 
+/// Settles a network at `plans`, packs it and compares it in every way.
+void check_network(test::TestNetwork& entry, const std::vector<PrecisionPlan>& plans) {
+  CAPTURE(entry.name);
+  test::settle(entry.modules, entry.image, plans, 71);
+  const test::ByteImages images(3, entry.image, 72);
+  CHECK(test::lively_share(test::evaluate_plans(entry.modules, images, plans)) > 0.4);
+  test::check_packed(entry.modules, entry.image, plans, images, test::all_ways());
+}
+
 /// Packs a network of the zoo at `plans` and compares it in every way.
 template <class Bits, class Weights, class Activations>
 void check_policies(const std::vector<PrecisionPlan>& plans,
@@ -37,11 +46,17 @@ void check_policies(const std::vector<PrecisionPlan>& plans,
   CAPTURE(Activations::name);
   const test::LayerFactory layers = test::watched_layers<Bits, Weights, Activations>(options);
   auto networks = test::Zoo{layers}.networks();
-  test::TestNetwork& entry = networks[plans.size() % 2 == 0 ? 3 : 0];
-  test::settle(entry.modules, entry.image, plans, 71);
-  const test::ByteImages images(3, entry.image, 72);
-  CHECK(test::lively_share(test::evaluate_plans(entry.modules, images, plans)) > 0.4);
-  test::check_packed(entry.modules, entry.image, plans, images, test::all_ways());
+  check_network(networks[plans.size() % 2 == 0 ? 3 : 0], plans);
+}
+
+/// Packs two networks, one of them of groups and depthwise layers, at uniform plans of `Bits`.
+template <class Weights, int... Bits>
+void check_shared_widths(BitList<Bits...> bits) {
+  const std::vector<PrecisionPlan> plans{Precision{Bits, Bits}...};
+  check_policies<BitList<Bits...>, Weights, PactActivations>(plans);
+  test::TestNetwork grouped =
+      test::Zoo{test::watched_layers<decltype(bits), Weights, PactActivations>()}.grouped();
+  check_network(grouped, plans);
 }
 
 }  // namespace
@@ -114,15 +129,36 @@ TEST_CASE("one scale per filter, three values, powers of two") {
   check_policies<BitList<4, 2>, DoubleRoundingWeights, LsqActivations>({Precision{2, 4}});
 }
 
-TEST_CASE("two widths of one layer with the same width of look-up are refused") {
-  nn::Sequential net =
-      test::Zoo{test::watched_layers<BitList<8, 4>, LogWeights, LogActivations>()}.plain();
+TEST_CASE("looked-up weights of several widths with codes of 8 bits share a file") {
+  check_shared_widths<LogWeights>(BitList<8, 4>{});
+  check_shared_widths<LogWeights>(BitList<8, 6, 5, 4, 3, 2, 1>{});
+  check_shared_widths<LqNetsWeights>(BitList<8, 4>{});
+  check_shared_widths<LqNetsWeights>(BitList<8, 5, 4, 2, 1>{});
+  check_shared_widths<PowerOfTwoWeights>(BitList<6, 4>{});
+  check_shared_widths<PowerOfTwoWeights>(BitList<6, 5, 4, 2, 1>{});
+  check_shared_widths<PaperPowerOfTwoWeights>(BitList<6, 4>{});
+  check_shared_widths<PaperPowerOfTwoWeights>(BitList<6, 5, 4, 2, 1>{});
+}
+
+TEST_CASE("plans say which of the packs with codes of 8 bits they read") {
+  using Bits = BitList<8, 6, 4, 2>;
+  nn::Sequential net = test::Zoo{test::watched_layers<Bits, LogWeights, LogActivations>()}.plain();
   nn::number_layers(net);
-  const std::vector<PrecisionPlan> plans{Precision{8, 8}, Precision{4, 4}};
+  const std::vector<PrecisionPlan> plans{Precision{8, 8}, Precision{2, 4}, Precision{4, 4},
+                                         Precision{6, 4}, Precision{4, 8}};
   test::settle(net, {9, 7, 3}, plans, 73);
-  CHECK(test::error_text<PrecisionError>([&] {
-          static_cast<void>(pack(net, {.plans = plans, .input_shape = {9, 7, 3}}));
-        }) ==
-        "pack: layer a has weights of two widths that look-up makes codes of 8 bits; pack one of "
-        "them");
+  const PackedNetwork packed = pack(net, {.plans = plans, .input_shape = {9, 7, 3}});
+  for (std::size_t i = 0; i < packed.layers.size(); ++i) {
+    std::vector<int> bits;
+    for (const WeightPack& pack : packed.layers[i].packs) bits.push_back(pack.bits);
+    CHECK(bits == std::vector<int>{6, 8, 8, 8});
+    const std::vector<std::int32_t> expected{2, 0, 0, 1, 0};
+    for (std::size_t p = 0; p < plans.size(); ++p) {
+      CHECK(packed.plans[p].layers[i].executed.w == (p == 1 ? 6 : 8));
+      CHECK(packed.plans[p].layers[i].pack == expected[p]);
+    }
+  }
+  CHECK(detail::minor_version_of(packed) == 4);
+  const std::vector<PrecisionPlan> two{Precision{8, 8}, Precision{2, 4}};
+  CHECK(detail::minor_version_of(pack(net, {.plans = two, .input_shape = {9, 7, 3}})) == 0);
 }

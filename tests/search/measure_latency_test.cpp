@@ -9,6 +9,7 @@
 #include <bitdial/nn/init.hpp>
 #include <bitdial/quant/policies/gaussian.hpp>
 #include <bitdial/quant/policies/hwgq.hpp>
+#include <bitdial/quant/policies/power_of_two.hpp>
 #include <bitdial/search/candidates.hpp>
 #include <bitdial/search/composite_layer.hpp>
 #include <bitdial/search/costs.hpp>
@@ -22,9 +23,9 @@ const models::ResNetCifarOptions tiny{.depth = 8, .width = 4, .in_channels = 1, 
 const MeasureLatencyOptions quick{
     .weights = {2, 1}, .activations = {4, 2}, .seconds = 0.05, .network = "tiny"};
 
-template <class Bits>
+template <class Bits, class Weights = GaussianWeights>
 auto network() {
-  auto net = models::resnet_cifar<Bits, GaussianWeights, HwgqActivations>(tiny);
+  auto net = models::resnet_cifar<Bits, Weights, HwgqActivations>(tiny);
   nn::initialize(*net, 1);
   return net;
 }
@@ -61,6 +62,13 @@ TEST_CASE("a search takes the table of the same network") {
   const auto searched = network<Candidates<BitList<2, 1>, BitList<4, 2>>>();
   const SearchCosts costs = latency_costs(*searched, table);
   CHECK(costs.layers().size() == nn::quantized_layers(*searched).size() - 2);
+}
+
+TEST_CASE("weights that are looked up are measured at every width") {
+  const auto net = network<BitList<6, 5, 4>, PowerOfTwoWeights>();
+  const LatencyTable table = measure_latency(
+      *net, {12, 12, 1}, {.weights = {6, 5, 4}, .activations = {4}, .seconds = 0.05});
+  CHECK(table.rows.size() == 3 * (nn::quantized_layers(*net).size() - 2) + 2);
 }
 
 TEST_CASE("nothing to measure is an error that says so") {

@@ -24,7 +24,7 @@ namespace bitdial::inline BITDIAL_ABI {
 /// Files of major version 1 are read by every build that reads major version 1. A network is
 /// written at the lowest minor version that can hold it.
 inline constexpr io::SectionFileKind model_file_kind{
-    {'B', 'I', 'T', 'D', 'I', 'A', 'L', '\0'}, 1, 3, "bitdial model"};
+    {'B', 'I', 'T', 'D', 'I', 'A', 'L', '\0'}, 1, 4, "bitdial model"};
 
 namespace detail {
 
@@ -261,7 +261,8 @@ inline void write_levels(io::ByteWriter& out, const IntegerLevels& levels) {
     out.put_text(accuracy.data_set);
     out.put(u32(plan.layers.size()));
     for (const LayerState& state : plan.layers) {
-      out.put(u32(state.executed.w));
+      out.put(static_cast<std::uint16_t>(state.executed.w));
+      out.put(static_cast<std::uint16_t>(state.pack));
       out.put(u32(state.executed.a));
       write_levels(out, state.weight_levels);
       write_levels(out, state.activation_levels);
@@ -287,7 +288,8 @@ inline void read_plans(io::ByteReader& in, NetworkDescription& network) {
     if (measured) plan.accuracy = std::move(accuracy);
     plan.layers.resize(in.get_count(44));
     for (LayerState& state : plan.layers) {
-      state.executed.w = in.get<std::int32_t>();
+      state.executed.w = in.get<std::uint16_t>();
+      state.pack = in.get<std::uint16_t>();
       state.executed.a = in.get<std::int32_t>();
       state.weight_levels = read_levels(in);
       state.activation_levels = read_levels(in);
@@ -316,9 +318,18 @@ template <class Read>
   return {};
 }
 
+/// True when a layer reads another pack than the first that serves its width.
+[[nodiscard]] inline bool has_later_packs(const NetworkDescription& network) noexcept {
+  return std::any_of(network.plans.begin(), network.plans.end(), [](const PackedPlan& plan) {
+    return std::any_of(plan.layers.begin(), plan.layers.end(),
+                       [](const LayerState& state) { return state.pack != 0; });
+  });
+}
+
 /// The lowest minor version that can hold `network`.
 [[nodiscard]] inline std::uint32_t minor_version_of(const NetworkDescription& network) {
   using ops::NodeKind;
+  if (has_later_packs(network)) return 4;
   if (has_node(network, NodeKind::concat) || has_node(network, NodeKind::scale_shift)) return 3;
   if (has_preprocessing(network)) return 2;
   return has_groups(network) ? 1 : 0;

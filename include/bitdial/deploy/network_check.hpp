@@ -292,8 +292,10 @@ class GraphCheck {
   if (!is_code_bits(executed.w) || !is_code_bits(executed.a)) {
     return concat("runs at ", executed, ", expected 1 to 8 bits");
   }
-  if (layer.pack_for(executed.w) == nullptr) {
-    return concat("runs at ", executed, ", no packed weights serve ", executed.w, " bits");
+  const std::int64_t packs = layer.pack_count(executed.w);
+  if (state.pack < 0 || state.pack >= packs) {
+    return concat("runs at ", executed, ", no packed weights serve ", executed.w, " bits",
+                  state.pack == 0 ? "" : concat(" as number ", state.pack, ", there are ", packs));
   }
   if (state.encoder < 0 || static_cast<std::size_t>(state.encoder) >= network.encoders.size()) {
     return concat("names encoder ", state.encoder, ", there are ", network.encoders.size());

@@ -50,15 +50,23 @@ inline void pack_weights(PackedNetwork& packed, const std::string& name,
   const std::vector<int> widths = layer.nested() ? std::vector<int>{8} : widths_of(layer, plans);
   for (const int bits : widths) {
     const nn::WeightCodes weights = layer.weight_codes(bits);
-    if (!layer.nested() && packed.layers.back().pack_for(weights.bits) != nullptr) {
-      throw PrecisionError(concat("pack: layer ", name,
-                                  " has weights of two widths that look-up "
-                                  "makes codes of ",
-                                  weights.bits, " bits; pack one of them"));
-    }
     packed.add_weights(packed.layers.size() - 1, weights.codes,
                        {.bits = weights.bits, .nested = layer.nested()});
   }
+}
+
+/// The number of the pack of `plan`, of those whose codes are as wide: look-up makes 8-bit codes
+/// from weights of 4 bits and more. The packs of `packed` stand in the order of `widths_of`.
+[[nodiscard]] inline std::int32_t pack_number(const PackedLayer& packed,
+                                              const nn::QuantizedLayer& layer,
+                                              const PrecisionPlan& plan,
+                                              const std::vector<PrecisionPlan>& plans) {
+  if (layer.nested()) return 0;
+  const std::vector<int> widths = widths_of(layer, plans);
+  const auto own =
+      packed.packs.begin() + (std::ranges::find(widths, layer.executed(plan).w) - widths.begin());
+  return static_cast<std::int32_t>(std::count_if(
+      packed.packs.begin(), own, [&](const WeightPack& pack) { return pack.serves(own->bits); }));
 }
 
 [[nodiscard]] inline LayerState pack_state(PackedNetwork& packed, const nn::QuantizedLayer& layer,
@@ -83,8 +91,8 @@ inline void pack_weights(PackedNetwork& packed, const std::string& name,
 /// very numbers that evaluation in the training graph uses.
 ///
 /// Throws `PrecisionError` for a plan that the network was not prepared for and for a layer without
-/// integer form (32 bits, or levels that are not equidistant), `ConfigError` for no plans, equal
-/// plans, a real-valued layer, and layers that were not numbered in graph order.
+/// integer form (32 bits), `ConfigError` for no plans, equal plans, a real-valued layer, and layers
+/// that were not numbered in graph order.
 /// Cost: one encoding of every weight per width and plan.
 [[nodiscard]] inline PackedNetwork pack(nn::Module& network, const PackOptions& options) {
   if (options.plans.empty()) throw ConfigError("pack: expected at least one plan, got none");
@@ -118,8 +126,10 @@ inline void pack_weights(PackedNetwork& packed, const std::string& name,
   }
   for (const PrecisionPlan& plan : options.plans) {
     PackedPlan state{.requested = plan, .layers = {}};
-    for (const auto& [name, layer] : named) {
-      state.layers.push_back(detail::pack_state(packed, *layer, plan));
+    for (std::size_t i = 0; i < named.size(); ++i) {
+      const nn::QuantizedLayer& layer = *named[i].second;
+      LayerState& own = state.layers.emplace_back(detail::pack_state(packed, layer, plan));
+      own.pack = detail::pack_number(packed.layers[i], layer, plan, options.plans);
     }
     for (const auto& numbers : description.scale_shifts) {
       nn::Epilogue map = numbers(plan);

@@ -58,10 +58,16 @@ struct PackedLayer {
   }
   /// Bytes of one plane.
   [[nodiscard]] std::int64_t plane_bytes() const noexcept { return cout * ((depth() + 7) / 8); }
-  /// The pack that a width reads, or null.
-  [[nodiscard]] const WeightPack* pack_for(int width) const noexcept {
-    const auto found = std::find_if(packs.begin(), packs.end(),
-                                    [&](const WeightPack& pack) { return pack.serves(width); });
+  /// How many packs serve a width: look-up makes codes of one width from weights of several.
+  [[nodiscard]] std::int64_t pack_count(int width) const noexcept {
+    return std::count_if(packs.begin(), packs.end(),
+                         [&](const WeightPack& pack) { return pack.serves(width); });
+  }
+  /// Pack `number` of those, from 0, or null.
+  [[nodiscard]] const WeightPack* pack_for(int width, std::int32_t number = 0) const noexcept {
+    const auto found = std::find_if(packs.begin(), packs.end(), [&](const WeightPack& pack) {
+      return pack.serves(width) && number-- == 0;
+    });
     return found == packs.end() ? nullptr : &*found;
   }
 };
@@ -70,7 +76,9 @@ struct PackedLayer {
 /// y[c] = fma(float(I[c]), multiplier[c], bias[c]), I = sum over valid taps of the product of
 /// levels.
 struct LayerState {
-  Precision executed;  ///< what runs: 1..8 bits each; differs from the plan's in pinned layers
+  Precision executed;     ///< the codes that run: 1..8 bits each; they differ from the plan's in
+                          ///< pinned layers and where codes are looked up
+  std::int32_t pack = 0;  ///< the weights: which of the packs that serve `executed.w`
   IntegerLevels weight_levels;
   IntegerLevels activation_levels;
   std::int32_t encoder = 0;  ///< index into `encoders`; its bits are `executed.a`

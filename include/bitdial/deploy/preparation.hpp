@@ -62,7 +62,7 @@ class Preparation {
         const LayerState& state = state_of(plan, step);
         if (step.kind == ops::NodeKind::grouped_conv2d) {
           const PackedLayer& layer = layer_of(step);
-          const auto planes = planes_of(layer, state.executed.w);
+          const auto planes = planes_of(layer, state.executed.w, state.pack);
           if (!planes) return planes.failure();
           const StepPlace& place = places_[plan][s];
           fill_groups(*table_, layer, *planes, step, memory_ + place.groups, sums_at(place.border),
@@ -112,6 +112,7 @@ class Preparation {
   struct StoredWeights {
     std::int32_t layer = 0;
     int width = 0;
+    std::int32_t pack = 0;  ///< of those that serve the width
     KernelPath path = KernelPath::bytes;
     RowShape shape;
     IntegerLevels levels;
@@ -119,9 +120,9 @@ class Preparation {
     PreparedWeights weights{};
 
     [[nodiscard]] bool same(const StoredWeights& other) const noexcept {
-      return layer == other.layer && width == other.width && path == other.path &&
-             shape == other.shape && levels.multiplier == other.levels.multiplier &&
-             levels.offset == other.levels.offset;
+      return layer == other.layer && width == other.width && pack == other.pack &&
+             path == other.path && shape == other.shape &&
+             levels.multiplier == other.levels.multiplier && levels.offset == other.levels.offset;
     }
   };
   /// Where the arrays of one step lie.
@@ -256,6 +257,7 @@ class Preparation {
     lay_out_images(shape, path, ready);
     StoredWeights wanted{.layer = step.layer,
                          .width = state.executed.w,
+                         .pack = state.pack,
                          .path = path,
                          .shape = {.segments = ready.rows.segments(), .pixel = shape.x.pixel},
                          .levels = state.weight_levels};
@@ -285,10 +287,10 @@ class Preparation {
     return reinterpret_cast<std::uint32_t*>(memory_ + place);
   }
 
-  /// The planes that a layer reads at `width`, proved.
+  /// The planes that a layer reads at `width` in pack `number` of those that serve it, proved.
   [[nodiscard]] Result<std::span<const std::span<const std::byte>>> planes_of(
-      const PackedLayer& layer, int width) const {
-    const WeightPack& pack = *layer.pack_for(width);
+      const PackedLayer& layer, int width, std::int32_t number) const {
+    const WeightPack& pack = *layer.pack_for(width, number);
     if (!model_.planes_checked()) {
       if (auto checked = model_.check_planes(pack, width); !checked) return checked.failure();
     }
@@ -297,7 +299,7 @@ class Preparation {
 
   [[nodiscard]] Result<void> fill_weights(StoredWeights& stored) {
     const PackedLayer& layer = model_.layers()[static_cast<std::size_t>(stored.layer)];
-    const auto planes = planes_of(layer, stored.width);
+    const auto planes = planes_of(layer, stored.width, stored.pack);
     if (!planes) return planes.failure();
     stored.weights =
         prepare_weights(*table_, layer, *planes, stored.width, stored.levels, stored.path,

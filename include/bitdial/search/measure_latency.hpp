@@ -59,10 +59,9 @@ inline void set_plausible_statistics(PackedNetwork& packed, nn::Module& network)
   for (PackedPlan& plan : packed.plans) {
     for (std::size_t i = 0; i < layers.size(); ++i) {
       LayerState& state = plan.layers[i];
-      const auto [weight, is_new] = weights.try_emplace({i, state.executed.w});
-      if (is_new) {
-        weight->second = detail::mean_square(layers[i].second->weight_codes(state.executed.w));
-      }
+      const int bits = layers[i].second->executed(plan.requested).w;
+      const auto [weight, is_new] = weights.try_emplace({i, bits});
+      if (is_new) weight->second = detail::mean_square(layers[i].second->weight_codes(bits));
       const double largest = state.activation_levels.level((1 << state.executed.a) - 1);
       const double sum =
           std::sqrt(static_cast<double>(packed.layers[i].depth()) * weight->second) * largest / 2;
