@@ -15,8 +15,10 @@
 #include <bitdial/models/r2plus1d.hpp>
 #include <bitdial/models/resnet_cifar.hpp>
 #include <bitdial/models/resnet_imagenet.hpp>
+#include <bitdial/quant/policies/adabits.hpp>
 #include <bitdial/quant/policies/gaussian.hpp>
 #include <bitdial/quant/policies/hwgq.hpp>
+#include <bitdial/quant/policies/scale_adjusted.hpp>
 #include <bitdial/quant/policies/two_sided.hpp>
 #include <support/packed_outputs.hpp>
 
@@ -31,8 +33,8 @@ using Bits = BitList<4, 2>;
 using Network = std::unique_ptr<nn::Sequential>;
 
 /// Every published network, narrow, with these policies; signed inputs take the same activations.
-template <class W, class A>
-std::vector<Network> every_network(const NetworkPolicies<W, A>& policies) {
+template <class W, class A, class C = SawbWeights>
+std::vector<Network> every_network(const NetworkPolicies<W, A, C>& policies) {
   std::vector<Network> networks;
   networks.push_back(models::resnet_cifar<Bits, W, A>({.depth = 8, .width = 4}, policies));
   networks.push_back(models::resnet_imagenet<Bits, W, A>({.width = 4}, policies));
@@ -60,6 +62,14 @@ std::vector<std::string> names_ending(nn::Module& network, std::string_view end)
 }
 
 const std::vector<PrecisionPlan> plans{Precision{4, 4}, Precision{2, 2}};
+
+/// The weights of the classifier, [out, in].
+const Tensor<float>& classifier_weights(nn::Module& network) {
+  for (const auto& [name, parameter] : nn::parameters(network)) {
+    if (name == "classifier.weight") return parameter->value;
+  }
+  throw ConfigError("no classifier");
+}
 
 }  // namespace
 
@@ -110,6 +120,52 @@ TEST_CASE("the classifier learns where to clip, for every switch") {
   add_plans(*tight, plans);
   CHECK(nn::quantized_layers(*tight).back().second->activation_levels(plans[0]).scale ==
         2.0F / 255.0F);
+}
+
+TEST_CASE("the classifier has SAWB's weights, or those of the policies") {
+  for (const Network& network : every_network<DoReFaWeights, PactActivations>({})) {
+    nn::initialize(*network, 3);
+    const auto classifier = nn::quantized_layers(*network).back().second;
+    CHECK(classifier->weight_codes(8).levels ==
+          Quantizer<SawbWeights>{}.levels(classifier_weights(*network).span(), 8));
+  }
+  using Adjusted = ScaleAdjusted<AdaBitsWeights>;
+  const NetworkPolicies<DoReFaWeights, PactActivations, Adjusted> always{};
+  const NetworkPolicies<DoReFaWeights, PactActivations, Adjusted> in_training{
+      .classifier = {.use = ScaleUse::training}};
+  const auto networks = every_network(always), others = every_network(in_training);
+  for (std::size_t i = 0; i < networks.size(); ++i) {
+    for (const Network* network : {&networks[i], &others[i]}) {
+      nn::initialize(**network, 3);
+      add_plans(**network, plans);
+    }
+    const Tensor<float>& weights = classifier_weights(*networks[i]);
+    const Quantizer<Adjusted> quantizer{Adjusted{}.for_shape(
+        {.out_channels = weights.shape()[0], .taps = 1, .in_channels = weights.shape()[1]})};
+    const auto state = quantizer.fit(weights.span(), 8);
+    CHECK(state.factor != 1.0F);
+    const auto classifier = nn::quantized_layers(*networks[i]).back().second;
+    CHECK(classifier->weight_codes(8).levels == quantizer.levels(state, 8));
+    CHECK(classifier->nested());
+    // Without the factor in evaluation the logits are smaller by it.
+    const auto other = nn::quantized_layers(*others[i]).back().second;
+    CHECK(classifier->epilogue(plans[0]).multiplier[0] ==
+          doctest::Approx(state.factor * other->epilogue(plans[0]).multiplier[0]).epsilon(1e-6));
+  }
+}
+
+TEST_CASE("scale-adjusted weights in all layers: a step of training, then packed as evaluated") {
+  using Adjusted = ScaleAdjusted<AdaBitsWeights>;
+  for (const ScaleUse use : {ScaleUse::always, ScaleUse::training}) {
+    const NetworkPolicies<Adjusted, CgPactActivations, Adjusted> policies{
+        .classifier = {.use = use}};
+    const auto resnet = models::resnet_cifar<Bits>({.depth = 8, .width = 4}, policies);
+    test::check_step_and_packing(*resnet, {12, 8, 3}, plans);
+    const auto mobilenet =
+        models::mobilenet_v2<Bits>({.width = 0.1, .stem_stride = 1, .classes = 5}, policies,
+                                   models::for_both_signs<CgPactActivations>());
+    test::check_step_and_packing(*mobilenet, {19, 18, 3}, plans);
+  }
 }
 
 TEST_CASE("without a ReLU before the head the clip has two sides") {

@@ -54,11 +54,11 @@ inline constexpr std::array<GoogLeNetBlock, 9> googlenet_blocks{
 /// Throws `ConfigError` for a width that is not positive, an even `large_kernel` and sizes below 1.
 /// Sources: Szegedy et al., 1409.4842, table 1; EdMIPS, 2004.05795 (with batch normalisation).
 template <class Bits, class WeightPolicy = DoReFaWeights, class ActivationPolicy = PactActivations,
-          class Key = KeyByPair>
+          class Key = KeyByPair, class ClassifierPolicy = SawbWeights>
 [[nodiscard]] std::unique_ptr<nn::Sequential> googlenet(
     const GoogLeNetOptions& options,
-    const NetworkPolicies<WeightPolicy, ActivationPolicy>& policies = {}) {
-  using Parts = InceptionParts<Bits, WeightPolicy, ActivationPolicy, Key>;
+    const NetworkPolicies<WeightPolicy, ActivationPolicy, ClassifierPolicy>& policies = {}) {
+  using Parts = InceptionParts<Bits, WeightPolicy, ActivationPolicy, Key, ClassifierPolicy>;
   using Branch = typename Parts::Branch;
   const Parts parts{{policies}};
   if (options.large_kernel < 1 || options.large_kernel % 2 == 0) {

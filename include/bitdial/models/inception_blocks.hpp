@@ -21,9 +21,9 @@ enum class InceptionStem : std::uint8_t {
   conv3,      ///< one 3x3 convolution of stride 1 to as many channels: 32 and 64 pixels
 };
 
-/// The layers of a network of branches from one bit list and one pair of policies.
-template <class Bits, class WeightPolicy, class ActivationPolicy, class Key = KeyByPair>
-struct InceptionParts : NetworkLayers<Bits, WeightPolicy, ActivationPolicy, Key> {
+/// The layers of a network of branches, of the arguments of `NetworkLayers`.
+template <class... Arguments>
+struct InceptionParts : NetworkLayers<Arguments...> {
   /// A path under construction: layers follow each other, and the channels are remembered.
   class Branch {
    public:

@@ -27,9 +27,9 @@ namespace detail {
 
 /// The blocks of Inception-V3, at one width. Each adds itself to a network and returns its output
 /// channels.
-template <class Bits, class WeightPolicy, class ActivationPolicy, class Key = KeyByPair>
-class InceptionV3Blocks : public InceptionParts<Bits, WeightPolicy, ActivationPolicy, Key> {
-  using Parts = InceptionParts<Bits, WeightPolicy, ActivationPolicy, Key>;
+template <class... Arguments>
+class InceptionV3Blocks : public InceptionParts<Arguments...> {
+  using Parts = InceptionParts<Arguments...>;
 
  public:
   using Branch = typename Parts::Branch;
@@ -150,11 +150,12 @@ class InceptionV3Blocks : public InceptionParts<Bits, WeightPolicy, ActivationPo
 /// Source: Szegedy et al., 1512.00567, in the form that is in use (torchvision, without auxiliary
 /// classifier).
 template <class Bits, class WeightPolicy = DoReFaWeights, class ActivationPolicy = PactActivations,
-          class Key = KeyByPair>
+          class Key = KeyByPair, class ClassifierPolicy = SawbWeights>
 [[nodiscard]] std::unique_ptr<nn::Sequential> inception_v3(
     const InceptionV3Options& options,
-    const NetworkPolicies<WeightPolicy, ActivationPolicy>& policies = {}) {
-  using Blocks = detail::InceptionV3Blocks<Bits, WeightPolicy, ActivationPolicy, Key>;
+    const NetworkPolicies<WeightPolicy, ActivationPolicy, ClassifierPolicy>& policies = {}) {
+  using Blocks =
+      detail::InceptionV3Blocks<Bits, WeightPolicy, ActivationPolicy, Key, ClassifierPolicy>;
   auto net = std::make_unique<nn::Sequential>();
   Blocks blocks{*net, options.width, {{policies}}};
   std::int64_t in = blocks.channels(192);

@@ -45,13 +45,14 @@ struct MobileNetV1Options {
 /// Sources: Howard et al., 1704.04861; Sheng et al., 1803.08607 (quantization-friendly); SP-Nets,
 /// 2002.02815 (ReLU, stem for 64 pixels).
 template <class Bits, class WeightPolicy = DoReFaWeights, class ActivationPolicy = PactActivations,
-          class PointwisePolicy = PactActivations, class Key = KeyByPair>
+          class PointwisePolicy = PactActivations, class Key = KeyByPair,
+          class ClassifierPolicy = SawbWeights>
 [[nodiscard]] std::unique_ptr<nn::Sequential> mobilenet_v1(
     const MobileNetV1Options& options,
-    const NetworkPolicies<WeightPolicy, ActivationPolicy>& policies = {},
+    const NetworkPolicies<WeightPolicy, ActivationPolicy, ClassifierPolicy>& policies = {},
     const PointwisePolicy& pointwise_policy = for_both_signs<PointwisePolicy>()) {
-  const NetworkLayers<Bits, WeightPolicy, ActivationPolicy, Key> layers{policies};
-  const NetworkLayers<Bits, WeightPolicy, PointwisePolicy, Key> signed_layers{
+  const NetworkLayers<Bits, WeightPolicy, ActivationPolicy, Key, ClassifierPolicy> layers{policies};
+  const NetworkLayers<Bits, WeightPolicy, PointwisePolicy, Key, ClassifierPolicy> signed_layers{
       policies.with(pointwise_policy)};
   const bool is_signed = options.order == SeparableOrder::nothing_between;
   if (!(options.width > 0.0 && options.width <= 64.0)) {

@@ -33,11 +33,11 @@ namespace detail {
   return static_cast<double>(rounded) < 0.9 * channels ? rounded + 8 : rounded;
 }
 
-/// The block of MobileNet-V2 from one bit list and the policies of its layers.
-template <class Bits, class WeightPolicy, class ActivationPolicy, class BottleneckPolicy, class Key>
+/// The block of MobileNet-V2 from two kinds of `NetworkLayers`.
+template <class Layers, class SignedLayers>
 struct InvertedResidual {
-  const NetworkLayers<Bits, WeightPolicy, ActivationPolicy, Key>& layers;
-  const NetworkLayers<Bits, WeightPolicy, BottleneckPolicy, Key>& signed_layers;
+  const Layers& layers;
+  const SignedLayers& signed_layers;
   std::int64_t in = 1, out = 1, expansion = 6, stride = 1;
 
   /// conv1x1-BN-ReLU-depthwise3x3-BN-ReLU-conv1x1-BN, plus x where the shape stays the same.
@@ -79,16 +79,17 @@ struct InvertedResidual {
 /// Throws `ConfigError` for a width that is not positive and for sizes below 1.
 /// Sources: Sandler et al., 1801.04381; AdaBits, 1912.09666 (two-sided quantizers).
 template <class Bits, class WeightPolicy = DoReFaWeights, class ActivationPolicy = PactActivations,
-          class BottleneckPolicy = PactActivations, class Key = KeyByPair>
+          class BottleneckPolicy = PactActivations, class Key = KeyByPair,
+          class ClassifierPolicy = SawbWeights>
 [[nodiscard]] std::unique_ptr<nn::Sequential> mobilenet_v2(
     const MobileNetV2Options& options,
-    const NetworkPolicies<WeightPolicy, ActivationPolicy>& policies = {},
+    const NetworkPolicies<WeightPolicy, ActivationPolicy, ClassifierPolicy>& policies = {},
     const BottleneckPolicy& bottleneck_policy = for_both_signs<BottleneckPolicy>()) {
-  const NetworkLayers<Bits, WeightPolicy, ActivationPolicy, Key> layers{policies};
-  const NetworkLayers<Bits, WeightPolicy, BottleneckPolicy, Key> signed_layers{
-      policies.with(bottleneck_policy)};
-  using Block =
-      detail::InvertedResidual<Bits, WeightPolicy, ActivationPolicy, BottleneckPolicy, Key>;
+  using Layers = NetworkLayers<Bits, WeightPolicy, ActivationPolicy, Key, ClassifierPolicy>;
+  using SignedLayers = NetworkLayers<Bits, WeightPolicy, BottleneckPolicy, Key, ClassifierPolicy>;
+  using Block = detail::InvertedResidual<Layers, SignedLayers>;
+  const Layers layers{policies};
+  const SignedLayers signed_layers{policies.with(bottleneck_policy)};
   if (!(options.width > 0.0 && options.width <= 64.0)) {
     throw ConfigError(
         concat("mobilenet_v2: width must be above 0 and at most 64, got ", options.width));

@@ -12,7 +12,6 @@
 #include <bitdial/nn/linear.hpp>
 #include <bitdial/nn/pooling.hpp>
 #include <bitdial/nn/sequential.hpp>
-#include <bitdial/quant/policies/sawb.hpp>
 #include <bitdial/switchable/layer_for.hpp>
 #include <bitdial/switchable/switchable_batch_norm.hpp>
 
@@ -28,16 +27,17 @@ enum class LayerOrder : std::uint8_t {
 
 /// The layers of a network of one bit list (or other `LayerKind`), one pair of policies and one key
 /// of private state. The first and the last layer have 8 bits, whatever the others are: the stem
-/// DoReFa's weights on pixels in DoReFa's [0, 1], the classifier SAWB's weights on what PACT learns
-/// to clip. At `w32a32` they are real-valued, train, and do not pack.
-template <class Bits, class WeightPolicy, class ActivationPolicy, class Key = KeyByPair>
+/// DoReFa's weights on pixels in DoReFa's [0, 1], the classifier weights of `ClassifierPolicy` on
+/// what PACT learns to clip. At `w32a32` they are real-valued, train, and do not pack.
+template <class Bits, class WeightPolicy, class ActivationPolicy, class Key = KeyByPair,
+          class ClassifierPolicy = SawbWeights>
 struct NetworkLayers {
   using Conv = LayerFor<nn::Conv2d, Bits, WeightPolicy, ActivationPolicy, Key>;
   using EdgeConv = SwitchableLayer<nn::Conv2d, BitList<8>, DoReFaWeights, DoReFaActivations, Key>;
   template <class Layer, class Weights = DoReFaWeights>
   using Pinned = SwitchableLayer<Layer, BitList<8>, Weights, PactActivations, Key>;
 
-  NetworkPolicies<WeightPolicy, ActivationPolicy> policies{};
+  NetworkPolicies<WeightPolicy, ActivationPolicy, ClassifierPolicy> policies{};
 
   /// Where a layer of this order has its batch normalisation.
   [[nodiscard]] static constexpr nn::BatchNormPlace place_of(LayerOrder order) noexcept {
@@ -58,7 +58,7 @@ struct NetworkLayers {
   template <class Layer, class Weights = DoReFaWeights>
   void add_pinned(nn::Sequential& net, const std::string& name,
                   const typename Layer::Options& options, Precision precision, bool is_signed,
-                  LayerOrder order = LayerOrder::conv_norm) const {
+                  LayerOrder order = LayerOrder::conv_norm, const Weights& weights = {}) const {
     PactActivations activations = policies.pinned;
     activations.sides = is_signed ? ClipSides::two : ClipSides::one;
     if (precision.a == real_valued_bits) {  // what is not rounded is not clipped
@@ -67,6 +67,7 @@ struct NetworkLayers {
     using Added = Pinned<Layer, Weights>;
     net.add<Added>(name, options,
                    typename Added::Switching{.pinned = precision,
+                                             .weights = weights,
                                              .activations = activations,
                                              .batch_norm_place = place_of(order),
                                              .learned = policies.learned});
@@ -102,11 +103,11 @@ struct NetworkLayers {
     add_classifier(net, options, pinned, is_signed);
   }
 
-  /// The classifier alone; then the layers are numbered. No batch normalisation follows, so its
-  /// weights keep their size: SAWB's.
+  /// The classifier alone; then the layers are numbered.
   void add_classifier(nn::Sequential& net, const nn::LinearOptions& options, Precision pinned,
                       bool is_signed = false) const {
-    add_pinned<nn::Linear, SawbWeights>(net, "classifier", options, pinned, is_signed);
+    add_pinned<nn::Linear>(net, "classifier", options, pinned, is_signed, LayerOrder::conv_norm,
+                           policies.classifier);
     nn::number_layers(net);
   }
 };

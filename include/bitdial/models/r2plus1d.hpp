@@ -27,10 +27,10 @@ struct R2Plus1dOptions {
 
 namespace detail {
 
-/// The layers of `r2plus1d`.
-template <class Bits, class WeightPolicy, class ActivationPolicy, class Key>
+/// The layers of `r2plus1d`, of the arguments of `NetworkLayers`.
+template <class... Arguments>
 struct R2Plus1dParts {
-  using Layers = NetworkLayers<Bits, WeightPolicy, ActivationPolicy, Key>;
+  using Layers = NetworkLayers<Arguments...>;
   using Conv = typename Layers::Conv;
   Layers layers;
   std::int64_t frames;
@@ -91,11 +91,11 @@ struct R2Plus1dParts {
 /// Tran et al., "A closer look at spatiotemporal convolutions", 1711.11248; smaller here, with a
 /// 3 x 3 stem and time kept at full length.
 template <class Bits, class WeightPolicy = DoReFaWeights, class ActivationPolicy = PactActivations,
-          class Key = KeyByPair>
+          class Key = KeyByPair, class ClassifierPolicy = SawbWeights>
 [[nodiscard]] std::unique_ptr<nn::Sequential> r2plus1d(
     const R2Plus1dOptions& options,
-    const NetworkPolicies<WeightPolicy, ActivationPolicy>& policies = {}) {
-  using Parts = detail::R2Plus1dParts<Bits, WeightPolicy, ActivationPolicy, Key>;
+    const NetworkPolicies<WeightPolicy, ActivationPolicy, ClassifierPolicy>& policies = {}) {
+  using Parts = detail::R2Plus1dParts<Bits, WeightPolicy, ActivationPolicy, Key, ClassifierPolicy>;
   if (options.frames < 1 || options.stages < 1 || options.blocks < 1 || options.width < 1 ||
       options.classes < 1) {
     throw ConfigError(

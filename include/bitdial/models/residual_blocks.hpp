@@ -20,7 +20,7 @@ enum class ResidualOrder : std::uint8_t {
   bi_real,         ///< a shortcut around every convolution, no ReLU: for sign activations
 };
 
-/// The layers and blocks of a residual network of one bit list, one pair of policies and one key.
+/// The layers and blocks of a residual network, of the arguments of `NetworkLayers`.
 ///
 /// Where a block changes the shape, its shortcut is a 1x1 convolution, quantized like the others
 /// or at a precision of its own; with `preactivated` it reads what the first normalisation and ReLU
@@ -28,9 +28,9 @@ enum class ResidualOrder : std::uint8_t {
 /// Sources: He et al., 1512.03385 and, pre-activated, 1603.05027; SP-Nets, 2002.02815 (quantized
 /// shortcuts, both orders; that the shortcut has the order of the others is inferred); Liu et al.,
 /// 1808.00278 (Bi-Real).
-template <class Bits, class WeightPolicy, class ActivationPolicy, class Key = KeyByPair>
-struct ResidualParts : NetworkLayers<Bits, WeightPolicy, ActivationPolicy, Key> {
-  using Layers = NetworkLayers<Bits, WeightPolicy, ActivationPolicy, Key>;
+template <class... Arguments>
+struct ResidualParts : NetworkLayers<Arguments...> {
+  using Layers = NetworkLayers<Arguments...>;
 
   /// Of the convolutions of shortcuts under any plan; none: they follow the plan like the others.
   std::optional<Precision> shortcuts{};

@@ -36,11 +36,11 @@ struct ResNetCifarOptions {
 /// Any-Precision, 1911.07346 (its shortcuts, first and last layer are real-valued: `shortcuts` and
 /// `first_and_last` `{32, 32}`; its last normalisation has no ReLU, here it has).
 template <class Bits, class WeightPolicy = DoReFaWeights, class ActivationPolicy = PactActivations,
-          class Key = KeyByPair>
+          class Key = KeyByPair, class ClassifierPolicy = SawbWeights>
 [[nodiscard]] std::unique_ptr<nn::Sequential> resnet_cifar(
     const ResNetCifarOptions& options,
-    const NetworkPolicies<WeightPolicy, ActivationPolicy>& policies = {}) {
-  using Parts = ResidualParts<Bits, WeightPolicy, ActivationPolicy, Key>;
+    const NetworkPolicies<WeightPolicy, ActivationPolicy, ClassifierPolicy>& policies = {}) {
+  using Parts = ResidualParts<Bits, WeightPolicy, ActivationPolicy, Key, ClassifierPolicy>;
   const Parts parts{{policies}, options.shortcuts};
   if (options.depth < 8 || (options.depth - 2) % 6 != 0) {
     throw ConfigError(

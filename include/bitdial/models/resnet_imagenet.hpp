@@ -70,11 +70,11 @@ namespace detail {
 /// pixels); Any-Precision, 1911.07346 (no normalisation behind the stem); Liu et al., 1808.00278
 /// (Bi-Real, which needs even heights and widths before every stride).
 template <class Bits, class WeightPolicy = DoReFaWeights, class ActivationPolicy = PactActivations,
-          class Key = KeyByPair>
+          class Key = KeyByPair, class ClassifierPolicy = SawbWeights>
 [[nodiscard]] std::unique_ptr<nn::Sequential> resnet_imagenet(
     const ResNetImageNetOptions& options,
-    const NetworkPolicies<WeightPolicy, ActivationPolicy>& policies = {}) {
-  using Parts = ResidualParts<Bits, WeightPolicy, ActivationPolicy, Key>;
+    const NetworkPolicies<WeightPolicy, ActivationPolicy, ClassifierPolicy>& policies = {}) {
+  using Parts = ResidualParts<Bits, WeightPolicy, ActivationPolicy, Key, ClassifierPolicy>;
   const Parts parts{{policies}, options.shortcuts};
   const std::array<int, 4> stages = detail::resnet_stages(options.depth);
   if (options.width < 1 || options.classes < 1) {
