@@ -403,14 +403,19 @@ class Trainer {
     }
     backward();
     if (!is_limited) return;
-    if (peers != nullptr) peers->finish_gradients(nn::parameters(*network_));
+    if (peers != nullptr) exchange_gradients();  // limits depend on the same numbers everywhere
     gradients_.add(share_);
   }
 
-  /// The mean gradients, losses and accuracies of all processes.
-  void finish_together(StepReport& report) {
-    if (!(share_ > 0.0F)) options_.peers->finish_gradients(nn::parameters(*network_));
+  /// The mean gradients of all processes, and the mean of what each of them learned on its own.
+  void exchange_gradients() {
+    options_.peers->finish_gradients(nn::parameters(*network_));
     if (!options_.peers->shares_statistics()) share_learned_numbers();
+  }
+
+  /// The mean losses and accuracies of all processes, and gradients where plans share an exchange.
+  void finish_together(StepReport& report) {
+    if (!(share_ > 0.0F)) exchange_gradients();
     std::vector<double> shared(report.losses.begin(), report.losses.end());
     shared.insert(shared.end(), report.accuracies.begin(), report.accuracies.end());
     shared.push_back(static_cast<double>(report.loss));
