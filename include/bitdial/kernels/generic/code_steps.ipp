@@ -6,7 +6,10 @@
 
 class StepVectors {
  public:
-  explicit StepVectors(const CodeSteps& steps) noexcept : steps_{steps} {
+  explicit StepVectors(const CodeSteps& steps) noexcept
+      : thresholds_{steps.thresholds},
+        count_{steps.count},
+        has_line_{steps.line_factor != 0.0F} {
     const bool equal = steps.thresholds == nullptr;
     // Rounding is monotone: clamping the product is clamping its factor.
     const float last =
@@ -22,19 +25,19 @@ class StepVectors {
 
   [[nodiscard]] Ints operator()(F32 x) const noexcept {
     const F32 zero{};
-    if (steps_.thresholds == nullptr) {
+    if (thresholds_ == nullptr) {
       // No addition follows the product, so there is nothing that a compiler could contract.
       return nearest_ints(min_f32(mul_f32(max_f32(x, zero), factor_), last_));
     }
-    if (steps_.line_factor != 0.0F) {
+    if (has_line_) {
       // A code at least 1/2 - margin away from another one is certain; few vectors hold another.
       const F32 line = min_f32(max_f32(fmadd_f32(x, factor_, constant_), zero), last_);
       const Ints code = nearest_ints(line);
       return is_any_farther(line, floats_of(code), certain_) ? compared(x, line) : code;
     }
     Ints code{};
-    for (std::int32_t i = 0; i < steps_.count; ++i) {
-      code = add_at_least(code, x, broadcast_f32(steps_.thresholds + i));
+    for (std::int32_t i = 0; i < count_; ++i) {
+      code = add_at_least(code, x, broadcast_f32(thresholds_ + i));
     }
     return code;
   }
@@ -42,12 +45,14 @@ class StepVectors {
  private:
   /// The code of the line, or one less, and a comparison with the threshold between them.
   [[nodiscard]] Ints compared(F32 x, F32 line) const noexcept {
-    const float half = -0.5F, last = static_cast<float>(steps_.count - 1);
+    const float half = -0.5F, last = static_cast<float>(count_ - 1);
     const F32 lower = max_f32(add_f32(line, broadcast_f32(&half)), F32{});
     const Ints guess = nearest_ints(min_f32(lower, broadcast_f32(&last)));
-    return add_at_least(guess, x, threshold_at(steps_.thresholds, guess));
+    return add_at_least(guess, x, threshold_at(thresholds_, guess));
   }
 
-  const CodeSteps& steps_;
+  const float* thresholds_;
+  std::int32_t count_;
+  bool has_line_;
   F32 factor_, constant_, last_, certain_;
 };

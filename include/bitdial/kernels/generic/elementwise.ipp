@@ -31,32 +31,61 @@ inline void requantize(const Requantize& q) noexcept {
   for (; i < q.count; ++i) q.y[i] = scalar::requantize_one(q, i);
 }
 
-/// Columns from `j` on of every row, vector by vector: what belongs to a channel is loaded once for
-/// all rows. What is left goes to narrower vectors.
-inline void requantize_tile_from(const RequantizeTile& q, std::int64_t j) noexcept {
+/// `vectors` vectors of columns from `j` on, in every row: what belongs to a channel is loaded once
+/// for all rows, and operands into locals, which no store of a code can change.
+template <int vectors>
+inline void requantize_columns(const RequantizeTile& q, const StepVectors& steps,
+                               std::int64_t j) noexcept {
   const F32 zero{};
-  const StepVectors codes_of_values{q.steps};
+  const StepVectors codes_of_values = steps;
   const Ints factor = broadcast_int(q.factor);
+  const bool has_factor = q.factor != 1;
   // Codes at equal steps begin at 0, and there is no value below.
   const bool rectifies = q.relu && (q.y != nullptr || q.steps.thresholds != nullptr);
-  for (; j + f32_lanes <= q.cols; j += f32_lanes) {
-    const F32 scale = load_f32(q.scale + j), bias = load_f32(q.bias + j);
-    for (std::int64_t r = 0; r < q.rows; ++r) {
-      Ints sums = load_ints(q.sums + r * q.sums_stride + j);
-      if (q.factor != 1) sums = mul_ints(sums, factor);
-      if (q.row_factor != 0) {
-        const auto row_sum = static_cast<std::uint32_t>(q.row_sums[r]);
-        sums = add_ints(sums, broadcast_int(q.row_factor * row_sum));
-      }
-      if (q.offsets != nullptr) sums = add_ints(sums, load_ints(q.offsets[r] + j));
-      F32 y = fmadd_f32(floats_of(sums), scale, bias);
-      if (q.residual != nullptr) y = add_f32(y, load_f32(q.residual + r * q.residual_stride + j));
-      if (rectifies) y = max_f32(y, zero);
-      if (q.y != nullptr) store_f32(q.y + r * q.y_stride + j, y);
-      if (q.codes != nullptr) {
-        store_codes(q.codes + r * q.codes_stride + j, codes_of_values(y));
-      }
+  const std::uint32_t row_factor = q.row_factor;
+  const std::int64_t rows = q.rows, sums_stride = q.sums_stride, y_stride = q.y_stride;
+  const std::int64_t codes_stride = q.codes_stride, residual_stride = q.residual_stride;
+  const std::int32_t* const row_sums = q.row_sums;
+  const std::uint32_t* const* const offsets = q.offsets;
+  const std::int32_t* sums_of_row = q.sums + j;
+  const float* residual = q.residual == nullptr ? nullptr : q.residual + j;
+  float* y_of_row = q.y == nullptr ? nullptr : q.y + j;
+  std::uint8_t* codes = q.codes == nullptr ? nullptr : q.codes + j;
+  F32 scale[vectors], bias[vectors];
+  unroll<vectors>([&](auto v) __attribute__((always_inline)) {
+    scale[v] = load_f32(q.scale + j + v * f32_lanes);
+    bias[v] = load_f32(q.bias + j + v * f32_lanes);
+  });
+  for (std::int64_t r = 0; r < rows; ++r) {
+    Ints constant{};
+    if (row_factor != 0) {
+      constant = broadcast_int(row_factor * static_cast<std::uint32_t>(row_sums[r]));
     }
+    unroll<vectors>([&](auto v) __attribute__((always_inline)) {
+      Ints sums = load_ints(sums_of_row + v * f32_lanes);
+      if (has_factor) sums = mul_ints(sums, factor);
+      sums = add_ints(sums, constant);
+      if (offsets != nullptr) sums = add_ints(sums, load_ints(offsets[r] + j + v * f32_lanes));
+      F32 y = fmadd_f32(floats_of(sums), scale[v], bias[v]);
+      if (residual != nullptr) y = add_f32(y, load_f32(residual + v * f32_lanes));
+      if (rectifies) y = max_f32(y, zero);
+      if (y_of_row != nullptr) store_f32(y_of_row + v * f32_lanes, y);
+      if (codes != nullptr) store_codes(codes + v * f32_lanes, codes_of_values(y));
+    });
+    sums_of_row += sums_stride;
+    if (residual != nullptr) residual += residual_stride;
+    if (y_of_row != nullptr) y_of_row += y_stride;
+    if (codes != nullptr) codes += codes_stride;
+  }
+}
+
+/// Columns from `j` on of every row. What is left goes to narrower vectors.
+inline void requantize_tile_from(const RequantizeTile& q, std::int64_t j) noexcept {
+  const StepVectors steps{q.steps};
+  for (; j + 2 * f32_lanes <= q.cols; j += 2 * f32_lanes) requantize_columns<2>(q, steps, j);
+  if (j + f32_lanes <= q.cols) {
+    requantize_columns<1>(q, steps, j);
+    j += f32_lanes;
   }
   if (j < q.cols) narrower::requantize_tile_from(q, j);
 }
@@ -112,31 +141,40 @@ inline Bits add_segment_sums(const SumRows& q, std::int64_t begin, std::int64_t 
   return sum;
 }
 
-/// Parts of rows that overlap are summed once: parts of 8 codes, the lanes of a vector, or whole
+/// The sums of rows from `until`, where until[i] becomes the sum of the first i of their `parts`
+/// parts of `part` codes; entry i + 1 holds part i.
+[[gnu::always_inline]] inline void add_parts_of_rows(const SumRows& q, std::int64_t part,
+                                                     std::int64_t parts,
+                                                     std::int32_t* until) noexcept {
+  until[0] = 0;
+  for (std::int64_t i = 0; i < parts; ++i) until[i + 1] += until[i];
+  const std::int64_t step = q.stride / part, size = q.count / part, rows = q.rows;
+  std::int32_t* const sums = q.sums;
+  for (std::int64_t r = 0; r < rows; ++r) sums[r] = until[r * step + size] - until[r * step];
+}
+
+/// Parts of rows that overlap are summed once: parts of 8 codes, the lanes of a vector, or of whole
 /// vectors where rows begin at such distances. False where rows have no such parts, or too many.
 inline bool sum_parts_of_rows(const SumRows& q) noexcept {
   constexpr std::int64_t vector = 8 * bits_lanes, most = 256;
-  if (q.stride > q.count || q.stride % 8 != 0 || q.count % 8 != 0) return false;
-  const std::int64_t whole = std::gcd(q.stride, q.count);
-  const std::int64_t part = whole % vector == 0 ? whole : 8;
   const std::int64_t bytes = (q.rows - 1) * q.stride + q.count;
-  if (bytes < vector || bytes > most * part) return false;
-  std::int32_t until[most + bits_lanes + 1] = {0};  // [i]: the sum of the parts before part i
-  if (part == 8) {
-    for (std::int64_t begin = 0; begin < bytes; begin += vector) {
-      const std::int64_t at = std::min(begin, bytes - vector);
-      store_lanes(until + 1 + at / 8, add_segment_sums(q, at, vector));
+  std::int32_t until[most + bits_lanes + 1];
+  if (q.stride > q.count || bytes < vector) return false;
+  if (q.stride % vector == 0 && q.count % vector == 0) {
+    const std::int64_t part = std::gcd(q.stride, q.count), parts = bytes / part;
+    if (parts > most) return false;
+    for (std::int64_t i = 0; i < parts; ++i) {
+      until[i + 1] = static_cast<std::int32_t>(sum_lanes(add_segment_sums(q, i * part, part)));
     }
-  } else {
-    for (std::int64_t at = 0; at < bytes; at += part) {
-      until[1 + at / part] = static_cast<std::int32_t>(sum_lanes(add_segment_sums(q, at, part)));
-    }
+    add_parts_of_rows(q, part, parts, until);
+    return true;
   }
-  for (std::int64_t i = 0; i < bytes / part; ++i) until[i + 1] += until[i];
-  for (std::int64_t r = 0; r < q.rows; ++r) {
-    const std::int32_t* const first = until + r * (q.stride / part);
-    q.sums[r] = first[q.count / part] - first[0];
+  if (q.stride % 8 != 0 || q.count % 8 != 0 || bytes > most * 8) return false;
+  for (std::int64_t begin = 0; begin < bytes; begin += vector) {
+    const std::int64_t at = std::min(begin, bytes - vector);
+    store_lanes(until + 1 + at / 8, add_segment_sums(q, at, vector));
   }
+  add_parts_of_rows(q, 8, bytes / 8, until);
   return true;
 }
 
