@@ -174,6 +174,7 @@
 #include <bitdial/quant/plan_file.hpp>
 #include <bitdial/quant/policies/adabits.hpp>
 #include <bitdial/quant/policies/bi_real.hpp>
+#include <bitdial/quant/policies/cg_pact.hpp>
 #include <bitdial/quant/policies/dorefa.hpp>
 #include <bitdial/quant/policies/double_rounding.hpp>
 #include <bitdial/quant/policies/gaussian.hpp>

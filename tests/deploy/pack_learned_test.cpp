@@ -6,6 +6,7 @@
 #include <doctest/doctest.h>
 #include <bitdial/deploy/pack.hpp>
 #include <bitdial/quant/policies/bi_real.hpp>
+#include <bitdial/quant/policies/cg_pact.hpp>
 #include <bitdial/quant/policies/double_rounding.hpp>
 #include <bitdial/quant/policies/gaussian.hpp>
 #include <bitdial/quant/policies/hwgq.hpp>

@@ -16,6 +16,7 @@
 #include <bitdial/models/resnet_cifar.hpp>
 #include <bitdial/models/resnet_imagenet.hpp>
 #include <bitdial/quant/policies/adabits.hpp>
+#include <bitdial/quant/policies/cg_pact.hpp>
 #include <bitdial/quant/policies/gaussian.hpp>
 #include <bitdial/quant/policies/hwgq.hpp>
 #include <bitdial/quant/policies/scale_adjusted.hpp>

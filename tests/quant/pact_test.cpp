@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// PACT and CG-PACT against published vectors; parameters by name.
+// PACT against published vectors; parameters by name.
 #include <bitdial/quant/policies/pact.hpp>
 
 #include "learned_vectors.hpp"
@@ -9,8 +9,6 @@ using namespace bitdial;
 TEST_CASE("values and the gradient of x are those of the vectors") {
   const PactState state{0.8F};
   vectors::check_forward_at(PactActivations{}, state, vectors::activations, 2,
-                            {0, 0, 0.2666667, 0.5333333, 0.8, 0.8, 0.8});
-  vectors::check_forward_at(CgPactActivations{}, state, vectors::activations, 2,
                             {0, 0, 0.2666667, 0.5333333, 0.8, 0.8, 0.8});
   vectors::check_backward_at(PactActivations{}, state, vectors::activations, 2,
                              {0, 1, 1, 1, 1, 0, 0});
@@ -25,10 +23,6 @@ TEST_CASE("d y / d alpha, element by element") {
   const PactState state{0.8F};
   vectors::check_slopes(PactActivations{}, state, vectors::activations, 2, "alpha",
                         {0, 0, 0, 0, 0, 1, 1});
-  vectors::check_slopes(CgPactActivations{}, state, vectors::activations, 2, "alpha",
-                        {0, -0.125, 0.0083333, 0.0416667, 0.075, 1, 1});
-  vectors::check_slopes(CgPactActivations{}, state, vectors::activations, 32, "alpha",
-                        {0, 0, 0, 0, 0, 1, 1});
 }
 
 TEST_CASE("alpha is set by name, starts where the policy says, and counts by magnitude") {
@@ -36,8 +30,8 @@ TEST_CASE("alpha is set by name, starts where the policy says, and counts by mag
   CHECK(quantizer.fit(vectors::activations, 1).alpha == 1.0F);
   CHECK(quantizer.fit(vectors::activations, 8).alpha == 4.0F);
   CHECK(quantizer.fit(vectors::activations, 32).alpha == 8.0F);
-  const Quantizer adabits{CgPactActivations{{.initial_alpha = 10.0F}}};
-  CHECK(adabits.fit(vectors::activations, 2).alpha == 10.0F);
+  const Quantizer wide{PactActivations{{.initial_alpha = 10.0F}}};
+  CHECK(wide.fit(vectors::activations, 2).alpha == 10.0F);
   PactState state = quantizer.fit(vectors::activations, 2);
   CHECK(state.alpha == 1.8F);
   quantizer.parameter(state, "alpha")[0] = -0.8F;
@@ -52,8 +46,7 @@ TEST_CASE("alpha is set by name, starts where the policy says, and counts by mag
 
 TEST_CASE("two sides: clamp to [-alpha, alpha], quantize the map to [0, 1], map back") {
   PactActivations pact;
-  CgPactActivations calibrated;
-  pact.sides = calibrated.sides = ClipSides::two;
+  pact.sides = ClipSides::two;
   const PactState state{0.8F};
   // x / 1.6 + 1/2, clamped: 0 0 .3125 .5625 .9375 1; times 3, rounded: 0 0 1 2 3 3.
   const std::vector<float> x{-1.0F, -0.8F, -0.3F, 0.1F, 0.7F, 0.9F};
@@ -62,8 +55,6 @@ TEST_CASE("two sides: clamp to [-alpha, alpha], quantize the map to [0, 1], map 
   vectors::check_forward_at(pact, state, x, 32, {-0.8, -0.8, -0.3, 0.1, 0.7, 0.8});
   vectors::check_backward_at(pact, state, x, 2, {0, 0, 1, 1, 1, 0});
   vectors::check_slopes(pact, state, x, 2, "alpha", {-1, -1, 0, 0, 0, 1});
-  vectors::check_slopes(calibrated, state, x, 2, "alpha",
-                        {-1, -1, (-third + 0.3) / 0.8, (third - 0.1) / 0.8, 0.1 / 0.8, 1});
   CHECK(Quantizer{pact}.levels(state, 2) ==
         IntegerLevels{.scale = 0.8F / 3.0F, .multiplier = 2, .offset = -3});
 }

@@ -19,6 +19,7 @@
 #include <bitdial/quant/log_range.hpp>
 #include <bitdial/quant/policies/adabits.hpp>
 #include <bitdial/quant/policies/bi_real.hpp>
+#include <bitdial/quant/policies/cg_pact.hpp>
 #include <bitdial/quant/policies/dorefa.hpp>
 #include <bitdial/quant/policies/double_rounding.hpp>
 #include <bitdial/quant/policies/gaussian.hpp>

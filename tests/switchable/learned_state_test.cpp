@@ -11,6 +11,7 @@
 #include <bitdial/nn/conv2d.hpp>
 #include <bitdial/nn/init.hpp>
 #include <bitdial/nn/sequential.hpp>
+#include <bitdial/quant/policies/cg_pact.hpp>
 #include <bitdial/quant/policies/lsq.hpp>
 #include <bitdial/quant/policies/pact.hpp>
 #include <bitdial/switchable/switchable_layer.hpp>

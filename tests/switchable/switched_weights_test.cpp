@@ -15,6 +15,7 @@
 #include <bitdial/nn/init.hpp>
 #include <bitdial/nn/linear.hpp>
 #include <bitdial/nn/sequential.hpp>
+#include <bitdial/quant/policies/cg_pact.hpp>
 #include <bitdial/quant/policies/lq_nets.hpp>
 #include <bitdial/quant/policies/pact.hpp>
 #include <bitdial/quant/policies/scale_adjusted.hpp>

@@ -7,9 +7,7 @@
 class StepVectors {
  public:
   explicit StepVectors(const CodeSteps& steps) noexcept
-      : thresholds_{steps.thresholds},
-        count_{steps.count},
-        has_line_{steps.line_factor != 0.0F} {
+      : thresholds_{steps.thresholds}, count_{steps.count}, has_line_{steps.line_factor != 0.0F} {
     const bool equal = steps.thresholds == nullptr;
     // Rounding is monotone: clamping the product is clamping its factor.
     const float last =
