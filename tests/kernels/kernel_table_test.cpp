@@ -16,7 +16,7 @@ TEST_CASE("every table is complete") {
     CHECK((real_kernels_of(t).gemm_f32.run != nullptr));
     CHECK((t.gemm_u8s8.run != nullptr));
     CHECK((t.gemm_planes.run != nullptr));
-    CHECK((t.dot_bits != nullptr));
+    CHECK((t.sum_plane_rows != nullptr));
     CHECK((t.quantize != nullptr));
     CHECK((t.requantize != nullptr));
     CHECK((t.requantize_tile != nullptr));
@@ -352,21 +352,39 @@ TEST_CASE("plane tile: sums of code products for all pairs of widths") {
   });
 }
 
-TEST_CASE("dot_bits: every length around the step of the kernels, zeros, ones, any bits") {
+TEST_CASE("sum_plane_rows: every length of a run, planes and segments") {
   for_each_supported_isa([](const kernels::KernelTable& t) {
-    for (std::int64_t words = 0; words <= 600; words += words < 40 ? 1 : 67) {
-      for (const int kind : {0, 1, 2}) {
-        Numbers numbers(static_cast<std::uint64_t>(words + 1));
-        GuardedArray<std::uint64_t> a(words);
-        GuardedArray<std::uint64_t> b(words, {.at_start = true});
-        a.fill([&] { return kind == 0 ? numbers.bits() : ~std::uint64_t{0}; });
-        b.fill([&] { return kind == 2 ? ~std::uint64_t{0} : numbers.bits(); });
-        std::uint64_t expected = 0;
-        for (std::int64_t i = 0; i < words; ++i) {
-          expected += static_cast<std::uint64_t>(std::popcount(a[i] & b[i]));
+    for (std::int64_t count = 0; count <= 400; count += count < 140 ? 1 : 67) {
+      for (const std::int64_t planes : {1, 3, 8}) {
+        Numbers numbers(static_cast<std::uint64_t>(count + 1));
+        constexpr std::int64_t rows = 3, segments = 2, row_step = 5;
+        const std::int64_t run = (count + 63) / 64 * 8, segment = run + 2 * row_step;
+        const std::int64_t offsets[] = {0, segment}, plane = segments * segment;
+        GuardedArray<std::uint8_t> a(planes * plane);
+        a.fill([&] { return static_cast<std::uint8_t>(numbers.bits()); });
+        std::vector<std::int32_t> sums(rows, -1), expected(rows, 0);
+        t.sum_plane_rows({.rows = rows,
+                          .planes = planes,
+                          .count = count,
+                          .a = a.data(),
+                          .a_stride = row_step,
+                          .plane_stride = plane,
+                          .sums = sums.data(),
+                          .segments = segments,
+                          .offsets = offsets});
+        for (std::int64_t r = 0; r < rows; ++r) {
+          for (std::int64_t p = 0; p < planes; ++p) {
+            for (const std::int64_t offset : offsets) {
+              for (std::int64_t i = 0; i < count; ++i) {
+                const int bit = a[p * plane + r * row_step + offset + i / 8] >> (i % 8) & 1;
+                expected[static_cast<std::size_t>(r)] += bit << (planes - 1 - p);
+              }
+            }
+          }
         }
-        CAPTURE(words);
-        CHECK(t.dot_bits(a.data(), b.data(), words) == expected);
+        CAPTURE(count);
+        CAPTURE(planes);
+        CHECK(sums == expected);
       }
     }
   });

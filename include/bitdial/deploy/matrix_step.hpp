@@ -166,7 +166,22 @@ class MatrixStep {
     const std::uint8_t* const codes =
         operands_.x + tile.image * rows.x.image() + in_image(rows, tile);
     auto* const sums = reinterpret_cast<std::int32_t*>(scratch + parts_.row_sums);
-    if (prepared_.row_sum_factor != 0) {
+    const OperandImages& images = prepared_.images;
+    const WindowRows& image_rows = prepared_.image_rows;
+    const std::uint8_t* const a = images.empty() ? codes
+                                                 : operands_.images + tile.image * images.stride() +
+                                                       in_image(image_rows, tile);
+    if (prepared_.row_sum_factor != 0 && images.form == KernelPath::planes) {
+      table_.sum_plane_rows({.rows = tile.rows,
+                             .planes = images.bits,
+                             .count = 8 * image_rows.run,
+                             .a = a,
+                             .a_stride = image_rows.row_step,
+                             .plane_stride = images.image.image(),
+                             .sums = sums,
+                             .segments = image_rows.segments(),
+                             .offsets = image_rows.offsets.data()});
+    } else if (prepared_.row_sum_factor != 0) {
       table_.sum_rows({.codes = codes,
                        .rows = tile.rows,
                        .stride = rows.row_step,
@@ -175,9 +190,7 @@ class MatrixStep {
                        .segments = rows.segments(),
                        .offsets = rows.offsets.data()});
     }
-    if (prepared_.images.empty()) return {.tile = tile, .a = codes, .sums = sums};
-    const std::uint8_t* const image = operands_.images + tile.image * prepared_.images.stride();
-    return {.tile = tile, .a = image + in_image(prepared_.image_rows, tile), .sums = sums};
+    return {.tile = tile, .a = a, .sums = sums};
   }
 
   [[nodiscard]] static std::int64_t in_image(const WindowRows& rows, const RowTile& tile) noexcept {

@@ -338,15 +338,15 @@ void qgemm_planes(const kernels::KernelTable& table, std::int64_t m, PlaneCounts
 
   const auto fill = [&](std::int64_t row0, std::int64_t rows) -> const std::int32_t* {
     pack_a(row0, MatrixView<std::uint64_t>(a, rows, row_words, a_stride));
-    for (std::int64_t i = 0; options.row_sums && i < rows; ++i) {
-      std::uint64_t sum = 0;
-      for (std::int64_t s = 0; s < planes.a; ++s) {
-        const std::uint64_t* const plane = a + i * a_stride + s * weights.words;
-        sum = 2 * sum + table.dot_bits(plane, plane, weights.words);
-      }
-      row_sums[i] = static_cast<std::int32_t>(sum);
-    }
-    return options.row_sums ? row_sums : nullptr;
+    if (!options.row_sums) return nullptr;
+    table.sum_plane_rows({.rows = rows,
+                          .planes = planes.a,
+                          .count = 64 * weights.words,
+                          .a = reinterpret_cast<const std::uint8_t*>(a),
+                          .a_stride = 8 * a_stride,
+                          .plane_stride = 8 * weights.words,
+                          .sums = row_sums});
+    return row_sums;
   };
   const auto multiply = [&](std::int64_t rows, std::int64_t col, std::int64_t cols, std::int32_t* c,
                             std::int64_t c_stride) {

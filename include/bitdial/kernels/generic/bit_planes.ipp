@@ -96,18 +96,3 @@ inline void gemm_planes(const GemmPlanesTile& t) noexcept {
     gemm_planes_rows<rows, planes_vectors>(part);
   });
 }
-
-inline std::uint64_t dot_bits(const std::uint64_t* a, const std::uint64_t* b,
-                              std::int64_t words) noexcept {
-  Bits sum{};
-  std::int64_t i = 0;
-  while (i + bits_lanes <= words) {
-    const std::int64_t steps = std::min((words - i) / bits_lanes, max_counts);
-    Bits counts{};
-    for (std::int64_t s = 0; s < steps; ++s, i += bits_lanes) {
-      counts = count_bits(counts, and_bits(load_bits(a + i), load_bits(b + i)));
-    }
-    sum = add_lanes(sum, fold_counts(counts));
-  }
-  return sum_lanes(sum) + scalar::dot_bits(a + i, b + i, words - i);
-}

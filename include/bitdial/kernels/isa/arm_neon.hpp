@@ -210,7 +210,6 @@ inline constexpr KernelTable table = [] {
   t.supported = supported;
   t.gemm_u8s8 = {u8s8_rows, u8s8_cols, gemm_u8s8};
   t.gemm_planes = {planes_rows, planes_cols, gemm_planes};
-  t.dot_bits = dot_bits;
   t.quantize = quantize;
   t.requantize = requantize;
   t.requantize_tile = requantize_tile;

@@ -20,16 +20,8 @@ inline constexpr std::int64_t planes_rows = 4, planes_cols = 4;
 inline constexpr std::int64_t codes_rows = 2, codes_cols = 8;
 inline constexpr std::int64_t lookup_rows = 2, lookup_cols = 16;
 
+#include <bitdial/kernels/generic/plane_sums.ipp>
 #include <bitdial/kernels/generic/reference.ipp>
-
-inline std::uint64_t dot_bits(const std::uint64_t* a, const std::uint64_t* b,
-                              std::int64_t words) noexcept {
-  std::uint64_t sum = 0;
-  for (std::int64_t i = 0; i < words; ++i) {
-    sum += static_cast<std::uint64_t>(std::popcount(a[i] & b[i]));
-  }
-  return sum;
-}
 
 /// `nearbyint` rather than the addition of a magic number: a compiler that contracts would fuse
 /// the product with that addition and skip the product's own rounding.
@@ -211,7 +203,6 @@ inline constexpr KernelTable table = {
     .gemm_lookup = {lookup_rows, lookup_cols, gemm_lookup},
     .subset_sums = subset_sums,
     .depthwise_u8s8 = {1, 16, depthwise_u8s8<16>},
-    .dot_bits = dot_bits,
     .quantize = quantize,
     .requantize = requantize,
     .requantize_tile = requantize_tile,
@@ -221,6 +212,7 @@ inline constexpr KernelTable table = {
     .pack_planes = pack_planes,
     .sum_codes = sum_codes,
     .sum_rows = sum_rows,
+    .sum_plane_rows = sum_plane_rows,
 };
 
 inline constexpr RealKernels real_kernels = {

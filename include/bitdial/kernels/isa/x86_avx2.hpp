@@ -429,6 +429,7 @@ namespace narrower = scalar;
 #  include <bitdial/kernels/generic/gemm_lookup.ipp>
 #  include <bitdial/kernels/generic/gemm_u8s8_pairs.ipp>
 #  include <bitdial/kernels/generic/normalisation.ipp>
+#  include <bitdial/kernels/generic/plane_sums.ipp>
 
 inline constexpr KernelTable table = [] {
   KernelTable t = scalar::table;
@@ -441,7 +442,6 @@ inline constexpr KernelTable table = [] {
   t.gemm_codes = {codes_rows, codes_cols, gemm_codes};
   t.gemm_lookup = {lookup_rows, lookup_cols, gemm_lookup};
   t.subset_sums = subset_sums;
-  t.dot_bits = dot_bits;
   t.quantize = quantize;
   t.requantize = requantize;
   t.requantize_tile = requantize_tile;
@@ -449,6 +449,7 @@ inline constexpr KernelTable table = [] {
   t.pack_planes = pack_planes;
   t.sum_codes = sum_codes;
   t.sum_rows = sum_rows;
+  t.sum_plane_rows = sum_plane_rows;
   return t;
 }();
 

@@ -331,7 +331,6 @@ inline constexpr KernelTable table = [] {
   t.gemm_codes = {codes_rows, codes_cols, gemm_codes};
   t.gemm_lookup = {lookup_rows, lookup_cols, gemm_lookup};
   t.subset_sums = subset_sums;
-  t.dot_bits = dot_bits;
   t.quantize = quantize;
   t.requantize = requantize;
   t.requantize_tile = requantize_tile;

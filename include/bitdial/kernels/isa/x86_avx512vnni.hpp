@@ -53,7 +53,7 @@ inline U8S8Levels unpack_levels(Bytes v) noexcept {
 using Bits = __m512i;
 inline constexpr std::int64_t bits_lanes = 8, max_counts = std::int64_t{1} << 40;
 inline constexpr bool counts_are_lanes = true;
-inline constexpr int planes_rows = 6, planes_vectors = 2;
+inline constexpr int planes_rows = 8, planes_vectors = 2;
 
 using avx512::add_lanes, avx512::and_bits, avx512::broadcast_bits, avx512::load_bits,
     avx512::store_lanes, avx512::sum_lanes;
@@ -87,7 +87,6 @@ inline constexpr KernelTable table = [] {
   t.gemm_codes = {codes_rows, codes_cols, gemm_codes};
   t.gemm_planes = {planes_rows, planes_cols, gemm_planes};
   t.depthwise_u8s8 = {1, depthwise_cols, depthwise_u8s8};
-  t.dot_bits = dot_bits;
   return t;
 }();
 
