@@ -8,15 +8,10 @@ namespace {
 void run(const Settings& settings, const Recorder& record) {
   compare(settings, record,
           {{.name = "fixed teacher",
-            .configure =
-                [](bitdial::train::TrainerOptions& options, std::int64_t) {
-                  options.teaching = bitdial::methods::coquant(1.0F, bitdial::Teacher::highest);
-                }},
+            .teaching = bitdial::methods::coquant(1.0F, bitdial::Teacher::highest)},
            {.name = "chosen teacher, swapped blocks",
-            .configure = [](bitdial::train::TrainerOptions& options, std::int64_t steps) {
-              options.teaching = bitdial::methods::coquant(1.0F, bitdial::Teacher::best);
-              options.block_swap = bitdial::train::BlockSwap::coquant(steps);
-            }}});
+            .teaching = bitdial::methods::coquant(1.0F, bitdial::Teacher::best),
+            .swaps_blocks = true}});
 }
 
 std::string finding(const std::vector<Row>& rows) {

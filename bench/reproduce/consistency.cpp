@@ -7,13 +7,8 @@ namespace {
 
 void run(const Settings& settings, const Recorder& record) {
   compare(settings, record,
-          {{.name = "labels alone",
-            .configure = [](bitdial::train::TrainerOptions& options,
-                            std::int64_t) { options.teaching = bitdial::methods::adabits(); }},
-           {.name = "consistency loss",
-            .configure = [](bitdial::train::TrainerOptions& options, std::int64_t) {
-              options.teaching = bitdial::methods::quantizable();
-            }}});
+          {{.name = "labels alone"},
+           {.name = "consistency loss", .teaching = bitdial::methods::quantizable()}});
 }
 
 std::string finding(const std::vector<Row>& rows) {

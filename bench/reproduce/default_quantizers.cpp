@@ -14,11 +14,14 @@ namespace {
 
 using Widths = bitdial::BitList<8, 4, 2, 1>;
 using Weights = bitdial::DoReFaWeights;
+using Activations = bitdial::DoReFaActivations;
 
-bitdial::models::ResNetImageNetOptions resnet18_options(const Settings& settings) {
-  return {.stem = bitdial::models::ResNetStem::conv3,
-          .width = settings.width,
-          .classes = settings.classes};
+template <class... Policies>
+NetworkPtr resnet18(const Settings& settings) {
+  return bitdial::models::resnet_imagenet<Widths, Policies...>(
+      {.stem = bitdial::models::ResNetStem::conv3,
+       .width = settings.width,
+       .classes = settings.classes});
 }
 
 /// The width that the paper's MobileNet-V2 multiplies by: a stem of `Settings::width` channels.
@@ -28,46 +31,21 @@ bitdial::models::MobileNetV2Options mobilenet_v2_options(const Settings& setting
           .classes = settings.classes};
 }
 
-struct Arm {
-  std::string name;
-  NetworkPtr (*build)(const Settings&);
-};
-
-std::vector<Arm> arms() {
-  using bitdial::DoReFaActivations, bitdial::TwoSidedActivations;
-  using bitdial::models::mobilenet_v2, bitdial::models::resnet_imagenet;
-  return {{"ResNet-18, defaults",
-           [](const Settings& s) -> NetworkPtr {
-             return resnet_imagenet<Widths>(resnet18_options(s));
-           }},
-          {"ResNet-18, DoReFa",
-           [](const Settings& s) -> NetworkPtr {
-             return resnet_imagenet<Widths, Weights, DoReFaActivations>(resnet18_options(s));
-           }},
-          {"MobileNet-V2, defaults",
-           [](const Settings& s) -> NetworkPtr {
-             return mobilenet_v2<Widths>(mobilenet_v2_options(s));
-           }},
-          {"MobileNet-V2, DoReFa", [](const Settings& s) -> NetworkPtr {
-             return mobilenet_v2<Widths, Weights, DoReFaActivations, TwoSidedActivations>(
-                 mobilenet_v2_options(s));
-           }}};
+template <class... Policies>
+NetworkPtr mobilenet_v2(const Settings& settings) {
+  return bitdial::models::mobilenet_v2<Widths, Policies...>(mobilenet_v2_options(settings));
 }
 
 void run(const Settings& settings, const Recorder& record) {
-  const Images images = read_images(settings);
-  const auto plans = joint_plans();
-  for (const std::uint64_t seed : settings.seeds) {
-    for (const Arm& arm : arms()) {
-      const auto network = arm.build(settings);
-      bitdial::nn::initialize(*network, seed);
-      bitdial::add_plans(*network, plans);
-      auto options = recipe(settings, images, plans, seed);
-      options.teaching = bitdial::methods::sp_nets();
-      fit(*network, images, options, bitdial::concat(arm.name, ", seed ", seed));
-      record_plans(record, arm.name, seed, *network, images, plans);
-    }
-  }
+  const bitdial::Teaching taught = bitdial::methods::sp_nets();
+  compare(
+      settings, record,
+      {{.name = "ResNet-18, defaults", .build = resnet18<>, .teaching = taught},
+       {.name = "ResNet-18, DoReFa", .build = resnet18<Weights, Activations>, .teaching = taught},
+       {.name = "MobileNet-V2, defaults", .build = mobilenet_v2<>, .teaching = taught},
+       {.name = "MobileNet-V2, DoReFa",
+        .build = mobilenet_v2<Weights, Activations, bitdial::TwoSidedActivations>,
+        .teaching = taught}});
 }
 
 std::string finding(const std::vector<Row>& rows) {

@@ -67,6 +67,11 @@ template <class Key>
                                        Key>(options);
 }
 
+/// Of a whole run.
+[[nodiscard]] std::int64_t steps_of(const Settings& settings, const Images& images) {
+  return settings.epochs * (images.train.size() / settings.batch);
+}
+
 /// A difference of shares as `+1.23`, in points.
 [[nodiscard]] std::string points(double difference) {
   return (difference < 0.0 ? "-" : "+") + bitdial::train::fixed(100.0 * std::abs(difference), 2);
@@ -115,44 +120,46 @@ bitdial::models::ResNetCifarOptions resnet20_options(const Settings& settings) {
   return {.depth = 20, .width = settings.width, .classes = settings.classes};
 }
 
-NetworkPtr resnet20(const Settings& settings, const std::vector<bitdial::PrecisionPlan>& plans,
-                    std::uint64_t seed, Quantization quantization) {
-  NetworkPtr network;
+NetworkPtr resnet20(const Settings& settings, Quantization quantization) {
   switch (quantization) {
     case Quantization::as_told:
-      network = resnet20_as_told<bitdial::KeyByPair>(settings);
-      break;
+      return resnet20_as_told<bitdial::KeyByPair>(settings);
     case Quantization::shared_state:
-      network = resnet20_as_told<bitdial::KeyShared>(settings);
-      break;
+      return resnet20_as_told<bitdial::KeyShared>(settings);
     case Quantization::dorefa:
-      network = resnet20_of<bitdial::DoReFaWeights>(settings);
-      break;
+      return resnet20_of<bitdial::DoReFaWeights>(settings);
     case Quantization::dorefa_truncated:
-      network = resnet20_of<TruncatedDoReFaWeights>(settings);
-      break;
+      return resnet20_of<TruncatedDoReFaWeights>(settings);
     case Quantization::adabits:
-      network = resnet20_of<bitdial::AdaBitsWeights>(settings);
-      break;
+      return resnet20_of<bitdial::AdaBitsWeights>(settings);
     case Quantization::adabits_centred:
-      network = resnet20_of(settings, bitdial::AdaBitsWeights{bitdial::AdaBitsGrid::centred});
-      break;
+      return resnet20_of(settings, bitdial::AdaBitsWeights{bitdial::AdaBitsGrid::centred});
     case Quantization::binary:
-      network =
-          bitdial::models::resnet_cifar<Widths, bitdial::SignWeights, bitdial::DoReFaActivations>(
-              resnet20_options(settings),
-              {.activations = {.one_bit = bitdial::OneBitActivations::sign}});
-      break;
+      return bitdial::models::resnet_cifar<Widths, bitdial::SignWeights,
+                                           bitdial::DoReFaActivations>(
+          resnet20_options(settings),
+          {.activations = {.one_bit = bitdial::OneBitActivations::sign}});
   }
-  bitdial::nn::initialize(*network, seed);
-  bitdial::add_plans(*network, plans);
+  return nullptr;
+}
+
+void prepare(bitdial::nn::Module& network, const std::vector<bitdial::PrecisionPlan>& plans,
+             std::uint64_t seed) {
+  bitdial::nn::initialize(network, seed);
+  bitdial::add_plans(network, plans);
+}
+
+NetworkPtr resnet20(const Settings& settings, const std::vector<bitdial::PrecisionPlan>& plans,
+                    std::uint64_t seed, Quantization quantization) {
+  NetworkPtr network = resnet20(settings, quantization);
+  prepare(*network, plans, seed);
   return network;
 }
 
 bitdial::train::TrainerOptions recipe(const Settings& settings, const Images& images,
                                       const std::vector<bitdial::PrecisionPlan>& plans,
                                       std::uint64_t seed) {
-  const std::int64_t steps = settings.epochs * (images.train.size() / settings.batch);
+  const std::int64_t steps = steps_of(settings, images);
   return {
       .plans = plans,
       .epochs = settings.epochs,
@@ -217,18 +224,24 @@ void record_plans(const Recorder& record, const std::string& arm, std::uint64_t 
   }
 }
 
+void run_arm(const Settings& settings, const Images& images, const Arm& arm, std::uint64_t seed,
+             const Recorder& record) {
+  const auto plans = joint_plans();
+  const auto network = arm.build(settings);
+  prepare(*network, plans, seed);
+  auto options = recipe(settings, images, plans, seed);
+  options.teaching = arm.teaching;
+  if (arm.swaps_blocks) {
+    options.block_swap = bitdial::train::BlockSwap::coquant(steps_of(settings, images));
+  }
+  fit(*network, images, options, bitdial::concat(arm.name, ", seed ", seed));
+  record_plans(record, arm.name, seed, *network, images, plans);
+}
+
 void compare(const Settings& settings, const Recorder& record, const std::vector<Arm>& arms) {
   const Images images = read_images(settings);
-  const auto plans = joint_plans();
-  const std::int64_t steps = settings.epochs * (images.train.size() / settings.batch);
   for (const std::uint64_t seed : settings.seeds) {
-    for (const Arm& arm : arms) {
-      const auto network = resnet20(settings, plans, seed, arm.quantization);
-      auto options = recipe(settings, images, plans, seed);
-      arm.configure(options, steps);
-      fit(*network, images, options, bitdial::concat(arm.name, ", seed ", seed));
-      record_plans(record, arm.name, seed, *network, images, plans);
-    }
+    for (const Arm& arm : arms) run_arm(settings, images, arm, seed, record);
   }
 }
 

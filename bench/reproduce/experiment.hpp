@@ -5,6 +5,7 @@
 #include <bitdial/data/dataset.hpp>
 #include <bitdial/models/resnet_cifar.hpp>
 #include <bitdial/nn/sequential.hpp>
+#include <bitdial/switchable/methods.hpp>
 #include <bitdial/train/trainer.hpp>
 #include <cstdint>
 #include <functional>
@@ -49,7 +50,15 @@ enum class Quantization {
 /// The size of ResNet-20 that the settings ask for.
 [[nodiscard]] bitdial::models::ResNetCifarOptions resnet20_options(const Settings& settings);
 
-/// ResNet-20 with its private state for `plans`.
+/// ResNet-20 before `prepare`.
+[[nodiscard]] NetworkPtr resnet20(const Settings& settings,
+                                  Quantization quantization = Quantization::as_told);
+
+/// Draws the weights of a network and gives it its private state for `plans`.
+void prepare(bitdial::nn::Module& network, const std::vector<bitdial::PrecisionPlan>& plans,
+             std::uint64_t seed);
+
+/// ResNet-20 after `prepare`.
 [[nodiscard]] NetworkPtr resnet20(const Settings& settings,
                                   const std::vector<bitdial::PrecisionPlan>& plans,
                                   std::uint64_t seed,
@@ -79,15 +88,22 @@ void record_plans(const Recorder& record, const std::string& arm, std::uint64_t 
                   bitdial::nn::Module& network, const Images& images,
                   const std::vector<bitdial::PrecisionPlan>& plans);
 
-/// One of several ways to train ResNet-20 that a claim compares.
+/// One of several networks for `joint_plans`, or ways to train one, that a claim compares.
 struct Arm {
   std::string name;
-  Quantization quantization = Quantization::as_told;
-  /// What differs from `recipe`, for a run of `steps` steps.
-  std::function<void(bitdial::train::TrainerOptions& options, std::int64_t steps)> configure;
+  /// The network before `prepare`.
+  std::function<NetworkPtr(const Settings& settings)> build = [](const Settings& settings) {
+    return resnet20(settings);
+  };
+  bitdial::Teaching teaching = bitdial::methods::adabits();
+  bool swaps_blocks = false;  ///< as CoQuant does
 };
 
-/// Trains every arm with every seed for `joint_plans` and records a row per plan.
+/// Trains an arm with one seed and records a row per plan.
+void run_arm(const Settings& settings, const Images& images, const Arm& arm, std::uint64_t seed,
+             const Recorder& record);
+
+/// Runs every arm with every seed.
 void compare(const Settings& settings, const Recorder& record, const std::vector<Arm>& arms);
 
 /// `top1` of an arm by seed, of one precision if one is given: the mean over its rows.

@@ -7,13 +7,8 @@ namespace {
 
 void run(const Settings& settings, const Recorder& record) {
   compare(settings, record,
-          {{.name = "labels alone",
-            .configure = [](bitdial::train::TrainerOptions& options,
-                            std::int64_t) { options.teaching = bitdial::methods::adabits(); }},
-           {.name = "self-distillation",
-            .configure = [](bitdial::train::TrainerOptions& options, std::int64_t) {
-              options.teaching = bitdial::methods::sp_nets();
-            }}});
+          {{.name = "labels alone"},
+           {.name = "self-distillation", .teaching = bitdial::methods::sp_nets()}});
 }
 
 std::string finding(const std::vector<Row>& rows) {

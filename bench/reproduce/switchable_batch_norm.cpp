@@ -7,14 +7,10 @@ namespace {
 
 void run(const Settings& settings, const Recorder& record) {
   compare(settings, record,
-          {{.name = "one per switch",
-            .configure = [](bitdial::train::TrainerOptions& options,
-                            std::int64_t) { options.teaching = bitdial::methods::sp_nets(); }},
+          {{.name = "one per switch", .teaching = bitdial::methods::sp_nets()},
            {.name = "one for all",
-            .quantization = Quantization::shared_state,
-            .configure = [](bitdial::train::TrainerOptions& options, std::int64_t) {
-              options.teaching = bitdial::methods::sp_nets();
-            }}});
+            .build = [](const Settings& s) { return resnet20(s, Quantization::shared_state); },
+            .teaching = bitdial::methods::sp_nets()}});
 }
 
 std::string finding(const std::vector<Row>& rows) {
