@@ -95,11 +95,10 @@ Trained train_network(const Options& options, const Images& images) {
     train::save_checkpoint(checkpoint, options.configuration(), trainer.position(), state);
   };
 
-  train::Progress progress(options.quiet ? train::ProgressOptions{} : train::progress_on(stdout),
-                           {.epochs = options.epochs,
-                            .steps_per_epoch = trainer.steps_per_epoch(),
-                            .images_per_step = batch,
-                            .first_step = trainer.position()});
+  train::Progress progress(options.progress(), {.epochs = options.epochs,
+                                                .steps_per_epoch = trainer.steps_per_epoch(),
+                                                .images_per_step = batch,
+                                                .first_step = trainer.position()});
   const auto quick_test = images.test.subset(0, std::min<std::int64_t>(2000, images.test.size()));
   std::signal(SIGINT, [](int) { interrupted = 1; });
   std::signal(SIGTERM, [](int) { interrupted = 1; });

@@ -7,26 +7,17 @@
 #include <vector>
 
 #include <bitdial/data/cifar.hpp>
-#include <bitdial/data/fashion_mnist.hpp>
-#include <bitdial/data/gzip.hpp>
-#include <bitdial/data/synthetic.hpp>
 
+#include "../images.hpp"
 #include "options.hpp"
 
 namespace search {
 
-struct Images {
-  bitdial::data::Dataset train;
-  bitdial::data::Dataset test;
-};
+using examples::Images;
 
 inline Images read_images(const Options& options) {
   namespace data = bitdial::data;
-  if (options.data == "synthetic") {
-    constexpr std::int64_t train = 4000;
-    return {data::make_synthetic({.count = train, .seed = options.seed}),
-            data::make_synthetic({.count = 1000, .first = train, .seed = options.seed})};
-  }
+  if (options.synthetic()) return examples::synthetic_images(4000, 1000, options.seed);
   if (options.data == "cifar10") {
     const auto read = [&](const std::vector<std::string>& names) {
       data::CifarFiles files{.kind = data::CifarKind::cifar10, .files = {}, .name = "CIFAR-10"};
@@ -39,10 +30,7 @@ inline Images read_images(const Options& options) {
                   "data_batch_5.bin"}),
             read({"test_batch.bin"})};
   }
-  const auto part = [&](data::FashionMnistPart which) {
-    return data::read_fashion_mnist(options.data_directory, which, data::read_file_or_gzip);
-  };
-  return {part(data::FashionMnistPart::train), part(data::FashionMnistPart::test)};
+  return examples::fashion_mnist(options.data_directory);
 }
 
 inline Images load_images(const Options& options) {

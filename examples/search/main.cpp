@@ -43,11 +43,10 @@ bool run(const search::Options& options, bitdial::MixedPrecisionSearch& search) 
   const auto save = [&] {
     train::save_checkpoint(checkpoint, options.configuration(), search.position(), search.state());
   };
-  train::Progress progress(search::progress_of(options),
-                           {.epochs = options.epochs,
-                            .steps_per_epoch = search.steps_per_epoch(),
-                            .images_per_step = search::batch_size,
-                            .first_step = search.position()});
+  train::Progress progress(options.progress(), {.epochs = options.epochs,
+                                                .steps_per_epoch = search.steps_per_epoch(),
+                                                .images_per_step = search::batch_size,
+                                                .first_step = search.position()});
   const double start = search.costs().of_equal_shares();
   train::RunningMean loss, share;
   std::signal(SIGINT, [](int) { interrupted = 1; });

@@ -34,10 +34,6 @@ inline bitdial::models::ResNetCifarOptions network_options(const Options& option
           .order = bitdial::models::ResidualOrder::preactivated};
 }
 
-inline bitdial::train::ProgressOptions progress_of(const Options& options) {
-  return options.quiet ? bitdial::train::ProgressOptions{} : bitdial::train::progress_on(stdout);
-}
-
 inline constexpr std::int64_t batch_size = 64;
 
 inline bitdial::train::TrainerOptions recipe(const Options& options, const Images& images,
@@ -47,7 +43,7 @@ inline bitdial::train::TrainerOptions recipe(const Options& options, const Image
           .batch_size = batch_size,
           .learning_rate = bitdial::train::CosineSchedule(
               {.rate = rate, .steps = std::max<std::int64_t>(2, steps), .warmup = steps / 20}),
-          .augment = {.shift = 1, .flip = options.data != "synthetic"},
+          .augment = {.shift = 1, .flip = !options.synthetic()},
           .seed = options.seed};
 }
 
@@ -71,9 +67,9 @@ inline Retrained train_and_pack(const Options& options, const Images& images,
   train::TrainerOptions training = recipe(options, images, options.train_epochs, 0.1F);
   training.plans = plans;
   train::Trainer trainer(*network, images.train, optimizer, training);
-  train::Progress progress(progress_of(options), {.epochs = options.train_epochs,
-                                                  .steps_per_epoch = trainer.steps_per_epoch(),
-                                                  .images_per_step = batch_size});
+  train::Progress progress(options.progress(), {.epochs = options.train_epochs,
+                                                .steps_per_epoch = trainer.steps_per_epoch(),
+                                                .images_per_step = batch_size});
   train::RunningMean loss, share;
   while (!trainer.done()) {
     const train::StepReport report = trainer.step();
