@@ -125,6 +125,33 @@ TEST_CASE("thresholds at almost equal distances have a line, others have none") 
   }
 }
 
+TEST_CASE("rows encode like their values, with and without gaps, and leave the gaps alone") {
+  constexpr std::int64_t rows = 3, size = 5;
+  const ActivationEncoder encoder = make_activation_encoder(dorefa(4), 4);
+  for (const std::int64_t x_step : {size, size + 2}) {
+    for (const std::int64_t codes_step : {size, size + 3}) {
+      std::vector<float> x(static_cast<std::size_t>(rows * x_step));
+      for (std::size_t i = 0; i < x.size(); ++i) x[i] = 0.05F * static_cast<float>(i);
+      std::vector<std::uint8_t> codes(static_cast<std::size_t>(rows * codes_step), 99);
+      std::vector<std::uint8_t> expected = codes;
+      for (std::int64_t r = 0; r < rows; ++r) {
+        for (std::int64_t i = 0; i < size; ++i) {
+          expected[static_cast<std::size_t>(r * codes_step + i)] =
+              static_cast<std::uint8_t>(dorefa(4)(x[static_cast<std::size_t>(r * x_step + i)]));
+        }
+      }
+      PreparedEncoder{encoder}.encode(*kernels::supported_kernels().front(),
+                                      {.rows = rows,
+                                       .size = size,
+                                       .x = x.data(),
+                                       .x_step = x_step,
+                                       .codes = codes.data(),
+                                       .codes_step = codes_step});
+      CHECK(codes == expected);
+    }
+  }
+}
+
 TEST_CASE("image bytes encode like their values") {
   const ActivationEncoder encoder = make_activation_encoder(dorefa(3), 3);
   std::uint8_t bytes[256], codes[256];

@@ -30,6 +30,10 @@ struct CodeLayout {
   [[nodiscard]] constexpr std::int64_t at(std::int64_t y, std::int64_t x) const noexcept {
     return (y + border_h) * line() + (x + border_w) * pixel;
   }
+  /// Line `line`, counted over all images.
+  [[nodiscard]] constexpr std::int64_t at_line(std::int64_t line) const noexcept {
+    return line / h * image() + at(line % h, 0);
+  }
   /// True when all pixels of an image follow each other.
   [[nodiscard]] constexpr bool dense() const noexcept { return border_w == 0; }
 

@@ -261,29 +261,17 @@ class Executor {
 
   [[nodiscard]] std::uint8_t* code_line(const Step& step, const CodeOutput& output,
                                         std::int64_t r) const noexcept {
-    const CodeLayout& own = layout(output.buffer);
-    const std::int64_t h = step.y_shape.h;
-    return codes(output.buffer) + r / h * own.image() + own.at(r % h, 0) + step.first_channel;
+    return codes(output.buffer) + layout(output.buffer).at_line(r) + step.first_channel;
   }
   void encode_line(const Step& step, std::int64_t r, const float* y) const {
-    const Runs runs = runs_of(step);
     for (const CodeOutput& output : step.codes) {
-      std::uint8_t* const out = code_line(step, output, r);
-      for (std::int64_t i = 0; i < runs.count; ++i) {
-        encoder(output).encode(context_.table, y + i * runs.step, runs.size, out + i * runs.step);
-      }
+      encoder(output).encode(context_.table, {.rows = step.y_shape.w,
+                                              .size = step.y_shape.c,
+                                              .x = y,
+                                              .x_step = step.pixel,
+                                              .codes = code_line(step, output, r),
+                                              .codes_step = step.pixel});
     }
-  }
-
-  /// A line of a result as runs of values without gaps: one, or one per pixel where the line is a
-  /// part of a concatenation.
-  struct Runs {
-    std::int64_t count = 1, size = 0, step = 0;
-  };
-  [[nodiscard]] static Runs runs_of(const Step& step) noexcept {
-    const ImageShape& shape = step.y_shape;
-    if (step.pixel == shape.c) return {1, shape.w * shape.c, 0};
-    return {shape.w, shape.c, step.pixel};
   }
 
   void run_input_line(const Step& step, std::int64_t r, std::int64_t line) const {
@@ -306,39 +294,48 @@ class Executor {
   }
 
   void run_real_line(const Step& step, std::int64_t r, std::int64_t line) const {
-    const ImageShape& shape = step.y_shape;
-    const float* const image = real(step.x) + r / shape.h * step.x_shape.size();
-    float* const y = real(step.y) + r * shape.w * step.pixel + step.first_channel;
+    const std::int64_t w = step.y_shape.w, h = step.y_shape.h;
+    const float* const x = real(step.x);
+    const float* const image = x + r / h * step.x_shape.size();
+    float* const y = real(step.y) + r * w * step.pixel + step.first_channel;
     switch (step.kind) {
       case ops::NodeKind::global_average_pool:
         global_average(step.x_shape, image, y);
         break;
       case ops::NodeKind::max_pool2d:
       case ops::NodeKind::average_pool2d:
-        for (std::int64_t ox = 0; ox < shape.w; ++ox) {
-          pool_pixel(step, image, r % shape.h, ox, y + ox * step.pixel);
+        for (std::int64_t ox = 0; ox < w; ++ox) {
+          pool_pixel(step, image, r % h, ox, y + ox * step.pixel);
         }
         break;
-      case ops::NodeKind::scale_shift: {
-        const ScaleShift& map = plan_.program.scale_shifts[static_cast<std::size_t>(step.map)];
-        for (std::int64_t ox = 0; ox < shape.w; ++ox) {
-          scale_shift_pixel(map, real(step.x) + r * line + ox * shape.c, step.relu,
-                            y + ox * step.pixel);
-        }
+      case ops::NodeKind::scale_shift:
+        scale_shift_line(step, x + r * line, y);
         break;
-      }
-      default: {
-        const Runs runs = runs_of(step);
-        for (std::int64_t i = 0; i < runs.count; ++i) {
-          const std::int64_t at = r * line + i * runs.size;
-          elementwise(real(step.x) + at, runs.size,
-                      {.residual = step.residual >= 0 ? real(step.residual) + at : nullptr,
-                       .rectify = step.relu || step.kind == ops::NodeKind::relu},
-                      y + i * runs.step);
-        }
-      }
+      default:
+        elementwise_line(step, r * line, y);
     }
     encode_line(step, r, y);
+  }
+
+  void scale_shift_line(const Step& step, const float* x, float* y) const noexcept {
+    const ScaleShift& map = plan_.program.scale_shifts[static_cast<std::size_t>(step.map)];
+    for (std::int64_t ox = 0; ox < step.y_shape.w; ++ox) {
+      scale_shift_pixel(map, x + ox * step.y_shape.c, step.relu, y + ox * step.pixel);
+    }
+  }
+
+  /// ReLU, addition, or the copy of a part of a concatenation: the line that begins `at` values
+  /// into the operands. At once where pixels have no gaps.
+  void elementwise_line(const Step& step, std::int64_t at, float* y) const noexcept {
+    const bool whole = step.pixel == step.y_shape.c;
+    const std::int64_t line = step.y_shape.w * step.y_shape.c;
+    const std::int64_t run = whole ? line : step.y_shape.c;
+    for (const std::int64_t end = at + line; at < end; at += run, y += step.pixel) {
+      elementwise(real(step.x) + at, run,
+                  {.residual = step.residual >= 0 ? real(step.residual) + at : nullptr,
+                   .rectify = step.relu || step.kind == ops::NodeKind::relu},
+                  y);
+    }
   }
 
   void pool_pixel(const Step& step, const float* image, std::int64_t oy, std::int64_t ox,

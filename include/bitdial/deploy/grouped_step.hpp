@@ -75,9 +75,8 @@ class GroupedStep {
   }
   [[nodiscard]] std::uint8_t* output(const CodeOutput& codes, std::int64_t line) const noexcept {
     const ProgramBuffer& buffer = buffers_[static_cast<std::size_t>(codes.buffer)];
-    const std::int64_t h = step_.y_shape.h;
     return reinterpret_cast<std::uint8_t*>(operands_.arena + buffer.offset) +
-           line / h * buffer.layout.image() + buffer.layout.at(line % h, 0) + step_.first_channel;
+           buffer.layout.at_line(line) + step_.first_channel;
   }
 
   /// Calls the kernel for one line, in rows of as many channels as were prepared.
@@ -137,14 +136,12 @@ class GroupedStep {
            .y = y + ox * y_step});
     }
     for (const CodeOutput& codes : step_.codes) {
-      std::uint8_t* const out = output(codes, line);
-      if (is_whole()) {
-        encoder(codes).encode(table_, y, size, out);
-        continue;
-      }
-      for (std::int64_t ox = 0; ox < step_.y_shape.w; ++ox) {
-        encoder(codes).encode(table_, y + ox * y_step, channels, out + ox * step_.pixel);
-      }
+      encoder(codes).encode(table_, {.rows = step_.y_shape.w,
+                                     .size = channels,
+                                     .x = y,
+                                     .x_step = y_step,
+                                     .codes = output(codes, line),
+                                     .codes_step = step_.pixel});
     }
   }
 

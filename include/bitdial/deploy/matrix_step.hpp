@@ -333,14 +333,12 @@ class MatrixStep {
               std::int64_t y_step) const noexcept {
     const PreparedEncoder& encoder = encoders_[static_cast<std::size_t>(output.encoder)];
     const auto [codes, step] = code_rows(output, tile, cols.begin);
-    const std::int64_t count = cols.end - cols.begin;
-    if (count == step && count == y_step) {
-      encoder.encode(table_, y, tile.rows * count, codes);
-      return;
-    }
-    for (std::int64_t r = 0; r < tile.rows; ++r) {
-      encoder.encode(table_, y + r * y_step, count, codes + r * step);
-    }
+    encoder.encode(table_, {.rows = tile.rows,
+                            .size = cols.end - cols.begin,
+                            .x = y,
+                            .x_step = y_step,
+                            .codes = codes,
+                            .codes_step = step});
   }
 
   /// What the border owes to row r of a tile, from channel `channel` on.

@@ -15,6 +15,15 @@
 
 namespace bitdial::inline BITDIAL_ABI {
 
+/// Rows of `size` values, from row to row `x_step` values and `codes_step` codes.
+struct EncodedRows {
+  std::int64_t rows = 0, size = 0;
+  const float* x = nullptr;
+  std::int64_t x_step = 0;
+  std::uint8_t* codes = nullptr;
+  std::int64_t codes_step = 0;
+};
+
 /// An encoder, which must outlive it, and what makes it fast.
 class PreparedEncoder {
  public:
@@ -51,6 +60,16 @@ class PreparedEncoder {
   void encode(const kernels::KernelTable& table, const float* x, std::int64_t count,
               std::uint8_t* codes) const noexcept {
     table.quantize({.x = x, .count = count, .steps = steps(), .codes = codes});
+  }
+
+  /// The same row by row, at once where rows have no gaps.
+  void encode(const kernels::KernelTable& table, const EncodedRows& rows) const noexcept {
+    if (rows.size == rows.x_step && rows.size == rows.codes_step) {
+      return encode(table, rows.x, rows.rows * rows.size, rows.codes);
+    }
+    for (std::int64_t r = 0; r < rows.rows; ++r) {
+      encode(table, rows.x + r * rows.x_step, rows.size, rows.codes + r * rows.codes_step);
+    }
   }
 
   /// The codes of the values of `count` bytes, whole pixels, after `prepare_bytes`.
