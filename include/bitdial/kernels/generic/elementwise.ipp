@@ -141,40 +141,28 @@ inline Bits add_segment_sums(const SumRows& q, std::int64_t begin, std::int64_t 
   return sum;
 }
 
-/// The sums of rows from `until`, where until[i] becomes the sum of the first i of their `parts`
-/// parts of `part` codes; entry i + 1 holds part i.
-[[gnu::always_inline]] inline void add_parts_of_rows(const SumRows& q, std::int64_t part,
-                                                     std::int64_t parts,
-                                                     std::int32_t* until) noexcept {
-  until[0] = 0;
-  for (std::int64_t i = 0; i < parts; ++i) until[i + 1] += until[i];
-  const std::int64_t step = q.stride / part, size = q.count / part, rows = q.rows;
-  std::int32_t* const sums = q.sums;
-  for (std::int64_t r = 0; r < rows; ++r) sums[r] = until[r * step + size] - until[r * step];
-}
-
 /// Parts of rows that overlap are summed once: parts of 8 codes, the lanes of a vector, or of whole
 /// vectors where rows begin at such distances. False where rows have no such parts, or too many.
 inline bool sum_parts_of_rows(const SumRows& q) noexcept {
   constexpr std::int64_t vector = 8 * bits_lanes, most = 256;
   const std::int64_t bytes = (q.rows - 1) * q.stride + q.count;
-  std::int32_t until[most + bits_lanes + 1];
-  if (q.stride > q.count || bytes < vector) return false;
+  std::int32_t sums[most + bits_lanes];
+  if (q.stride < 8 || q.stride > q.count || bytes < vector) return false;
   if (q.stride % vector == 0 && q.count % vector == 0) {
     const std::int64_t part = std::gcd(q.stride, q.count), parts = bytes / part;
     if (parts > most) return false;
     for (std::int64_t i = 0; i < parts; ++i) {
-      until[i + 1] = static_cast<std::int32_t>(sum_lanes(add_segment_sums(q, i * part, part)));
+      sums[i] = static_cast<std::int32_t>(sum_lanes(add_segment_sums(q, i * part, part)));
     }
-    add_parts_of_rows(q, part, parts, until);
+    scalar::sum_rows_of_parts(q, {.sums = sums, .count = parts, .size = part});
     return true;
   }
   if (q.stride % 8 != 0 || q.count % 8 != 0 || bytes > most * 8) return false;
   for (std::int64_t begin = 0; begin < bytes; begin += vector) {
     const std::int64_t at = std::min(begin, bytes - vector);
-    store_lanes(until + 1 + at / 8, add_segment_sums(q, at, vector));
+    store_lanes(sums + at / 8, add_segment_sums(q, at, vector));
   }
-  add_parts_of_rows(q, 8, bytes / 8, until);
+  scalar::sum_rows_of_parts(q, {.sums = sums, .count = bytes / 8, .size = 8});
   return true;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // AVX-512 F, BW, DQ and VL: 512-bit vectors, without the integer dot product and bit count
-// instructions of later processors.
+// instructions of later processors. Products with packed weights stay AVX2's, which multiplies
+// bytes in pairs.
 #pragma once
 
 #include <bitdial/kernels/isa/x86_avx2.hpp>
@@ -240,14 +241,6 @@ inline Bytes high_bytes(Bytes v) noexcept {
 inline Bytes low_bytes_sum(Bytes both, Bytes high) noexcept {
   return _mm512_sub_epi16(both, _mm512_slli_epi16(high, 8));
 }
-inline constexpr int codes_rows = 4, codes_vectors = 4;
-/// Codes that start at bit `place * bits` of every byte, widened like levels.
-template <int bits, int place>
-inline U8S8Levels unpack_levels(Bytes v) noexcept {
-  const __m512i mask = _mm512_set1_epi16((1 << bits) - 1);
-  return {_mm512_and_si512(_mm512_srli_epi16(v, place * bits), mask),
-          _mm512_and_si512(_mm512_srli_epi16(v, place * bits + 8), mask)};
-}
 
 using LookupSums = __m512i;
 inline LookupSums widen_lookup_sums(Bytes low, Bytes high) noexcept {
@@ -314,7 +307,6 @@ namespace narrower = avx2;
 #  include <bitdial/kernels/generic/depthwise_u8s8.ipp>
 #  include <bitdial/kernels/generic/elementwise.ipp>
 #  include <bitdial/kernels/generic/gemm_bf16.ipp>
-#  include <bitdial/kernels/generic/gemm_codes.ipp>
 #  include <bitdial/kernels/generic/gemm_f32.ipp>
 #  include <bitdial/kernels/generic/gemm_lookup.ipp>
 #  include <bitdial/kernels/generic/gemm_u8s8.ipp>
@@ -328,7 +320,6 @@ inline constexpr KernelTable table = [] {
   t.reads_short_runs = false;
   t.gemm_planes = {planes_rows, planes_cols, gemm_planes};
   t.depthwise_u8s8 = {1, depthwise_cols, depthwise_u8s8};
-  t.gemm_codes = {codes_rows, codes_cols, gemm_codes};
   t.gemm_lookup = {lookup_rows, lookup_cols, gemm_lookup};
   t.subset_sums = subset_sums;
   t.quantize = quantize;
