@@ -75,6 +75,17 @@ TEST_CASE("a swapped block computes with the bank of its own precision") {
   }
 }
 
+TEST_CASE("a probability outside of 0 to 1 is refused") {
+  for (const float probability : {-0.5F, 1.5F, std::nanf("")}) {
+    CAPTURE(probability);
+    CHECK(test::contains(
+        test::error_text<ConfigError>([&] {
+          static_cast<void>(swap_blocks(student, teacher, {}, 10, probability, {1, 1}));
+        }),
+        "swap_blocks: expected a probability between 0 and 1, got "));
+  }
+}
+
 TEST_CASE("a block outside of the network is refused") {
   const std::vector<nn::LayerBlock> outside{{.name = "tail", .first = 8, .count = 3}};
   CHECK(test::error_text<ConfigError>([&] {

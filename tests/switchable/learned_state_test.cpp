@@ -92,7 +92,9 @@ TEST_CASE("numbers that are set by name count, before training too") {
   CHECK(layer.weight_codes(2).levels.scale == 0.125F);
   CHECK(layer.activation_levels(plans[1]).scale == 0.75F / 15.0F);
   CHECK(test::error_text<ConfigError>([&] { set_parameter(net, "conv.alpha", {{1.0F}}); }) ==
-        "set_parameter: the network has no parameter 'conv.alpha'");
+        "set_parameter: the network has no parameter 'conv.alpha'; names are those of "
+        "nn::parameters, after add_plans, as '" +
+            nn::parameters(net).back().first + "'");
   CHECK(test::error_text<ShapeError>([&] {
           set_parameter(net, "conv.weights.w2.step", {{1.0F, 2.0F}});
         }) == "set_parameter: 'conv.weights.w2.step' has 1 numbers, got 2");

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <cstddef>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -164,6 +166,20 @@ TEST_CASE("a plan with a wrong number of entries is refused with both numbers") 
                              nn::quantized_layers(net)[2].second->executed(wrong[0][0]));
                        }),
                        "2 entries, the network has 3 quantized layers"));
+}
+
+TEST_CASE("plans that one layer refuses leave all layers as they were") {
+  nn::Sequential net;
+  net.add<Conv>("a", conv_options);
+  net.add<SwitchableLayer<nn::Conv2d, BitList<8>>>(
+      "b", nn::Conv2dOptions{.in = 5, .out = 2, .kernel = 1});
+  nn::number_layers(net);
+  const std::size_t before = nn::state(net).size();
+  const std::vector<PrecisionPlan> plans{Precision{8, 8}, Precision{4, 4}};
+  CHECK_THROWS_AS(add_plans(net, plans), PrecisionError);
+  CHECK(nn::state(net).size() == before);
+  add_plans(net, std::span(plans).first(1));
+  CHECK(nn::state(net).size() > before);
 }
 
 TEST_CASE("training is BN(layer(Q_a(x), Q_w(W))), bit for bit") {

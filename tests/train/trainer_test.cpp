@@ -335,6 +335,25 @@ TEST_CASE("every switch has an equal part of the share that gradients may be of 
   }
 }
 
+TEST_CASE("a rate or a probability out of range ends the step before it changes anything") {
+  nn::Sequential net = test::training_network();
+  Recorder recorder(nn::parameters(net));
+  const auto text_of_step = [&](const train::TrainerOptions& options) {
+    train::Trainer trainer(net, test::training_data(), recorder, options);
+    return test::error_text<ConfigError>([&] { trainer.step(); });
+  };
+  train::TrainerOptions options = options_with({});
+  options.learning_rate = train::ConstantSchedule{.rate = -0.5F};
+  CHECK(text_of_step(options) ==
+        "trainer: step 0: expected a learning rate >= 0, the schedule gives -0.5");
+  options.learning_rate = train::ConstantSchedule{.rate = std::numeric_limits<float>::quiet_NaN()};
+  CHECK(text_of_step(options) ==
+        "trainer: step 0: expected a learning rate >= 0, the schedule gives nan");
+  CHECK(recorder.rates.empty());
+  CHECK_THROWS_WITH_AS(train::BlockSwap::coquant(0), "coquant: expected steps >= 1, got 0",
+                       ConfigError);
+}
+
 TEST_CASE("a step that failed leaves nothing behind") {
   nn::Sequential net = test::training_network();
   Recorder recorder(nn::parameters(net));
@@ -456,7 +475,7 @@ TEST_CASE("options out of range") {
   CHECK(text({.plans = test::training_plans(), .epochs = -1, .batch_size = 8}) ==
         "trainer: expected epochs >= 0, got -1");
   CHECK(text({.plans = test::training_plans(), .batch_size = 8, .gradient_share = -0.5F}) ==
-        "trainer: expected gradient_share >= 0, got -0.5");
+        "trainer: expected gradient_share >= 0 and finite (0: no limit), got -0.5");
   CHECK_FALSE(text({.plans = test::training_plans(), .batch_size = 71}).empty());
   CHECK(text({.plans = test::training_plans(),
               .batch_size = 8,

@@ -11,7 +11,7 @@ namespace bitdial::inline BITDIAL_ABI {
 /// Gives every quantized layer and follower of a network the private state that `plans` need. New
 /// states start as copies of the layer's first one. Call it before the optimizer collects the
 /// parameters. Throws `PrecisionError` for a plan that has not one entry per layer (or one for
-/// all), and for a width that a layer was not built for.
+/// all), and for a width that a layer was not built for; the network is as before then.
 inline void add_plans(nn::Module& network, std::span<const PrecisionPlan> plans) {
   const nn::Named<nn::QuantizedLayer> layers = nn::quantized_layers(network);
   for (const PrecisionPlan& plan : plans) {
@@ -20,6 +20,9 @@ inline void add_plans(nn::Module& network, std::span<const PrecisionPlan> plans)
                                   " entries, the network has ", layers.size(),
                                   " quantized layers"));
     }
+    for (const auto& [name, layer] : layers) static_cast<void>(layer->executed(plan));
+  }
+  for (const PrecisionPlan& plan : plans) {
     for (const auto& [name, layer] : layers) layer->add_plan(plan);
     for (nn::PlanFollower* const follower : nn::plan_followers(network)) follower->add_plan(plan);
   }

@@ -24,15 +24,19 @@ namespace bitdial::inline BITDIAL_ABI {
 /// block: the bank of each layer is asked for the precision that the mixed plan gives it. Where the
 /// key of the banks looks at the layer before (`KeyByTransition`), call `add_mixtures` first.
 ///
-/// Throws `ConfigError` for a block outside of the network, `PrecisionError` for plans that do not
-/// fit `layers` layers.
-/// Source: CoQuant, 2103.01435. Inferred: one draw per block and step, gradients flow through the
-/// borrowed blocks as through all others.
+/// Throws `ConfigError` for a probability outside of [0, 1] and a block outside of the network,
+/// `PrecisionError` for plans that do not fit `layers` layers. Source: CoQuant, 2103.01435.
+/// Inferred: one draw per block and step, gradients flow through the borrowed blocks as through all
+/// others.
 [[nodiscard]] inline PrecisionPlan swap_blocks(const PrecisionPlan& student,
                                                const PrecisionPlan& teacher,
                                                std::span<const nn::LayerBlock> blocks,
                                                std::size_t layers, float probability,
                                                Random random) {
+  if (!(probability >= 0.0F && probability <= 1.0F)) {
+    throw ConfigError(
+        concat("swap_blocks: expected a probability between 0 and 1, got ", probability));
+  }
   std::vector<Precision> mixed = layer_precisions(student, layers);
   const std::vector<Precision> borrowed = layer_precisions(teacher, layers);
   for (const nn::LayerBlock& block : blocks) {

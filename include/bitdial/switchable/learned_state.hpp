@@ -138,7 +138,10 @@ inline void set_parameter(nn::Module& network, std::string_view name,
   const auto found =
       std::ranges::find_if(parameters, [&](const auto& p) { return p.first == name; });
   if (found == parameters.end()) {
-    throw ConfigError(concat("set_parameter: the network has no parameter '", name, "'"));
+    throw ConfigError(concat("set_parameter: the network has no parameter '", name,
+                             "'; names are those of nn::parameters, after add_plans, ",
+                             parameters.empty() ? std::string{"of which there are none"}
+                                                : concat("as '", parameters.back().first, "'")));
   }
   Tensor<float>& value = found->second->value;
   if (value.span().size() != numbers.size()) {

@@ -40,6 +40,7 @@ struct BlockSwap {
   /// A ramp from 0.1 at the start to 0 after `steps`, for `methods::coquant`. CoQuant, 2103.01435;
   /// inferred: the start from options of code by the same authors, the shape and the end not known.
   [[nodiscard]] static BlockSwap coquant(std::int64_t steps) {
+    if (steps < 1) throw ConfigError(concat("coquant: expected steps >= 1, got ", steps));
     return {.probability = PiecewiseLinearSchedule({{0, 0.1F}, {steps, 0.0F}})};
   }
 };
@@ -128,9 +129,10 @@ class Trainer {
     if (options_.epochs < 0) {
       throw ConfigError(concat("trainer: expected epochs >= 0, got ", options_.epochs));
     }
-    if (!(options_.gradient_share >= 0.0F)) {
+    if (!(options_.gradient_share >= 0.0F) || std::isinf(options_.gradient_share)) {
       throw ConfigError(
-          concat("trainer: expected gradient_share >= 0, got ", options_.gradient_share));
+          concat("trainer: expected gradient_share >= 0 and finite (0: no limit), got ",
+                 options_.gradient_share));
     }
     require_valid(options_.teaching, options_.plans_of_step
                                          ? options_.teaching.switch_weights.size()
@@ -189,6 +191,11 @@ class Trainer {
     StepReport report{.step = position_,
                       .epoch = position_ / steps_per_epoch(),
                       .learning_rate = options_.learning_rate(position_)};
+    if (!(report.learning_rate >= 0.0F) || std::isinf(report.learning_rate)) {
+      throw ConfigError(concat("trainer: step ", position_,
+                               ": expected a learning rate >= 0, the schedule gives ",
+                               report.learning_rate));
+    }
     take_batch(report);
     nn::zero_gradients(*network_);
     gradients_.start();

@@ -26,7 +26,7 @@ struct TwoSidedActivations {
   static constexpr std::string_view paper = "arXiv 1912.09666";
   static constexpr TensorRole role = TensorRole::activations;
 
-  float range = 2.0F;  ///< positive
+  float range = 2.0F;  ///< positive; inferred: AdaBits learns its level
 
   struct State {
     friend bool operator==(const State&, const State&) = default;
