@@ -350,8 +350,8 @@ TEST_CASE("a rate or a probability out of range ends the step before it changes 
   CHECK(text_of_step(options) ==
         "trainer: step 0: expected a learning rate >= 0, the schedule gives nan");
   CHECK(recorder.rates.empty());
-  CHECK_THROWS_WITH_AS(train::BlockSwap::coquant(0), "coquant: expected steps >= 1, got 0",
-                       ConfigError);
+  CHECK_THROWS_WITH_AS(static_cast<void>(train::BlockSwap::coquant(0)),
+                       "coquant: expected steps >= 1, got 0", ConfigError);
 }
 
 TEST_CASE("a step that failed leaves nothing behind") {
