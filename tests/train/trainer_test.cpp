@@ -449,8 +449,8 @@ TEST_CASE("1, 2 and 7 threads give the same weights, bit for bit") {
 }
 
 TEST_CASE("a run that diverges names the step and the parameter, or the plan and the loss") {
-  train::TrainerOptions options = options_with({});
-  options.learning_rate = train::ConstantSchedule{.rate = std::numeric_limits<float>::infinity()};
+  train::TrainerOptions options = options_with({.switch_weights = {1e30F, 1.0F, 1.0F}});
+  options.learning_rate = train::ConstantSchedule{.rate = 1e30F};
   test::TrainingRun<train::Sgd, train::SgdOptions> run({}, options);
   CHECK(test::error_text<Error>([&] { run.trainer.step(); }) ==
         "trainer: step 0: stem.weight is not finite after the update; lower the learning rate");
