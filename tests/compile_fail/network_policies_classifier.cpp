@@ -2,7 +2,7 @@
 // expect: bitdial: NetworkPolicies<.*>: ClassifierPolicy must be a policy of weights
 #include <bitdial/models/network_policies.hpp>
 #include <bitdial/quant/policies/adabits.hpp>
-#include <bitdial/quant/policies/ternary.hpp>
+#include <bitdial/quant/policies/twn.hpp>
 
 #ifdef GOOD
 using Classifier = bitdial::AdaBitsWeights;
