@@ -3,8 +3,11 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
+#include <numeric>
 #include <span>
 #include <utility>
 #include <vector>
@@ -17,19 +20,28 @@ namespace bitdial::inline BITDIAL_ABI::train {
 
 namespace detail {
 
-/// sqrt(sum x^2), in double; it does not depend on the number of threads.
+/// sqrt(sum x^2), in double; it does not depend on the number of threads. Eight sums run side by
+/// side, so that none waits for the addition before.
 [[nodiscard]] inline double norm(std::span<const float> x) {
+  constexpr std::int64_t lanes = 8;
   const double squares = bitdial::detail::reduce_chunks(
       x.size(), 0.0,
       [&](std::int64_t begin, std::int64_t end) {
-        double sum = 0.0;
-        for (std::int64_t i = begin; i < end; ++i) {
-          const auto value = static_cast<double>(x[static_cast<std::size_t>(i)]);
-          sum += value * value;  // the product is exact
+        std::array<double, static_cast<std::size_t>(lanes)> sums{};
+        const float* const data = x.data();
+        std::int64_t i = begin;
+        for (; i + lanes <= end; i += lanes) {
+          for (std::size_t lane = 0; lane < sums.size(); ++lane) {
+            const auto value = static_cast<double>(data[i + static_cast<std::int64_t>(lane)]);
+            sums[lane] += value * value;  // the product is exact
+          }
         }
-        return sum;
+        for (; i < end; ++i) {
+          sums[0] += static_cast<double>(data[i]) * static_cast<double>(data[i]);
+        }
+        return std::accumulate(sums.begin(), sums.end(), 0.0);
       },
-      [](double a, double b) { return a + b; });
+      [](double first, double second) { return first + second; });
   return std::sqrt(squares);
 }
 
@@ -64,18 +76,22 @@ class ClippedGradients {
     }
   }
 
-  /// Sets the sums to 0.
+  /// Sets the sums to 0; parameters must not change before `finish`.
   void start() {
-    for (Term& term : terms_) term.sum.fill(0.0F);
+    for (Term& term : terms_) {
+      term.sum.fill(0.0F);
+      term.size = 0.0;
+    }
   }
 
   /// Adds what the gradients hold, scaled down, and sets them to 0. Requires share > 0. Cost: two
   /// passes over the gradients that are not 0.
   void add(float share) {
-    for (auto& [parameter, sum] : terms_) {
+    for (auto& [parameter, sum, size] : terms_) {
       const double found = detail::norm(parameter->grad.span());
       if (found == 0.0) continue;
-      const double most = limit(*parameter, share);
+      if (size == 0.0) size = size_of(*parameter);
+      const double most = static_cast<double>(share) * size;
       const bool is_large = std::isfinite(found) && found > most;
       const float scale = is_large ? static_cast<float>(most / found) : 1.0F;
       bitdial::detail::transform_spans(
@@ -87,20 +103,21 @@ class ClippedGradients {
 
   /// Makes the sums the gradients.
   void finish() {
-    for (auto& [parameter, sum] : terms_) std::swap(parameter->grad, sum);
+    for (Term& term : terms_) std::swap(term.parameter->grad, term.sum);
   }
 
  private:
   struct Term {
     nn::Parameter* parameter = nullptr;
     Tensor<float> sum;
+    double size = 0.0;  ///< of the parameter; 0 until a gradient asks
   };
 
-  [[nodiscard]] static double limit(const nn::Parameter& parameter, float share) {
+  /// max(|w|, least sqrt(n)), above 0
+  [[nodiscard]] static double size_of(const nn::Parameter& parameter) {
     const auto count = static_cast<double>(parameter.value.size());
-    const double size = std::max(detail::norm(parameter.value.span()),
-                                 detail::least_size(parameter.role) * std::sqrt(count));
-    return static_cast<double>(share) * size;
+    return std::max(detail::norm(parameter.value.span()),
+                    detail::least_size(parameter.role) * std::sqrt(count));
   }
 
   std::vector<Term> terms_;
