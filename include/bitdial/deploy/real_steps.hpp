@@ -41,16 +41,38 @@ inline void scale_shift_pixel(const ScaleShift& map, const float* x, bool rectif
   for (std::int64_t c = 0; rectify && c < channels; ++c) y[c] = y[c] > 0.0F ? y[c] : 0.0F;
 }
 
+/// The taps of a window that lie inside the image, along one axis: `count`, the first of them at
+/// `at`.
+struct TapsInside {
+  std::int64_t count = 0, at = 0;
+
+  /// Of `taps` taps from `begin` on, `step` apart, in [0, extent).
+  TapsInside(std::int64_t begin, std::int64_t taps, std::int64_t step, std::int64_t extent) noexcept
+      : at{begin} {
+    for (; taps > 0 && at < 0; --taps) at += step;
+    for (std::int64_t tap = at; count < taps && tap < extent; tap += step) ++count;
+  }
+};
+/// Lines and columns of the taps of output (oy, ox).
+[[nodiscard]] inline TapsInside lines_inside(const ops::Window& window, const ImageShape& shape,
+                                             std::int64_t oy) noexcept {
+  return {oy * window.stride_h - window.padding_h, window.kernel_h, window.dilation_h, shape.h};
+}
+[[nodiscard]] inline TapsInside columns_inside(const ops::Window& window, const ImageShape& shape,
+                                               std::int64_t ox) noexcept {
+  return {ox * window.stride_w - window.padding_w, window.kernel_w, window.dilation_w, shape.w};
+}
+
 /// Calls f(pixel values) for the taps of output (oy, ox) inside the image, ky slowest.
 template <class F>
 void for_each_tap(const ops::Window& window, const ImageShape& shape, const float* image,
                   std::int64_t oy, std::int64_t ox, F f) {
-  for (std::int64_t ky = 0; ky < window.kernel_h; ++ky) {
-    const std::int64_t iy = oy * window.stride_h - window.padding_h + ky * window.dilation_h;
-    if (iy < 0 || iy >= shape.h) continue;
-    for (std::int64_t kx = 0; kx < window.kernel_w; ++kx) {
-      const std::int64_t ix = ox * window.stride_w - window.padding_w + kx * window.dilation_w;
-      if (ix >= 0 && ix < shape.w) f(image + (iy * shape.w + ix) * shape.c);
+  const TapsInside lines = lines_inside(window, shape, oy);
+  const TapsInside columns = columns_inside(window, shape, ox);
+  for (std::int64_t l = 0; l < lines.count; ++l) {
+    const std::int64_t line = (lines.at + l * window.dilation_h) * shape.w;
+    for (std::int64_t c = 0; c < columns.count; ++c) {
+      f(image + (line + columns.at + c * window.dilation_w) * shape.c);
     }
   }
 }
@@ -70,28 +92,13 @@ inline void max_pool_pixel(const ops::Window& window, const ImageShape& shape, c
   });
 }
 
-/// The taps of a window that lie inside the image, along one axis: `count`, the first of them at
-/// `at`.
-struct TapsInside {
-  std::int64_t count = 0, at = 0;
-
-  /// Of `taps` taps from `begin` on, `step` apart, in [0, extent).
-  TapsInside(std::int64_t begin, std::int64_t taps, std::int64_t step, std::int64_t extent) noexcept
-      : at{begin} {
-    for (; taps > 0 && at < 0; --taps) at += step;
-    for (std::int64_t tap = at; count < taps && tap < extent; tap += step) ++count;
-  }
-};
-
 /// The same maximum over values that are neither NaN, negative nor -0. A window outside the image
 /// gives -infinity.
 inline void rectified_max_pool_pixel(const kernels::KernelTable& table, const ops::Window& window,
                                      const ImageShape& shape, const float* image, std::int64_t oy,
                                      std::int64_t ox, float* y) noexcept {
-  const TapsInside lines(oy * window.stride_h - window.padding_h, window.kernel_h,
-                         window.dilation_h, shape.h);
-  const TapsInside columns(ox * window.stride_w - window.padding_w, window.kernel_w,
-                           window.dilation_w, shape.w);
+  const TapsInside lines = lines_inside(window, shape, oy);
+  const TapsInside columns = columns_inside(window, shape, ox);
   if (lines.count == 0 || columns.count == 0) {
     std::fill_n(y, shape.c, -std::numeric_limits<float>::infinity());
     return;
