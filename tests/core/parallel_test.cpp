@@ -154,6 +154,42 @@ TEST_CASE("a nested loop visits everything too") {
   for (const int visit : visits) CHECK(visit == 1);
 }
 
+TEST_CASE("a team: every rank once, and what was written before a wait is there after it") {
+  for (const int threads : {1, 2, 3, 7}) {
+    std::vector<std::int64_t> sizes(7, 0);
+    std::vector<int> seen(7, 0);
+    bitdial::run_team(threads, [&](const bitdial::TeamMember& member) {
+      const auto rank = static_cast<std::size_t>(member.rank);
+      const auto size = static_cast<std::size_t>(member.size);
+      sizes[rank] += member.size;
+      for (int round = 1; round <= 20; ++round) {
+        member.wait();
+        const std::int64_t next = sizes[(rank + 1) % size];
+        seen[rank] += next == round * member.size ? 1 : 0;
+        member.wait();
+        sizes[rank] += member.size;
+      }
+    });
+    const auto team = static_cast<std::size_t>(sizes[0]) / 21;
+    CHECK((team >= 1 && team <= static_cast<std::size_t>(threads)));
+    for (std::size_t rank = 0; rank < sizes.size(); ++rank) {
+      CHECK(sizes[rank] == (rank < team ? static_cast<std::int64_t>(21 * team) : 0));
+      CHECK(seen[rank] == (rank < team ? 20 : 0));
+    }
+  }
+}
+
+TEST_CASE("a team within a team is one thread") {
+  std::vector<std::int64_t> sizes(7, 0);
+  bitdial::run_team(3, [&](const bitdial::TeamMember& outer) {
+    if (outer.size == 1) return;
+    bitdial::run_team(2, [&](const bitdial::TeamMember& inner) {
+      sizes[static_cast<std::size_t>(outer.rank)] += inner.size + inner.rank;
+    });
+  });
+  for (const std::int64_t size : sizes) CHECK((size == 0 || size == 1));
+}
+
 TEST_CASE("the default thread count can be set and taken back") {
   const ThreadCountGuard guard;
   CHECK(bitdial::available_threads() >= 1);

@@ -128,7 +128,7 @@ TEST_CASE("every plan is measured, and the ladder has the accuracies of the file
   REQUIRE_MESSAGE(energy.ok(), energy.error());
   const auto measured = calibrate(*session, {.seconds = 0.1, .energy = &*energy});
   REQUIRE_MESSAGE(measured.ok(), measured.error());
-  CHECK(measured->session == "threads 1, max_batch 1, path automatic, work_per_thread 1048576");
+  CHECK(measured->session == "threads 1, max_batch 1, path automatic, work_per_thread 65536");
   CHECK(measured->model == model->checksum());
   CHECK(measured->device.ends_with(std::string{", "} + session->kernels().name));
   REQUIRE(measured->plans.size() == 2);

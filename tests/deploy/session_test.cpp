@@ -331,8 +331,8 @@ TEST_CASE("plans by index, name and value; classes; what a session refuses") {
   CHECK(Session::create(model, {.threads = 0}).error() == "session: 0 threads, expected 1 to 1024");
   CHECK(Session::create(model, {.path = static_cast<KernelPath>(99)}).error() ==
         "session: path 99 is not a KernelPath, expected one of its names");
-  CHECK(Session::create(model, {.work_per_thread = 0}).error() ==
-        "session: work_per_thread is 0, expected at least 1");
+  CHECK(Session::create(model, {.work_per_thread = -1}).error() ==
+        "session: work_per_thread is -1, expected at least 0");
   CHECK(Session::create(model, {.max_batch = 0}).error() ==
         "session: batches of 0 images, expected 1 to 65536");
   CHECK(Session::create(model, {.plans = {2}}).error() ==

@@ -314,12 +314,12 @@ TEST_CASE("requantize: the residual may be the output; relu turns NaN and -0 int
 TEST_CASE("requantize_tile: the bits of requantize, then of quantize, row by row") {
   for_each_supported_isa([](const kernels::KernelTable& t) {
     Numbers numbers(17);
-    for (const std::int64_t cols : {1, 7, 8, 17, 64}) {
+    for (const std::int64_t cols : {1, 7, 8, 16, 17, 32, 64, 83, 130}) {
       for (int parts = 0; parts < 64; ++parts) {
         const bool adds = (parts & 1) != 0, relu = (parts & 2) != 0, corrects = (parts & 4) != 0;
         const bool owes = (parts & 8) != 0, writes_y = (parts & 16) != 0;
         const bool writes_codes = (parts & 32) != 0;
-        const std::int64_t rows = 1 + parts % 5, stride = cols + 3;
+        const std::int64_t rows = 1 + (parts + cols) % 9, stride = cols + 3;
         const NearlyEqualSteps thresholds(parts % 3 == 0 ? 5 : 40, true, numbers);
         const kernels::CodeSteps steps =
             parts % 2 == 0 ? kernels::CodeSteps{.clip = 0.9F, .inverse_step = 15.0F, .max_code = 12}
@@ -482,8 +482,8 @@ TEST_CASE("sum_rows: windows that overlap, touch and stand apart") {
     for (const std::int64_t channels : {3, 8, 16, 24, 32, 64, 100, 128, 512}) {
       for (const std::int64_t stride : {1, 2}) {
         for (const std::int64_t taps : {1, 3, 5}) {
-          for (const std::int64_t rows : {1, 2, 7, 12, 16}) {
-            const std::int64_t line = (16 * stride + taps) * channels;
+          for (const std::int64_t rows : {1, 2, 7, 12, 16, 33, 60}) {
+            const std::int64_t line = (60 * stride + taps) * channels;
             const std::int64_t offsets[] = {0, line, 2 * line};
             const std::int64_t count = taps * channels, step = stride * channels;
             GuardedArray<std::uint8_t> codes(2 * line + (rows - 1) * step + count);

@@ -120,21 +120,26 @@ TEST_CASE("weight sums: one chain of fused multiply-adds over the pixels") {
 
 namespace {
 
+/// How taps are taken together, and how many groups neighbouring pixels share.
+struct Grouping {
+  std::int64_t taps, group_taps = 4, shared_groups = 0;
+};
+
 /// Operands of the integer kernel, packed for one table.
 struct IntegerCase {
-  std::int64_t pixels, channels, taps;
+  std::int64_t pixels, channels, taps, group_taps;
   std::vector<std::int64_t> offsets{};
   std::vector<std::int8_t> levels{};   ///< [taps][channels]
   std::vector<float> scale{}, bias{};  ///< [channels]
 
   [[nodiscard]] std::vector<std::int8_t> packed_levels(std::int64_t cols) const {
-    const std::int64_t groups = (taps + 3) / 4;
+    const std::int64_t g = group_taps, groups = kernels::depthwise_groups(taps, g);
     const std::int64_t blocks = (channels + cols - 1) / cols;
     std::vector<std::int8_t> packed(static_cast<std::size_t>(blocks * groups * cols * 4), 0);
     for (std::int64_t t = 0; t < taps; ++t) {
       for (std::int64_t c = 0; c < channels; ++c) {
         const std::int64_t place = kernels::depthwise_place(c, cols);
-        packed[static_cast<std::size_t>(((c / cols * groups + t / 4) * cols + place) * 4 + t % 4)] =
+        packed[static_cast<std::size_t>(((c / cols * groups + t / g) * cols + place) * 4 + t % g)] =
             levels[static_cast<std::size_t>(t * channels + c)];
       }
     }
@@ -167,13 +172,34 @@ TEST_CASE("integer taps: exact sums modulo 2^32, and the codes that the epilogue
   for_each_supported_isa([](const kernels::KernelTable& table) {
     const std::int64_t cols = table.depthwise_u8s8.cols;
     enum class Fill { random, lowest, highest };
-    for (const std::int64_t taps : {1, 2, 3, 4, 7, 9, 12, 25}) {
+    for (const auto& [taps, group_taps, shared] : std::vector<Grouping>{{1},
+                                                                        {2},
+                                                                        {3},
+                                                                        {4},
+                                                                        {7},
+                                                                        {9},
+                                                                        {12},
+                                                                        {25},
+                                                                        {5, 3},
+                                                                        {9, 3, 0},
+                                                                        {9, 3, 1},
+                                                                        {9, 3, 2},
+                                                                        {4, 2, 1},
+                                                                        {16, 4, 3}}) {
       for (const std::int64_t channels : {1, 15, 16, 17, 32, 47, 63, 64, 65, 100, 144}) {
         const Fill fill = static_cast<Fill>((taps + channels) % 3);
         Numbers numbers(static_cast<std::uint64_t>(taps * 1000 + channels));
-        IntegerCase c{.pixels = 1 + (taps + channels) % 3, .channels = channels, .taps = taps};
-        const std::int64_t x_step = channels + 2 * (taps % 2);
-        for (std::int64_t t = 0; t < taps; ++t) c.offsets.push_back(t * 3);
+        IntegerCase c{.pixels = 1 + (taps + channels) % 5,
+                      .channels = channels,
+                      .taps = taps,
+                      .group_taps = group_taps};
+        // Columns of taps, `line` bytes from tap to tap; a pixel moves on by those not shared.
+        const std::int64_t column = channels + 2 * (taps % 2), line = 3;
+        const std::int64_t groups = kernels::depthwise_groups(taps, group_taps);
+        const std::int64_t x_step = column * (groups - shared);
+        for (std::int64_t t = 0; t < taps; ++t) {
+          c.offsets.push_back(t / group_taps * column + t % group_taps * line);
+        }
         for (std::int64_t i = 0; i < taps * channels; ++i) {
           c.levels.push_back(static_cast<std::int8_t>(fill == Fill::random
                                                           ? numbers.between(-128, 127)
@@ -202,7 +228,8 @@ TEST_CASE("integer taps: exact sums modulo 2^32, and the codes that the epilogue
         const std::vector<float> bias = c.packed_values(c.bias, cols);
         // Readable up to the end of the last block of the last tap, and no further.
         const std::int64_t blocks = (channels + cols - 1) / cols * cols;
-        GuardedArray<std::uint8_t> x((c.pixels - 1) * x_step + (taps - 1) * 3 + blocks);
+        const std::int64_t farthest = *std::max_element(c.offsets.begin(), c.offsets.end());
+        GuardedArray<std::uint8_t> x((c.pixels - 1) * x_step + farthest + blocks);
         x.fill([&] {
           return static_cast<std::uint8_t>(fill == Fill::random ? numbers.between(0, 255) : 255);
         });
@@ -231,6 +258,8 @@ TEST_CASE("integer taps: exact sums modulo 2^32, and the codes that the epilogue
           kernels::DepthwiseU8S8 operands{.pixels = c.pixels,
                                           .channels = channels,
                                           .taps = taps,
+                                          .group_taps = group_taps,
+                                          .shared_groups = shared,
                                           .x = x.data(),
                                           .x_step = x_step,
                                           .offsets = c.offsets.data(),
@@ -240,7 +269,9 @@ TEST_CASE("integer taps: exact sums modulo 2^32, and the codes that the epilogue
                                           .scale = scale.data(),
                                           .bias = bias.data(),
                                           .steps = steps};
-          CAPTURE(taps);
+          CAPTURE(c.taps);
+          CAPTURE(c.group_taps);
+          CAPTURE(operands.shared_groups);
           CAPTURE(channels);
           CAPTURE(product_factor);
           GuardedArray<std::int32_t> sums(c.pixels * channels);

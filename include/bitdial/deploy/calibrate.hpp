@@ -70,7 +70,7 @@ inline constexpr std::string_view calibration_header = "bitdial calibration 2";
       .device = concat(LinuxSensors{}.cpu_model(), ", ", session.kernels().name),
       .model = session.model().checksum(),
       .session = concat("threads ", options.threads, ", max_batch ", options.max_batch, ", path ",
-                        name_of(options.path), ", work_per_thread ", options.work_per_thread,
+                        name_of(options.path), ", work_per_thread ", options.work_that_pays(),
                         options.parallel_for.run != nullptr ? ", own threads" : ""),
       .plans = {}};
 }

@@ -65,6 +65,10 @@ concept WatchesSteps = requires(Observer& observer, std::size_t step) {
   observer.end(step);
 };
 
+/// An observer that is called with the codes of each quantized layer; it may throw.
+template <class Observer>
+concept WatchesLayers = std::invocable<Observer&, const LayerTrace&>;
+
 /// The observer that sees nothing and costs nothing.
 struct NoObserver {};
 
@@ -90,22 +94,25 @@ inline constexpr std::int64_t element_work = 16;
 /// Elements per chunk of element-wise work.
 inline constexpr std::int64_t element_grain = 1 << 13;
 
+/// What one thread does in a run: alone it runs all steps, on other threads too where they pay; as
+/// a member of a team it does its part of each.
 class Executor {
  public:
-  Executor(const ExecutorContext& context, const PreparedPlan& plan,
-           const ImageBatch& batch) noexcept
-      : context_{context}, plan_{plan}, batch_{batch} {}
+  Executor(const ExecutorContext& context, const PreparedPlan& plan, const ImageBatch& batch,
+           const TeamMember& member = {}) noexcept
+      : context_{context}, plan_{plan}, batch_{batch}, member_{member} {}
 
-  /// Runs all steps; returns the [images, outputs] values.
+  /// Runs all steps.
   template <class Observer>
-  [[nodiscard]] const float* run(Observer&& observer) const {
+  void run(Observer&& observer) {
     const Program& program = plan_.program;
     for (std::size_t s = 0; s < program.steps.size(); ++s) {
       const Step& step = program.steps[s];
-      if constexpr (WatchesSteps<Observer>) observer.begin(s);
-      clear_borders(step);
+      if constexpr (WatchesSteps<Observer>) {
+        if (member_.rank == 0) observer.begin(s);
+      }
       if (has_layer(step.kind)) {
-        if constexpr (std::invocable<Observer&, const LayerTrace&>) trace(step, observer);
+        if constexpr (WatchesLayers<Observer>) trace(step, observer);
         if (step.kind == ops::NodeKind::grouped_conv2d) {
           run_groups(step, plan_.groups[s]);
         } else {
@@ -114,9 +121,11 @@ class Executor {
       } else {
         run_real(step);
       }
-      if constexpr (WatchesSteps<Observer>) observer.end(s);
+      if constexpr (WatchesSteps<Observer>) {
+        member_.wait();
+        if (member_.rank == 0) observer.end(s);
+      }
     }
-    return real(program.output);
   }
 
  private:
@@ -175,19 +184,20 @@ class Executor {
             .count = batch_.count};
   }
 
-  void run_groups(const Step& step, const PreparedGroups& prepared) const {
+  void run_groups(const Step& step, const PreparedGroups& prepared) {
     const MatrixOperands operands = operands_of(step);
     const GroupedStep groups{context_.table, context_.encoders, plan_.program.buffers,
                              step,           prepared,          operands};
     const std::int64_t lines = groups.lines();
     const std::int64_t team = std::min(team_for(groups.work()), lines);
     on_team(team, [&](std::int64_t rank) {
+      if (rank == 0) clear_borders(step);
       groups.run({lines * rank / team, lines * (rank + 1) / team},
                  context_.scratch + static_cast<std::size_t>(rank) * context_.scratch_bytes);
     });
   }
 
-  void run_matrix(const Step& step, const PreparedStep& prepared) const {
+  void run_matrix(const Step& step, const PreparedStep& prepared) {
     const MatrixOperands operands = operands_of(step);
     const MatrixStep matrix{context_.table, context_.encoders, plan_.program.buffers,
                             step,           prepared,          operands};
@@ -207,6 +217,7 @@ class Executor {
     };
     const bool by_columns = tiles < 16 * team && share(units) >= share(tiles);
     on_team(team, [&](std::int64_t rank) {
+      if (rank == 0) clear_borders(step);
       std::byte* const scratch =
           context_.scratch + static_cast<std::size_t>(rank) * context_.scratch_bytes;
       const auto part = [&](std::int64_t count) {
@@ -225,7 +236,7 @@ class Executor {
 
   // By lines of the result: line r counts over all images.
 
-  void run_real(const Step& step) const {
+  void run_real(const Step& step) {
     const std::int64_t line = step.y_shape.w * step.y_shape.c;
     const std::int64_t lines = batch_.count * step.y_shape.h;
     const bool pools = step.kind == ops::NodeKind::max_pool2d ||
@@ -236,6 +247,7 @@ class Executor {
     const std::int64_t chunks = (lines + grain - 1) / grain;
     const std::int64_t team = std::min(team_for(work * element_work), chunks);
     on_team(team, [&](std::int64_t rank) {
+      if (rank == 0) clear_borders(step);
       const std::int64_t end = std::min(lines, chunks * (rank + 1) / team * grain);
       for (std::int64_t r = chunks * rank / team * grain; r < end; ++r) {
         if (step.kind == ops::NodeKind::input) {
@@ -252,11 +264,17 @@ class Executor {
     return std::clamp<std::int64_t>(work / context_.work_per_thread, 1, context_.threads);
   }
 
-  /// `body(rank)` for each rank of a team; threads of the session beyond it do nothing.
+  /// `body(rank)` for each rank of a team, after all that came before; threads beyond it do
+  /// nothing. Members of a team wait where what came before was not their own work alone.
   template <class Body>
-  void on_team(std::int64_t team, Body&& body) const {
-    parallel_for(context_.parallel_for, context_.threads, team, 1,
-                 [&](std::int64_t rank, std::int64_t) { body(rank); });
+  void on_team(std::int64_t team, Body&& body) {
+    if (member_.size == 1) {
+      return parallel_for(context_.parallel_for, context_.threads, team, 1,
+                          [&](std::int64_t rank, std::int64_t) { body(rank); });
+    }
+    if (team > 1 || last_team_ > 1) member_.wait();
+    last_team_ = team;
+    for (std::int64_t rank = member_.rank; rank < team; rank += member_.size) body(rank);
   }
 
   [[nodiscard]] std::uint8_t* code_line(const Step& step, const CodeOutput& output,
@@ -352,15 +370,28 @@ class Executor {
   const ExecutorContext& context_;
   const PreparedPlan& plan_;
   const ImageBatch& batch_;
+  TeamMember member_;
+  std::int64_t last_team_ = 1;
 };
 
 }  // namespace detail
 
-/// Runs a prepared plan on a batch; returns [images, outputs] values in the arena.
+/// Runs a prepared plan on a batch; returns [images, outputs] values in the arena. OpenMP's threads
+/// stay together from the first step to the last; a caller's threads, which must not wait for each
+/// other, come together for every step, and so do all where an observer may throw.
 template <class Observer = NoObserver>
 [[nodiscard]] const float* execute(const ExecutorContext& context, const PreparedPlan& plan,
                                    const ImageBatch& batch, Observer&& observer = {}) {
-  return detail::Executor{context, plan, batch}.run(observer);
+  const bool pays = plan.work * batch.count >= 2 * context.work_per_thread;
+  if (WatchesLayers<Observer> || context.parallel_for.run != nullptr || !pays) {
+    detail::Executor{context, plan, batch}.run(observer);
+  } else {
+    run_team(context.threads, [&](const TeamMember& member) {
+      detail::Executor{context, plan, batch, member}.run(observer);
+    });
+  }
+  return reinterpret_cast<const float*>(
+      context.arena + plan.program.buffers[static_cast<std::size_t>(plan.program.output)].offset);
 }
 
 }  // namespace bitdial::inline BITDIAL_ABI

@@ -83,6 +83,8 @@ class GroupedStep {
   void multiply(kernels::DepthwiseU8S8 operands) const noexcept {
     const std::int64_t channels = step_.y_shape.c, size = step_.y_shape.w * channels;
     operands.taps = static_cast<std::int64_t>(groups_.offsets.size());
+    operands.group_taps = groups_.group_taps;
+    operands.shared_groups = groups_.shared_groups;
     operands.offsets = groups_.offsets.data();
     operands.w = groups_.levels.data();
     operands.product_factor = static_cast<std::int32_t>(groups_.product_factor);

@@ -136,7 +136,7 @@ class Preparation {
         path_{options.path},
         threads_{static_cast<std::size_t>(options.threads)},
         max_batch_{options.max_batch},
-        work_per_thread_{options.work_per_thread},
+        work_per_thread_{options.work_that_pays()},
         hook_{options.parallel_for},
         list_bytes_{options.plans.size() * sizeof(std::size_t)} {}
 

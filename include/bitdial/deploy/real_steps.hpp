@@ -126,13 +126,22 @@ inline void average_pool_pixel(const ops::Window& window, const ImageShape& shap
 
 /// The sum over all pixels, one by one, divided by their number.
 inline void global_average(const ImageShape& shape, const float* image, float* y) noexcept {
+  constexpr std::int64_t most = 16;  // a constant, for which compilers make vectors
   const std::int64_t pixels = shape.h * shape.w;
-  std::fill_n(y, shape.c, 0.0F);
-  for (std::int64_t pixel = 0; pixel < pixels; ++pixel) {
-    for (std::int64_t c = 0; c < shape.c; ++c) y[c] += image[pixel * shape.c + c];
-  }
   const auto count = static_cast<float>(pixels);
-  for (std::int64_t c = 0; c < shape.c; ++c) y[c] /= count;
+  for (std::int64_t begin = 0; begin < shape.c; begin += most) {
+    const std::int64_t channels = std::min(most, shape.c - begin);
+    float sums[most] = {};
+    for (std::int64_t pixel = 0; pixel < pixels; ++pixel) {
+      const float* const x = image + pixel * shape.c + begin;
+      if (channels == most) {
+        for (std::int64_t c = 0; c < most; ++c) sums[c] += x[c];
+      } else {
+        for (std::int64_t c = 0; c < channels; ++c) sums[c] += x[c];
+      }
+    }
+    for (std::int64_t c = 0; c < channels; ++c) y[begin + c] = sums[c] / count;
+  }
 }
 
 }  // namespace bitdial::inline BITDIAL_ABI::detail

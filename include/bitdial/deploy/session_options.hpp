@@ -23,14 +23,21 @@ struct SessionOptions {
   std::vector<std::size_t> plans{};               ///< indices into `Model::plans()`; empty: all
   const kernels::KernelTable* kernels = nullptr;  ///< null: what `select_kernels()` says
   KernelPath path = KernelPath::automatic;        ///< another one where it serves, else bytes
-  /// Multiplications of a step that pay for one more thread; waking one takes as long as about a
-  /// million of them. A network of small layers runs on one thread, whatever `threads` says.
-  std::int64_t work_per_thread = std::int64_t{1} << 20;
+  /// Multiplications of a step that pay for one more thread; 0: 2^16 of OpenMP's, which stay
+  /// together from the first step of a run to the last, 2^20 of a caller's, which are woken for
+  /// every step. Smaller steps run on one thread, whatever `threads` says.
+  std::int64_t work_per_thread = 0;
   /// The caller's threads; without them OpenMP's where it is compiled in, else one.
   ParallelHook parallel_for{};
   /// The caller's memory, as large as `MemoryPlan::arena()` says, on a 64-byte boundary, alive as
   /// long as the session; empty: the session allocates it, in one piece.
   std::span<std::byte> arena{};
+
+  /// `work_per_thread`, or what it stands for.
+  [[nodiscard]] std::int64_t work_that_pays() const noexcept {
+    if (work_per_thread > 0) return work_per_thread;
+    return std::int64_t{1} << (parallel_for.run == nullptr ? 16 : 20);
+  }
 };
 
 /// The memory of a session, to the byte.
@@ -63,9 +70,9 @@ namespace detail {
     return Failure{
         concat("session: batches of ", options.max_batch, " images, expected 1 to ", most_images)};
   }
-  if (options.work_per_thread < 1) {
+  if (options.work_per_thread < 0) {
     return Failure{
-        concat("session: work_per_thread is ", options.work_per_thread, ", expected at least 1")};
+        concat("session: work_per_thread is ", options.work_per_thread, ", expected at least 0")};
   }
   if (options.path != KernelPath::automatic &&
       std::find(kernel_paths.begin(), kernel_paths.end(), options.path) == kernel_paths.end()) {

@@ -15,9 +15,8 @@
 
 namespace bitdial::inline BITDIAL_ABI {
 
-/// Neighbouring rows that one kernel call computes: output pixels `first` .. `first + rows` - 1 of
-/// line `line` of image `image`.
-struct RowTile {
+/// Neighbouring rows: output pixels `first` .. `first + rows` - 1 of line `line` of image `image`.
+struct RowRun {
   std::int64_t image = 0, line = 0, first = 0, rows = 0;
 };
 
@@ -80,6 +79,18 @@ struct WindowRows {
   }
 };
 
+/// Neighbouring tiles of one line; a tile is what one kernel call computes.
+struct TileRun {
+  RowRun rows;  ///< of all tiles
+  TileSplit line_tiles;
+  std::int64_t first = 0, count = 0;  ///< of the tiles of the line
+
+  /// Rows of tile i, 0 <= i < count.
+  [[nodiscard]] std::int64_t size(std::int64_t i) const noexcept {
+    return line_tiles.size(first + i);
+  }
+};
+
 /// The rows of a batch in tiles of at most `most` rows.
 class RowTiles {
  public:
@@ -91,16 +102,25 @@ class RowTiles {
 
   [[nodiscard]] std::int64_t count() const noexcept { return count_; }
 
-  [[nodiscard]] RowTile operator[](std::int64_t i) const noexcept {
-    const std::int64_t line = i / line_tiles_.count(), part = i % line_tiles_.count();
-    return {.image = line / lines_,
-            .line = line % lines_,
-            .first = line_tiles_.begin(part),
-            .rows = line_tiles_.size(part)};
+  /// Tile i and those after it, before tile `end`: as many as lie in one line and have at most
+  /// `most` rows together, but at least one.
+  [[nodiscard]] TileRun run(std::int64_t i, std::int64_t end, std::int64_t most) const noexcept {
+    const std::int64_t line = i / line_tiles_.count(), first = i % line_tiles_.count();
+    const std::int64_t last = std::min(line_tiles_.count(), first + end - i);
+    const std::int64_t begin = line_tiles_.begin(first);
+    std::int64_t next = first + 1;
+    while (next < last && line_tiles_.begin(next + 1) - begin <= most) ++next;
+    return {.rows = {.image = line / lines_,
+                     .line = line % lines_,
+                     .first = begin,
+                     .rows = line_tiles_.begin(next) - begin},
+            .line_tiles = line_tiles_,
+            .first = first,
+            .count = next - first};
   }
-  /// The number of the tile's first row among all rows.
-  [[nodiscard]] std::int64_t row_of(const RowTile& tile) const noexcept {
-    return (tile.image * lines_ + tile.line) * line_rows_ + tile.first;
+  /// The number of the run's first row among all rows.
+  [[nodiscard]] std::int64_t row_of(const RowRun& run) const noexcept {
+    return (run.image * lines_ + run.line) * line_rows_ + run.first;
   }
 
  private:

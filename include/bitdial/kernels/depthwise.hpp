@@ -49,15 +49,22 @@ struct DepthwiseWeightSums {
 /// codes[p * codes_step + c] = code(fma(float(I), scale, bias)).
 ///
 /// Channels are taken in blocks of B, the `cols` of the table's kernel, a multiple of 16. In a
-/// block channel c stands at place(c) = (c % 16 / 4) * (B / 4) + c % B / 16 * 4 + c % 4. With G =
-/// ceil(taps / 4), level (t, c) is w[((c / B * G + t / 4) * B + place(c)) * 4 + t % 4]; taps up to
-/// 4 G and channels up to a multiple of B are padded with zero levels. The scale and bias of
-/// channel c stand at c / B * B + place(c). x is read in whole blocks: up to B - 1 bytes behind the
-/// last channel must be readable.
+/// block channel c stands at place(c) = (c % 16 / 4) * (B / 4) + c % B / 16 * 4 + c % 4. Taps are
+/// taken in groups of g = `group_taps`: with G = ceil(taps / g), level (t, c) is
+/// w[((c / B * G + t / g) * B + place(c)) * 4 + t % g]; groups up to 4 levels and channels up to a
+/// multiple of B are padded with zero levels. The scale and bias of channel c stand at
+/// c / B * B + place(c). x is read in whole blocks: up to B - 1 bytes behind the last channel must
+/// be readable.
+///
+/// `shared_groups` is a promise that no group is cut short, and that the last so many groups of a
+/// pixel read what the first ones of the next pixel read, as the columns of neighbouring windows
+/// do.
 struct DepthwiseU8S8 {
   std::int64_t pixels = 0;
   std::int64_t channels = 0;
   std::int64_t taps = 0;
+  std::int64_t group_taps = 4;     ///< 1 .. 4
+  std::int64_t shared_groups = 0;  ///< 0: nothing is promised
   const std::uint8_t* x = nullptr;
   std::int64_t x_step = 0;
   const std::int64_t* offsets = nullptr;
@@ -71,6 +78,12 @@ struct DepthwiseU8S8 {
   std::uint8_t* codes = nullptr;
   std::int64_t codes_step = 0;
 };
+
+/// G above.
+[[nodiscard]] constexpr std::int64_t depthwise_groups(std::int64_t taps,
+                                                      std::int64_t group_taps) noexcept {
+  return (taps + group_taps - 1) / group_taps;
+}
 
 /// place(c) above: where a channel stands in its block of `cols`.
 [[nodiscard]] constexpr std::int64_t depthwise_place(std::int64_t channel,

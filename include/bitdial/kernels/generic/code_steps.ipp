@@ -21,28 +21,37 @@ class StepVectors {
     certain_ = broadcast_f32(&certain);
   }
 
-  [[nodiscard]] Ints operator()(F32 x) const noexcept {
+  /// codes[i] = the codes of x[i].
+  template <int count>
+  [[gnu::always_inline]] void operator()(const F32 (&x)[count],
+                                         Ints (&codes)[count]) const noexcept {
     const F32 zero{};
     if (thresholds_ == nullptr) {
       // No addition follows the product, so there is nothing that a compiler could contract.
-      return nearest_ints(min_f32(mul_f32(max_f32(x, zero), factor_), last_));
-    }
-    if (has_line_) {
+      unroll<count>([&](auto i) __attribute__((always_inline)) {
+        codes[i] = nearest_ints(min_f32(mul_f32(max_f32(x[i], zero), factor_), last_));
+      });
+    } else if (has_line_) {
       // A code at least 1/2 - margin away from another one is certain; few vectors hold another.
-      const F32 line = min_f32(max_f32(fmadd_f32(x, factor_, constant_), zero), last_);
-      const Ints code = nearest_ints(line);
-      return is_any_farther(line, floats_of(code), certain_) ? compared(x, line) : code;
+      unroll<count>([&](auto i) __attribute__((always_inline)) {
+        const F32 line = min_f32(max_f32(fmadd_f32(x[i], factor_, constant_), zero), last_);
+        const Ints code = nearest_ints(line);
+        codes[i] = is_any_farther(line, floats_of(code), certain_) ? compared(x[i], line) : code;
+      });
+    } else {
+      unroll<count>([&](auto i) __attribute__((always_inline)) { codes[i] = Ints{}; });
+      for (std::int32_t t = 0; t < count_; ++t) {
+        const F32 threshold = broadcast_f32(thresholds_ + t);
+        unroll<count>([&](auto i) __attribute__((always_inline)) {
+          codes[i] = add_at_least(codes[i], x[i], threshold);
+        });
+      }
     }
-    Ints code{};
-    for (std::int32_t i = 0; i < count_; ++i) {
-      code = add_at_least(code, x, broadcast_f32(thresholds_ + i));
-    }
-    return code;
   }
 
  private:
   /// The code of the line, or one less, and a comparison with the threshold between them.
-  [[nodiscard]] Ints compared(F32 x, F32 line) const noexcept {
+  [[nodiscard, gnu::noinline, gnu::cold]] Ints compared(F32 x, F32 line) const noexcept {
     const float half = -0.5F, last = static_cast<float>(count_ - 1);
     const F32 lower = max_f32(add_f32(line, broadcast_f32(&half)), F32{});
     const Ints guess = nearest_ints(min_f32(lower, broadcast_f32(&last)));

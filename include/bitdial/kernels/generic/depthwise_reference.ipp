@@ -38,7 +38,7 @@ void depthwise_weight_sums(const DepthwiseWeightSums<T>& d) noexcept {
 
 template <std::int64_t cols>
 void depthwise_u8s8(const DepthwiseU8S8& d) noexcept {
-  const std::int64_t groups = (d.taps + 3) / 4;
+  const std::int64_t g = d.group_taps, groups = depthwise_groups(d.taps, g);
   for (std::int64_t p = 0; p < d.pixels; ++p) {
     for (std::int64_t c = 0; c < d.channels; ++c) {
       const std::int64_t place = depthwise_place(c, cols);
@@ -46,7 +46,7 @@ void depthwise_u8s8(const DepthwiseU8S8& d) noexcept {
       std::int32_t codes = 0;
       for (std::int64_t t = 0; t < d.taps; ++t) {
         const std::int32_t code = d.x[p * d.x_step + d.offsets[t] + c];
-        products += code * d.w[((c / cols * groups + t / 4) * cols + place) * 4 + t % 4];
+        products += code * d.w[((c / cols * groups + t / g) * cols + place) * 4 + t % g];
         codes += code;
       }
       const auto sum = static_cast<std::int32_t>(

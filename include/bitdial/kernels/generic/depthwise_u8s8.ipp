@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The integer depthwise kernel: the codes of four taps are interleaved, so that one lane of 32 bits
-// holds what the multiply-add of the matrix kernel wants, four products of one channel.
+// The integer depthwise kernel: the codes of a group of up to four taps are interleaved, so that
+// one lane of 32 bits holds what the multiply-add of the matrix kernel wants, four products of one
+// channel. Groups that neighbouring pixels share are interleaved once.
 // Vocabulary: Bytes, byte_lanes, load_bytes, store_bytes, unpack_low8, unpack_high8, unpack_low16,
 // unpack_high16 (in every 16 bytes apart), U8S8Sums, U8S8Codes, codes_of, load_levels,
 // multiply_add, store_sums, mul_sums, add_sums, sums_to_f32, F32, load_f32, fmadd_f32,
@@ -9,18 +10,24 @@
 
 inline constexpr std::int64_t depthwise_cols = byte_lanes;
 
-/// The sums of a block of channels at one pixel, a quarter of every 16 channels in each vector.
-struct DepthwiseAccumulators {
-  U8S8Sums products[4];
-  U8S8Sums codes[4];
+alignas(64) inline constexpr std::int8_t unit_levels[64] = {
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+    1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+
+/// The codes of a group of taps for a block of channels, a quarter of every 16 channels in each
+/// vector.
+struct DepthwiseCodes {
+  Bytes four[4];
+};
+/// Sums of the same channels.
+struct DepthwiseSums {
+  U8S8Sums of[4];
 };
 
-/// Adds up to four taps; levels of taps that are not there are zero.
-template <int taps, bool with_codes>
-[[gnu::always_inline]] inline void add_depthwise_taps(const std::uint8_t* x,
-                                                      const std::int64_t* offsets,
-                                                      const std::int8_t* w,
-                                                      DepthwiseAccumulators& sums) noexcept {
+/// Codes of taps that are not there are zero.
+template <int taps>
+[[gnu::always_inline]] inline DepthwiseCodes interleave_taps(const std::uint8_t* x,
+                                                             const std::int64_t* offsets) noexcept {
   Bytes t[4];
   unroll<4>([&](auto i) __attribute__((always_inline)) {
     if constexpr (i < taps) {
@@ -31,57 +38,56 @@ template <int taps, bool with_codes>
   });
   const Bytes low01 = unpack_low8(t[0], t[1]), high01 = unpack_high8(t[0], t[1]);
   const Bytes low23 = unpack_low8(t[2], t[3]), high23 = unpack_high8(t[2], t[3]);
-  const Bytes four[4] = {unpack_low16(low01, low23), unpack_high16(low01, low23),
-                         unpack_low16(high01, high23), unpack_high16(high01, high23)};
-  alignas(64) static constexpr std::int8_t ones[64] = {
-      1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
-      1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
-      1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+  return {{unpack_low16(low01, low23), unpack_high16(low01, low23), unpack_low16(high01, high23),
+           unpack_high16(high01, high23)}};
+}
+/// The same for 1 .. 4 taps.
+[[gnu::always_inline]] inline DepthwiseCodes interleave_taps(const std::uint8_t* x,
+                                                             const std::int64_t* offsets,
+                                                             std::int64_t taps) noexcept {
+  if (taps == 1) return interleave_taps<1>(x, offsets);
+  if (taps == 2) return interleave_taps<2>(x, offsets);
+  if (taps == 3) return interleave_taps<3>(x, offsets);
+  return interleave_taps<4>(x, offsets);
+}
+
+[[gnu::always_inline]] inline void clear(DepthwiseSums& sums) noexcept {
+  unroll<4>([&](auto i) __attribute__((always_inline)) { sums.of[i] = U8S8Sums{}; });
+}
+[[gnu::always_inline]] inline void add_products(DepthwiseSums& sums, const DepthwiseCodes& codes,
+                                                const std::int8_t* w) noexcept {
   unroll<4>([&](auto i) __attribute__((always_inline)) {
-    const U8S8Codes codes = codes_of(four[i]);
-    sums.products[i] = multiply_add(sums.products[i], codes, load_levels(w + i * byte_lanes));
-    if constexpr (with_codes) {
-      sums.codes[i] = multiply_add(sums.codes[i], codes, load_levels(ones));
-    }
+    sums.of[i] = multiply_add(sums.of[i], codes_of(codes.four[i]), load_levels(w + i * byte_lanes));
+  });
+}
+[[gnu::always_inline]] inline void add_codes(DepthwiseSums& sums,
+                                             const DepthwiseCodes& codes) noexcept {
+  unroll<4>([&](auto i) __attribute__((always_inline)) {
+    sums.of[i] = multiply_add(sums.of[i], codes_of(codes.four[i]), load_levels(unit_levels));
   });
 }
 
-/// I of one block at one pixel.
-template <bool with_codes>
-[[gnu::always_inline]] inline void depthwise_block(const DepthwiseU8S8& d, const std::uint8_t* x,
-                                                   const std::int8_t* w,
-                                                   DepthwiseAccumulators& sums) noexcept {
-  unroll<4>([&](auto i) __attribute__((always_inline)) {
-    sums.products[i] = U8S8Sums{};
-    sums.codes[i] = U8S8Sums{};
-  });
-  const std::int64_t* offsets = d.offsets;
-  std::int64_t left = d.taps;
-  for (; left >= 4; left -= 4, offsets += 4, w += 4 * byte_lanes) {
-    add_depthwise_taps<4, with_codes>(x, offsets, w, sums);
-  }
-  if (left == 1) add_depthwise_taps<1, with_codes>(x, offsets, w, sums);
-  if (left == 2) add_depthwise_taps<2, with_codes>(x, offsets, w, sums);
-  if (left == 3) add_depthwise_taps<3, with_codes>(x, offsets, w, sums);
+/// I from the sums of products and, if they count, of codes.
+[[gnu::always_inline]] inline void combine(const DepthwiseU8S8& d, DepthwiseSums& products,
+                                           const DepthwiseSums& codes) noexcept {
   if (d.product_factor != 1) {
     unroll<4>([&](auto i) __attribute__((always_inline)) {
-      sums.products[i] = mul_sums(sums.products[i], d.product_factor);
+      products.of[i] = mul_sums(products.of[i], d.product_factor);
     });
   }
-  if constexpr (with_codes) {
+  if (d.code_factor != 0) {
     unroll<4>([&](auto i) __attribute__((always_inline)) {
-      if (d.code_factor != 1) sums.codes[i] = mul_sums(sums.codes[i], d.code_factor);
-      sums.products[i] = add_sums(sums.products[i], sums.codes[i]);
+      const U8S8Sums sum = d.code_factor == 1 ? codes.of[i] : mul_sums(codes.of[i], d.code_factor);
+      products.of[i] = add_sums(products.of[i], sum);
     });
   }
 }
 
-[[gnu::always_inline]] inline void store_depthwise_sums(const DepthwiseAccumulators& sums,
-                                                        std::int64_t channels,
-                                                        std::int32_t* out) noexcept {
+[[gnu::noinline]] inline void store_depthwise_sums(const DepthwiseSums& sums, std::int64_t channels,
+                                                   std::int32_t* out) noexcept {
   std::int32_t mixed[byte_lanes];
   unroll<4>([&](auto i) __attribute__((always_inline)) {
-    store_sums(mixed + i * (byte_lanes / 4), sums.products[i]);
+    store_sums(mixed + i * (byte_lanes / 4), sums.of[i]);
   });
   for (std::int64_t c = 0; c < channels; ++c) {
     out[c] = mixed[c % 16 / 4 * (byte_lanes / 4) + c / 16 * 4 + c % 4];
@@ -90,49 +96,96 @@ template <bool with_codes>
 
 [[gnu::always_inline]] inline Bytes depthwise_codes(const DepthwiseU8S8& d,
                                                     const StepVectors& codes_of_values,
-                                                    const DepthwiseAccumulators& sums,
+                                                    const DepthwiseSums& sums,
                                                     std::int64_t c) noexcept {
-  Ints codes[4];
+  F32 y[4];
   unroll<4>([&](auto i) __attribute__((always_inline)) {
     const std::int64_t at = c + i * (byte_lanes / 4);
-    const F32 y =
-        fmadd_f32(sums_to_f32(sums.products[i]), load_f32(d.scale + at), load_f32(d.bias + at));
-    codes[i] = codes_of_values(y);
+    y[i] = fmadd_f32(sums_to_f32(sums.of[i]), load_f32(d.scale + at), load_f32(d.bias + at));
   });
+  Ints codes[4];
+  codes_of_values(y, codes);
   return narrow_codes(codes[0], codes[1], codes[2], codes[3]);
 }
 
-template <bool with_codes>
+/// The sums or codes of the block that begins at channel c, at pixel p.
+[[gnu::always_inline]] inline void finish_depthwise(const DepthwiseU8S8& d,
+                                                    const StepVectors& codes_of_values,
+                                                    const DepthwiseSums& sums, std::int64_t p,
+                                                    std::int64_t c) noexcept {
+  const std::int64_t channels = std::min(byte_lanes, d.channels - c);
+  if (d.sums != nullptr) {
+    const DepthwiseSums stored = sums;
+    return store_depthwise_sums(stored, channels, d.sums + p * d.channels + c);
+  }
+  const Bytes codes = depthwise_codes(d, codes_of_values, sums, c);
+  std::uint8_t* const out = d.codes + p * d.codes_step + c;
+  if (channels == byte_lanes) {
+    store_bytes(out, codes);
+  } else {
+    std::uint8_t part[byte_lanes];
+    store_bytes(part, codes);
+    std::memcpy(out, part, static_cast<std::size_t>(channels));
+  }
+}
+
+/// Any groups.
 inline void depthwise_u8s8_pixels(const DepthwiseU8S8& d) noexcept {
   const StepVectors codes_of_values{d.steps};
-  const std::int64_t block_bytes = (d.taps + 3) / 4 * 4 * byte_lanes;
+  const bool with_codes = d.code_factor != 0;
   for (std::int64_t p = 0; p < d.pixels; ++p) {
     const std::int8_t* w = d.w;
-    for (std::int64_t c = 0; c < d.channels; c += byte_lanes, w += block_bytes) {
-      DepthwiseAccumulators sums;
-      depthwise_block<with_codes>(d, d.x + p * d.x_step + c, w, sums);
-      const std::int64_t channels = std::min(byte_lanes, d.channels - c);
-      if (d.sums != nullptr) {
-        store_depthwise_sums(sums, channels, d.sums + p * d.channels + c);
-        continue;
+    for (std::int64_t c = 0; c < d.channels; c += byte_lanes) {
+      const std::uint8_t* const x = d.x + p * d.x_step + c;
+      DepthwiseSums products, codes;
+      clear(products);
+      clear(codes);
+      for (std::int64_t t = 0; t < d.taps; t += d.group_taps, w += 4 * byte_lanes) {
+        const DepthwiseCodes group =
+            interleave_taps(x, d.offsets + t, std::min(d.group_taps, d.taps - t));
+        add_products(products, group, w);
+        if (with_codes) add_codes(codes, group);
       }
-      const Bytes codes = depthwise_codes(d, codes_of_values, sums, c);
-      std::uint8_t* const out = d.codes + p * d.codes_step + c;
-      if (channels == byte_lanes) {
-        store_bytes(out, codes);
-      } else {
-        std::uint8_t part[byte_lanes];
-        store_bytes(part, codes);
-        std::memcpy(out, part, static_cast<std::size_t>(channels));
+      combine(d, products, codes);
+      finish_depthwise(d, codes_of_values, products, p, c);
+    }
+  }
+}
+
+/// Three groups of three taps. Those that the pixel before has read stay in registers.
+inline void depthwise_u8s8_columns(const DepthwiseU8S8& d) noexcept {
+  const StepVectors codes_of_values{d.steps};
+  const bool with_codes = d.code_factor != 0;
+  const std::int8_t* w = d.w;
+  for (std::int64_t c = 0; c < d.channels; c += byte_lanes, w += 3 * 4 * byte_lanes) {
+    DepthwiseCodes groups[3];
+    std::int64_t shared = 0;
+    for (std::int64_t p = 0; p < d.pixels; ++p, shared = d.shared_groups) {
+      const std::uint8_t* const x = d.x + p * d.x_step + c;
+      for (std::int64_t g = shared; g < 3; ++g) {
+        groups[0] = groups[1];
+        groups[1] = groups[2];
+        groups[2] = interleave_taps<3>(x, d.offsets + 3 * g);
       }
+      DepthwiseSums products, codes;
+      clear(products);
+      clear(codes);
+      unroll<3>([&](auto g) __attribute__((always_inline)) {
+        add_products(products, groups[g], w + g * 4 * byte_lanes);
+      });
+      if (with_codes) {
+        unroll<3>([&](auto g) __attribute__((always_inline)) { add_codes(codes, groups[g]); });
+      }
+      combine(d, products, codes);
+      finish_depthwise(d, codes_of_values, products, p, c);
     }
   }
 }
 
 inline void depthwise_u8s8(const DepthwiseU8S8& d) noexcept {
-  if (d.code_factor != 0) {
-    depthwise_u8s8_pixels<true>(d);
+  if (d.taps == 9 && d.group_taps == 3) {
+    depthwise_u8s8_columns(d);
   } else {
-    depthwise_u8s8_pixels<false>(d);
+    depthwise_u8s8_pixels(d);
   }
 }

@@ -2,14 +2,17 @@
 // The element-wise kernels. Tails go through the one-element functions of the portable table.
 // Vocabulary: that of code_steps.ipp, f32_lanes, load_f32, store_f32, add_f32, load_ints,
 // broadcast_int, mul_ints, add_ints (modulo 2^32), floats_of, store_codes, Codes64, load_codes64,
-// plane_word, bits_lanes, add_code_sums, add_code_sums_part (of fewer codes than a vector has),
-// sum_lanes.
+// plane_word, bits_lanes, add_code_sums, CodePart and code_part(count) (fewer codes than a vector
+// has, also none), add_code_sums_part, sum_lanes.
 
 inline void quantize(const Quantize& q) noexcept {
   const StepVectors codes_of_values{q.steps};
   std::int64_t i = 0;
   for (; i + f32_lanes <= q.count; i += f32_lanes) {
-    store_codes(q.codes + i, codes_of_values(load_f32(q.x + i)));
+    const F32 x[1]{load_f32(q.x + i)};
+    Ints codes[1];
+    codes_of_values(x, codes);
+    store_codes(q.codes + i, codes[0]);
   }
   for (; i < q.count; ++i) q.codes[i] = scalar::code_of(q.x[i], q.steps);
 }
@@ -31,62 +34,99 @@ inline void requantize(const Requantize& q) noexcept {
   for (; i < q.count; ++i) q.y[i] = scalar::requantize_one(q, i);
 }
 
-/// `vectors` vectors of columns from `j` on, in every row: what belongs to a channel is loaded once
-/// for all rows, and operands into locals, which no store of a code can change.
-template <int vectors>
+/// `vectors` vectors of columns from `j` on in every row, `group` rows at once: what belongs to a
+/// channel is loaded once for all rows, and operands into locals, which no store of a code can
+/// change.
+template <int group, int vectors>
 inline void requantize_columns(const RequantizeTile& q, const StepVectors& steps,
                                std::int64_t j) noexcept {
   const F32 zero{};
   const StepVectors codes_of_values = steps;
   const Ints factor = broadcast_int(q.factor);
-  const bool has_factor = q.factor != 1;
   // Codes at equal steps begin at 0, and there is no value below.
   const bool rectifies = q.relu && (q.y != nullptr || q.steps.thresholds != nullptr);
   const std::uint32_t row_factor = q.row_factor;
-  const std::int64_t rows = q.rows, sums_stride = q.sums_stride, y_stride = q.y_stride;
+  const std::int64_t sums_stride = q.sums_stride, y_stride = q.y_stride;
   const std::int64_t codes_stride = q.codes_stride, residual_stride = q.residual_stride;
   const std::int32_t* const row_sums = q.row_sums;
   const std::uint32_t* const* const offsets = q.offsets;
-  const std::int32_t* sums_of_row = q.sums + j;
+  const std::int32_t* sums = q.sums + j;
   const float* residual = q.residual == nullptr ? nullptr : q.residual + j;
-  float* y_of_row = q.y == nullptr ? nullptr : q.y + j;
+  float* y = q.y == nullptr ? nullptr : q.y + j;
   std::uint8_t* codes = q.codes == nullptr ? nullptr : q.codes + j;
   F32 scale[vectors], bias[vectors];
   unroll<vectors>([&](auto v) __attribute__((always_inline)) {
     scale[v] = load_f32(q.scale + j + v * f32_lanes);
     bias[v] = load_f32(q.bias + j + v * f32_lanes);
   });
-  for (std::int64_t r = 0; r < rows; ++r) {
-    Ints constant{};
-    if (row_factor != 0) {
-      constant = broadcast_int(row_factor * static_cast<std::uint32_t>(row_sums[r]));
-    }
-    unroll<vectors>([&](auto v) __attribute__((always_inline)) {
-      Ints sums = load_ints(sums_of_row + v * f32_lanes);
-      if (has_factor) sums = mul_ints(sums, factor);
-      sums = add_ints(sums, constant);
-      if (offsets != nullptr) sums = add_ints(sums, load_ints(offsets[r] + j + v * f32_lanes));
-      F32 y = fmadd_f32(floats_of(sums), scale[v], bias[v]);
-      if (residual != nullptr) y = add_f32(y, load_f32(residual + v * f32_lanes));
-      if (rectifies) y = max_f32(y, zero);
-      if (y_of_row != nullptr) store_f32(y_of_row + v * f32_lanes, y);
-      if (codes != nullptr) store_codes(codes + v * f32_lanes, codes_of_values(y));
+  const auto requantize_rows = [&](auto rows, std::int64_t first) __attribute__((always_inline)) {
+    const auto each = [&](auto&& body) __attribute__((always_inline)) {
+      unroll<rows * vectors>([&](auto i) __attribute__((always_inline)) {
+        constexpr int r = i / vectors, v = i % vectors;
+        body(std::integral_constant<int, r>{}, std::integral_constant<int, v>{}, v * f32_lanes);
+      });
+    };
+    Ints integers[rows][vectors];
+    each([&](auto r, auto v, std::int64_t at) __attribute__((always_inline)) {
+      integers[r][v] = mul_ints(load_ints(sums + r * sums_stride + at), factor);
     });
-    sums_of_row += sums_stride;
-    if (residual != nullptr) residual += residual_stride;
-    if (y_of_row != nullptr) y_of_row += y_stride;
-    if (codes != nullptr) codes += codes_stride;
+    if (row_factor != 0) {
+      each([&](auto r, auto v, std::int64_t) __attribute__((always_inline)) {
+        const auto sum = static_cast<std::uint32_t>(row_sums[first + r]);
+        integers[r][v] = add_ints(integers[r][v], broadcast_int(row_factor * sum));
+      });
+    }
+    if (offsets != nullptr) {
+      each([&](auto r, auto v, std::int64_t at) __attribute__((always_inline)) {
+        integers[r][v] = add_ints(integers[r][v], load_ints(offsets[first + r] + j + at));
+      });
+    }
+    F32 values[rows * vectors];
+    each([&](auto r, auto v, std::int64_t) __attribute__((always_inline)) {
+      values[r * vectors + v] = fmadd_f32(floats_of(integers[r][v]), scale[v], bias[v]);
+    });
+    if (residual != nullptr) {
+      each([&](auto r, auto v, std::int64_t at) __attribute__((always_inline)) {
+        values[r * vectors + v] =
+            add_f32(values[r * vectors + v], load_f32(residual + r * residual_stride + at));
+      });
+      residual += rows * residual_stride;
+    }
+    if (rectifies) {
+      each([&](auto r, auto v, std::int64_t) __attribute__((always_inline)) {
+        values[r * vectors + v] = max_f32(values[r * vectors + v], zero);
+      });
+    }
+    if (y != nullptr) {
+      each([&](auto r, auto v, std::int64_t at) __attribute__((always_inline)) {
+        store_f32(y + r * y_stride + at, values[r * vectors + v]);
+      });
+      y += rows * y_stride;
+    }
+    if (codes != nullptr) {
+      Ints coded[rows * vectors];
+      codes_of_values(values, coded);
+      each([&](auto r, auto v, std::int64_t at) __attribute__((always_inline)) {
+        store_codes(codes + r * codes_stride + at, coded[r * vectors + v]);
+      });
+      codes += rows * codes_stride;
+    }
+    sums += rows * sums_stride;
+  };
+  std::int64_t r = 0;
+  for (; r + group <= q.rows; r += group) {
+    requantize_rows(std::integral_constant<int, group>{}, r);
+  }
+  if constexpr (group > 1) {
+    for (; r < q.rows; ++r) requantize_rows(std::integral_constant<int, 1>{}, r);
   }
 }
 
-/// Columns from `j` on of every row. What is left goes to narrower vectors.
+/// Columns from `j` on of every row, four vectors at once. What is left goes to narrower vectors.
 inline void requantize_tile_from(const RequantizeTile& q, std::int64_t j) noexcept {
   const StepVectors steps{q.steps};
-  for (; j + 2 * f32_lanes <= q.cols; j += 2 * f32_lanes) requantize_columns<2>(q, steps, j);
-  if (j + f32_lanes <= q.cols) {
-    requantize_columns<1>(q, steps, j);
-    j += f32_lanes;
-  }
+  for (; j + 4 * f32_lanes <= q.cols; j += 4 * f32_lanes) requantize_columns<1, 4>(q, steps, j);
+  for (; j + f32_lanes <= q.cols; j += f32_lanes) requantize_columns<4, 1>(q, steps, j);
   if (j < q.cols) narrower::requantize_tile_from(q, j);
 }
 
@@ -121,54 +161,70 @@ inline void pack_planes(const PackPlanes& p) noexcept {
   if (full * 64 < p.count) scalar::pack_planes_word(p, full);
 }
 
-inline Bits add_run_sums(Bits sum, const std::uint8_t* codes, std::int64_t count) noexcept {
-  constexpr std::int64_t lanes = 8 * bits_lanes;
-  std::int64_t i = 0;
-  for (; i + lanes <= count; i += lanes) sum = add_code_sums(sum, codes + i);
-  return i < count ? add_code_sums_part(sum, codes + i, count - i) : sum;
+/// `whole` vectors and a part of one.
+[[gnu::always_inline]] inline Bits add_run_sums(Bits sum, const std::uint8_t* codes,
+                                                std::int64_t whole, CodePart part) noexcept {
+  constexpr std::int64_t vector = 8 * bits_lanes;
+  for (std::int64_t i = 0; i < whole; ++i) sum = add_code_sums(sum, codes + i * vector);
+  return add_code_sums_part(sum, codes + whole * vector, part);
 }
 
 inline std::uint64_t sum_codes(const std::uint8_t* codes, std::int64_t count) noexcept {
-  return sum_lanes(add_run_sums(Bits{}, codes, count));
+  constexpr std::int64_t vector = 8 * bits_lanes;
+  return sum_lanes(add_run_sums(Bits{}, codes, count / vector, code_part(count % vector)));
 }
 
-/// The sum of `count` codes of every segment, from `begin` on.
-inline Bits add_segment_sums(const SumRows& q, std::int64_t begin, std::int64_t count) noexcept {
-  Bits sum{};
-  for (std::int64_t s = 0; s < q.segments; ++s) {
-    sum = add_run_sums(sum, q.codes + begin + q.offsets[s], count);
-  }
-  return sum;
-}
-
-/// Parts of rows that overlap are summed once: parts of 8 codes, the lanes of a vector, or of whole
-/// vectors where rows begin at such distances. False where rows have no such parts, or too many.
+/// Rows that overlap share the sums of their parts, and rows of few codes are summed several to a
+/// vector: parts of 8 codes first, then the largest parts that begin where rows do, then those of
+/// each row. False where rows have no such parts, or too many.
 inline bool sum_parts_of_rows(const SumRows& q) noexcept {
-  constexpr std::int64_t vector = 8 * bits_lanes, most = 256;
+  constexpr std::int64_t vector = 8 * bits_lanes, most = 512;
   const std::int64_t bytes = (q.rows - 1) * q.stride + q.count;
-  std::int32_t sums[most + bits_lanes];
-  if (q.stride < 8 || q.stride > q.count || bytes < vector) return false;
-  if (q.stride % vector == 0 && q.count % vector == 0) {
-    const std::int64_t part = std::gcd(q.stride, q.count), parts = bytes / part;
-    if (parts > most) return false;
-    for (std::int64_t i = 0; i < parts; ++i) {
-      sums[i] = static_cast<std::int32_t>(sum_lanes(add_segment_sums(q, i * part, part)));
-    }
-    scalar::sum_rows_of_parts(q, {.sums = sums, .count = parts, .size = part});
-    return true;
-  }
-  if (q.stride % 8 != 0 || q.count % 8 != 0 || bytes > most * 8) return false;
+  if (q.stride % 8 != 0 || q.count % 8 != 0 || q.stride > q.count) return false;
+  if (bytes < vector || bytes > most * 8) return false;
+  std::int32_t sums[most + 2 * f32_lanes];
   for (std::int64_t begin = 0; begin < bytes; begin += vector) {
     const std::int64_t at = std::min(begin, bytes - vector);
-    store_lanes(sums + at / 8, add_segment_sums(q, at, vector));
+    Bits sum{};
+    for (std::int64_t s = 0; s < q.segments; ++s) {
+      sum = add_code_sums(sum, q.codes + at + q.offsets[s]);
+    }
+    store_lanes(sums + at / 8, sum);
   }
-  scalar::sum_rows_of_parts(q, {.sums = sums, .count = bytes / 8, .size = 8});
+  std::int64_t count = bytes / 8, step = q.stride / 8, taps = q.count / 8;
+  for (; step % 2 == 0 && taps % 2 == 0; count /= 2, step /= 2, taps /= 2) {
+    for (std::int64_t i = 0; i < count / 2; i += f32_lanes) {
+      store_ints(sums + i,
+                 add_neighbours(load_ints(sums + 2 * i), load_ints(sums + 2 * i + f32_lanes)));
+    }
+  }
+  if (step == 1) {
+    for (std::int64_t r = 0; r < q.rows; r += f32_lanes) {
+      Ints sum = load_ints(sums + r);
+      for (std::int64_t k = 1; k < taps; ++k) sum = add_ints(sum, load_ints(sums + r + k));
+      store_ints(sums + r, sum);
+    }
+  } else {
+    for (std::int64_t r = 0; r < q.rows; ++r) {
+      std::int32_t sum = sums[r * step];
+      for (std::int64_t k = 1; k < taps; ++k) sum += sums[r * step + k];
+      sums[r] = sum;
+    }
+  }
+  std::memcpy(q.sums, sums, static_cast<std::size_t>(q.rows) * sizeof(std::int32_t));
   return true;
 }
 
 inline void sum_rows(const SumRows& q) noexcept {
   if (q.rows > 1 && sum_parts_of_rows(q)) return;
+  constexpr std::int64_t vector = 8 * bits_lanes;
+  const std::int64_t whole = q.count / vector;
+  const CodePart part = code_part(q.count % vector);
   for (std::int64_t r = 0; r < q.rows; ++r) {
-    q.sums[r] = static_cast<std::int32_t>(sum_lanes(add_segment_sums(q, r * q.stride, q.count)));
+    Bits sum{};
+    for (std::int64_t s = 0; s < q.segments; ++s) {
+      sum = add_run_sums(sum, q.codes + r * q.stride + q.offsets[s], whole, part);
+    }
+    q.sums[r] = static_cast<std::int32_t>(sum_lanes(sum));
   }
 }

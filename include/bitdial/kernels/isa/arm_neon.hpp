@@ -68,6 +68,9 @@ using Ints = int32x4_t;
 inline Ints load_ints(const void* p) noexcept {
   return vld1q_s32(static_cast<const std::int32_t*>(p));
 }
+inline void store_ints(std::int32_t* p, Ints v) noexcept {
+  vst1q_s32(p, v);
+}
 inline Ints broadcast_int(std::uint32_t x) noexcept {
   return vdupq_n_s32(static_cast<std::int32_t>(x));
 }
@@ -76,6 +79,10 @@ inline Ints mul_ints(Ints a, Ints b) noexcept {
 }
 inline Ints add_ints(Ints a, Ints b) noexcept {
   return vaddq_s32(a, b);
+}
+/// a0 + a1, a2 + a3, .. of both.
+inline Ints add_neighbours(Ints a, Ints b) noexcept {
+  return vpaddq_s32(a, b);
 }
 inline F32 floats_of(Ints v) noexcept {
   return vcvtq_f32_s32(v);
@@ -168,7 +175,11 @@ inline std::uint64_t sum_lanes(Bits v) noexcept {
 inline Bits add_code_sums(Bits sum, const std::uint8_t* p) noexcept {
   return vaddq_u64(sum, fold_counts(vreinterpretq_u64_u8(vld1q_u8(p))));
 }
-inline Bits add_code_sums_part(Bits sum, const std::uint8_t* p, std::int64_t count) noexcept {
+using CodePart = std::int64_t;
+inline CodePart code_part(std::int64_t count) noexcept {
+  return count;
+}
+inline Bits add_code_sums_part(Bits sum, const std::uint8_t* p, CodePart count) noexcept {
   for (; count >= 8; p += 8, count -= 8) {
     sum = vsetq_lane_u64(vgetq_lane_u64(sum, 0) + vaddlv_u8(vld1_u8(p)), sum, 0);
   }

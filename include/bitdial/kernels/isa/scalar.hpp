@@ -7,7 +7,6 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
-#include <numeric>
 
 #include <bitdial/kernels/kernel_table.hpp>
 
@@ -169,21 +168,6 @@ inline void sum_rows(const SumRows& q) noexcept {
       sum += sum_codes(q.codes + r * q.stride + q.offsets[s], q.count);
     }
     q.sums[r] = static_cast<std::int32_t>(sum);
-  }
-}
-
-/// The sums of `count` parts of rows, `size` codes each.
-struct RowParts {
-  std::int32_t* sums = nullptr;  ///< becomes the sums of all parts before and with each
-  std::int64_t count = 0, size = 0;
-};
-/// sums[r] of rows whose beginnings and ends are those of parts.
-inline void sum_rows_of_parts(const SumRows& q, const RowParts& parts) noexcept {
-  for (std::int64_t i = 1; i < parts.count; ++i) parts.sums[i] += parts.sums[i - 1];
-  const std::int64_t step = q.stride / parts.size, last = q.count / parts.size - 1;
-  for (std::int64_t r = 0; r < q.rows; ++r) {
-    const std::int32_t before = r == 0 ? 0 : parts.sums[r * step - 1];
-    q.sums[r] = parts.sums[r * step + last] - before;
   }
 }
 

@@ -79,6 +79,9 @@ using Ints = __m256i;
 inline Ints load_ints(const void* p) noexcept {
   return _mm256_loadu_si256(static_cast<const __m256i*>(p));
 }
+inline void store_ints(std::int32_t* p, Ints v) noexcept {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v);
+}
 inline Ints broadcast_int(std::uint32_t x) noexcept {
   return _mm256_set1_epi32(static_cast<int>(x));
 }
@@ -87,6 +90,10 @@ inline Ints mul_ints(Ints a, Ints b) noexcept {
 }
 inline Ints add_ints(Ints a, Ints b) noexcept {
   return _mm256_add_epi32(a, b);
+}
+/// a0 + a1, a2 + a3, .. of both.
+inline Ints add_neighbours(Ints a, Ints b) noexcept {
+  return _mm256_permute4x64_epi64(_mm256_hadd_epi32(a, b), 0xd8);
 }
 inline F32 floats_of(Ints v) noexcept {
   return _mm256_cvtepi32_ps(v);
@@ -296,7 +303,11 @@ inline std::uint64_t sum_lanes(Bits v) noexcept {
 inline Bits add_code_sums(Bits sum, const std::uint8_t* p) noexcept {
   return _mm256_add_epi64(sum, _mm256_sad_epu8(load_256(p), Bits{}));
 }
-inline Bits add_code_sums_part(Bits sum, const std::uint8_t* p, std::int64_t count) noexcept {
+using CodePart = std::int64_t;
+inline CodePart code_part(std::int64_t count) noexcept {
+  return count;
+}
+inline Bits add_code_sums_part(Bits sum, const std::uint8_t* p, CodePart count) noexcept {
   const auto add = [&sum](__m128i codes) {
     sum = _mm256_add_epi64(sum, _mm256_sad_epu8(_mm256_zextsi128_si256(codes), Bits{}));
   };

@@ -62,6 +62,9 @@ using Ints = __m512i;
 inline Ints load_ints(const void* p) noexcept {
   return _mm512_loadu_si512(p);
 }
+inline void store_ints(std::int32_t* p, Ints v) noexcept {
+  _mm512_storeu_si512(p, v);
+}
 inline Ints broadcast_int(std::uint32_t x) noexcept {
   return _mm512_set1_epi32(static_cast<int>(x));
 }
@@ -70,6 +73,13 @@ inline Ints mul_ints(Ints a, Ints b) noexcept {
 }
 inline Ints add_ints(Ints a, Ints b) noexcept {
   return _mm512_add_epi32(a, b);
+}
+/// a0 + a1, a2 + a3, .. of both.
+inline Ints add_neighbours(Ints a, Ints b) noexcept {
+  const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+  const __m512i odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+  return _mm512_add_epi32(_mm512_permutex2var_epi32(a, even, b),
+                          _mm512_permutex2var_epi32(a, odd, b));
 }
 inline F32 floats_of(Ints v) noexcept {
   return _mm512_cvtepi32_ps(v);
@@ -201,8 +211,11 @@ inline std::uint64_t sum_lanes(Bits v) noexcept {
 inline Bits add_code_sums(Bits sum, const std::uint8_t* p) noexcept {
   return _mm512_add_epi64(sum, _mm512_sad_epu8(_mm512_loadu_si512(p), Bits{}));
 }
-inline Bits add_code_sums_part(Bits sum, const std::uint8_t* p, std::int64_t count) noexcept {
-  const __mmask64 lanes = (1ULL << count) - 1;
+using CodePart = __mmask64;
+inline CodePart code_part(std::int64_t count) noexcept {
+  return (1ULL << count) - 1;
+}
+inline Bits add_code_sums_part(Bits sum, const std::uint8_t* p, CodePart lanes) noexcept {
   return _mm512_add_epi64(sum, _mm512_sad_epu8(_mm512_maskz_loadu_epi8(lanes, p), Bits{}));
 }
 
@@ -304,7 +317,6 @@ namespace narrower = avx2;
 #  include <bitdial/kernels/generic/bit_planes.ipp>
 #  include <bitdial/kernels/generic/code_steps.ipp>
 #  include <bitdial/kernels/generic/depthwise_f32.ipp>
-#  include <bitdial/kernels/generic/depthwise_u8s8.ipp>
 #  include <bitdial/kernels/generic/elementwise.ipp>
 #  include <bitdial/kernels/generic/gemm_bf16.ipp>
 #  include <bitdial/kernels/generic/gemm_f32.ipp>
@@ -319,7 +331,6 @@ inline constexpr KernelTable table = [] {
   t.gemm_u8s8 = {u8s8_rows, u8s8_cols, gemm_u8s8};
   t.reads_short_runs = false;
   t.gemm_planes = {planes_rows, planes_cols, gemm_planes};
-  t.depthwise_u8s8 = {1, depthwise_cols, depthwise_u8s8};
   t.gemm_lookup = {lookup_rows, lookup_cols, gemm_lookup};
   t.subset_sums = subset_sums;
   t.quantize = quantize;
