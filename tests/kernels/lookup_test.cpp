@@ -77,10 +77,8 @@ int wrong_sums(const kernels::KernelTable& t, const Shape& s, bool largest) {
           for (std::int64_t group = 0; group < 4 * s.blocks; ++group) {
             const std::int64_t half = group / 4 % 2;
             const std::int64_t at =
-                ((((p * s.segments + run) * pairs + group / 8) * (width / 16) + j / 16) * 4 +
-                 group % 4) *
-                    16 +
-                j % 8 * 2 + j / 8 % 2;
+                (((p * s.segments + run) * pairs + group / 8) * (width / 16) + j / 16) * 64 +
+                kernels::lookup_place(t.lookup_order, group % 4, j % 16);
             const int index = b[at] >> (4 * half) & 15;
             const int sum = a[r * a_stride + run * segment_stride + group * 16 + index];
             expected += sum << (s.planes - 1 - p);

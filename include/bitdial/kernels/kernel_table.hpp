@@ -136,6 +136,18 @@ struct SubsetSums {
   std::uint8_t* tables = nullptr;
 };
 
+/// Order of the 64 bytes that hold the weights of a block for 16 columns: the groups of four codes
+/// apart, for kernels that look up 16 columns in one table, or side by side, for kernels that look
+/// up all groups of a column at once.
+enum class LookupOrder : std::uint8_t { by_group, by_column };
+
+/// The place of a group, 0 .. 3, of a column, 0 .. 15, among the 64 bytes.
+[[nodiscard]] constexpr std::int64_t lookup_place(LookupOrder order, std::int64_t group,
+                                                  std::int64_t column) noexcept {
+  return order == LookupOrder::by_column ? column * 4 + group
+                                         : group * 16 + column % 8 * 2 + column / 8;
+}
+
 /// Operands of the look-up tile: C[r][j] = sum_k u[r][k] * q[k][j] for unsigned codes u (A) and q
 /// (B), exact in int32 as long as the sum is. Four bits of a weight plane are the index of the sum
 /// of the four codes that they select (T-MAC, 2407.00088), so a look-up does four products.
@@ -144,9 +156,9 @@ struct SubsetSums {
 /// `subset_sums`, 64 bytes a block. Runs may overlap: with the tables of an image, the rows of a
 /// convolution's window are such runs, and no table is built twice. Where the four weights of a
 /// group are zero its table may be anything that starts with 0: room for whole blocks. B is
-/// [planes][segments][ceil(blocks / 2)][table cols / 16][4][16] bytes, most significant plane
-/// first; byte [p][s][h][v][g][i] holds in its low half the weights of group g of block 2 h and in
-/// its high half those of block 2 h + 1, for column 16 v + i / 2 + 8 * (i % 2).
+/// [planes][segments][ceil(blocks / 2)][table cols / 16][64] bytes, most significant plane first;
+/// byte [p][s][h][v][lookup_place(table order, g, j)] holds in its low half the weights of group g
+/// of block 2 h and in its high half those of block 2 h + 1, for column 16 v + j.
 struct GemmLookupTile {
   std::int64_t rows = 0;
   std::int64_t cols = 0;
@@ -278,6 +290,7 @@ struct KernelTable {
   TileKernel<GemmPlanesTile> gemm_planes;
   TileKernel<GemmCodesTile> gemm_codes;
   TileKernel<GemmLookupTile> gemm_lookup;  ///< cols is a multiple of 16
+  LookupOrder lookup_order = LookupOrder::by_group;
 
   void (*subset_sums)(const SubsetSums&) noexcept = nullptr;
 

@@ -64,15 +64,15 @@ struct PackedLookup {
     const std::int64_t pairs = (shape.blocks() + 1) / 2;
     for (std::int64_t j = 0; j < shape.n; ++j) {
       const std::int64_t column = j % width;
-      std::uint8_t* const panel = out + j / width * width * shape.column_bytes() +
-                                  column / 16 * 64 + column % 8 * 2 + column / 8 % 2;
+      std::uint8_t* const panel = out + j / width * width * shape.column_bytes() + column / 16 * 64;
       for (std::int64_t i = 0; i < shape.k; ++i) {
         const std::int64_t segment = i / length, at = i % length;
         const std::int64_t block = at / 16, group = at / 4 % 4, bit = at % 4;
         for (std::int64_t p = 0; p < shape.planes; ++p) {
           const int set = codes(j, i) >> (shape.planes - 1 - p) & 1;
           std::uint8_t& both =
-              panel[((p * shape.segments + segment) * pairs + block / 2) * width * 4 + group * 16];
+              panel[((p * shape.segments + segment) * pairs + block / 2) * width * 4 +
+                    kernels::lookup_place(table.lookup_order, group, column % 16)];
           both = static_cast<std::uint8_t>(both | set << (block % 2 * 4 + bit));
         }
       }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The meaning of every kernel, in portable C++. The including namespace defines the tile shapes:
 //   f32_rows, f32_cols, bf16_rows, bf16_cols, u8s8_rows, u8s8_cols, planes_rows, planes_cols,
-//   codes_rows, codes_cols, lookup_rows, lookup_cols.
+//   codes_rows, codes_cols, lookup_rows, lookup_cols, lookup_order.
 
 inline void gemm_f32(const GemmTile<float>& t) noexcept {
   for (std::int64_t r = 0; r < t.rows; ++r) {
@@ -110,9 +110,9 @@ inline void gemm_lookup(const GemmLookupTile& t) noexcept {
         const std::uint8_t* const tables = t.a + r * t.a_stride + s * t.segment_stride;
         for (std::int64_t group = 0; group < 4 * t.blocks; ++group) {
           const std::int64_t block = group / 4;
-          const std::uint8_t* const bytes = b + block / 2 * lookup_cols * 4 + group % 4 * 16;
+          const std::uint8_t* const bytes = b + block / 2 * lookup_cols * 4;
           for (std::int64_t j = 0; j < lookup_cols; ++j) {
-            const int both = bytes[j / 16 * 64 + j % 8 * 2 + j / 8 % 2];
+            const int both = bytes[j / 16 * 64 + lookup_place(lookup_order, group % 4, j % 16)];
             c[j] += tables[group * 16 + (block % 2 == 0 ? both & 15 : both >> 4)];
           }
         }

@@ -18,6 +18,7 @@ inline constexpr std::int64_t u8s8_rows = 4, u8s8_cols = 8;
 inline constexpr std::int64_t planes_rows = 4, planes_cols = 4;
 inline constexpr std::int64_t codes_rows = 2, codes_cols = 8;
 inline constexpr std::int64_t lookup_rows = 2, lookup_cols = 16;
+inline constexpr LookupOrder lookup_order = LookupOrder::by_group;
 
 #include <bitdial/kernels/generic/plane_sums.ipp>
 #include <bitdial/kernels/generic/reference.ipp>
@@ -200,6 +201,7 @@ inline constexpr KernelTable table = {
     .gemm_planes = {planes_rows, planes_cols, gemm_planes},
     .gemm_codes = {codes_rows, codes_cols, gemm_codes},
     .gemm_lookup = {lookup_rows, lookup_cols, gemm_lookup},
+    .lookup_order = lookup_order,
     .subset_sums = subset_sums,
     .depthwise_u8s8 = {1, 16, depthwise_u8s8<16>},
     .quantize = quantize,

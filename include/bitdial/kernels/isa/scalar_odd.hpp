@@ -13,6 +13,7 @@ inline constexpr std::int64_t u8s8_rows = 5, u8s8_cols = 3;
 inline constexpr std::int64_t planes_rows = 3, planes_cols = 7;
 inline constexpr std::int64_t codes_rows = 3, codes_cols = 5;
 inline constexpr std::int64_t lookup_rows = 3, lookup_cols = 48;
+inline constexpr LookupOrder lookup_order = LookupOrder::by_column;
 
 #include <bitdial/kernels/generic/reference.ipp>
 
@@ -23,6 +24,7 @@ inline constexpr KernelTable table = [] {
   t.gemm_planes = {planes_rows, planes_cols, gemm_planes};
   t.gemm_codes = {codes_rows, codes_cols, gemm_codes};
   t.gemm_lookup = {lookup_rows, lookup_cols, gemm_lookup};
+  t.lookup_order = lookup_order;
   t.depthwise_u8s8 = {1, 48, scalar::depthwise_u8s8<48>};
   return t;
 }();

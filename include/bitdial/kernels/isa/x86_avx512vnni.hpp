@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// AVX-512 with VNNI (dot products of four bytes) and VPOPCNTDQ (bit counts of 64-bit lanes).
+// AVX-512 with VNNI (dot products of four bytes), VPOPCNTDQ (bit counts of lanes) and VBMI
+// (look-ups in tables of 64 bytes): every processor that has the second has all three.
 #pragma once
 
 #include <bitdial/kernels/isa/x86_avx512.hpp>
@@ -7,15 +8,16 @@
 namespace bitdial::inline BITDIAL_ABI::kernels::avx512vnni {
 
 inline bool supported() noexcept {
-  constexpr std::uint32_t vnni_vpopcntdq = 1U << 11 | 1U << 14;  // leaf 7, ecx
-  return avx512::supported() && cpuid_has(7, 0, CpuidRegister::ecx, vnni_vpopcntdq);
+  constexpr std::uint32_t vbmi_vnni_vpopcntdq = 1U << 1 | 1U << 11 | 1U << 14;  // leaf 7, ecx
+  return avx512::supported() && cpuid_has(7, 0, CpuidRegister::ecx, vbmi_vnni_vpopcntdq);
 }
 
 }  // namespace bitdial::inline BITDIAL_ABI::kernels::avx512vnni
 
 #if defined(__x86_64__)
 
-BITDIAL_BEGIN_TARGET("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vpopcntdq")
+BITDIAL_BEGIN_TARGET(
+    "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vnni,avx512vpopcntdq")
 namespace bitdial::inline BITDIAL_ABI::kernels::avx512vnni {
 
 /// Sums of four products are added in 32 bits: nothing saturates.
@@ -72,11 +74,47 @@ inline U8S8Codes codes_of(Bytes v) noexcept {
   return v;
 }
 
+using avx512::add_u8;
+inline constexpr int lookup_rows = 4, lookup_vectors = 2;
+
+/// Four tables of 16 entries as one of 64.
+inline Bytes entries_of(Bytes v) noexcept {
+  constexpr int and_or = 0xea;  // (v & nibble) | first
+  return _mm512_ternarylogic_epi32(v, _mm512_set1_epi8(15), _mm512_set1_epi32(0x30201000), and_or);
+}
+inline Bytes low_entries(Bytes v) noexcept {
+  return entries_of(v);
+}
+inline Bytes high_entries(Bytes v) noexcept {
+  return entries_of(_mm512_srli_epi16(v, 4));
+}
+inline Bytes look_up_entries(Bytes tables, Bytes entries) noexcept {
+  return _mm512_permutexvar_epi8(entries, tables);
+}
+inline U8S8Sums add_groups(U8S8Sums c, Bytes v) noexcept {
+  return _mm512_dpbusd_epi32(c, v, _mm512_set1_epi8(1));
+}
+inline Bytes order_groups(Bytes v) noexcept {
+  return _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7), v);
+}
+inline Bytes add_byte_pairs(Bytes v) noexcept {
+  return _mm512_maddubs_epi16(v, _mm512_set1_epi8(1));
+}
+inline Bytes unpack_low32(Bytes a, Bytes b) noexcept {
+  return _mm512_unpacklo_epi32(a, b);
+}
+inline Bytes unpack_high32(Bytes a, Bytes b) noexcept {
+  return _mm512_unpackhi_epi32(a, b);
+}
+
+namespace narrower = avx512;
+
 #  include <bitdial/kernels/generic/tile_rows.ipp>
 
 #  include <bitdial/kernels/generic/bit_planes.ipp>
 #  include <bitdial/kernels/generic/depthwise_u8s8.ipp>
 #  include <bitdial/kernels/generic/gemm_codes.ipp>
+#  include <bitdial/kernels/generic/gemm_lookup_dot.ipp>
 #  include <bitdial/kernels/generic/gemm_u8s8.ipp>
 
 inline constexpr KernelTable table = [] {
@@ -86,6 +124,9 @@ inline constexpr KernelTable table = [] {
   t.gemm_u8s8 = {u8s8_rows, u8s8_cols, gemm_u8s8};
   t.gemm_codes = {codes_rows, codes_cols, gemm_codes};
   t.gemm_planes = {planes_rows, planes_cols, gemm_planes};
+  t.gemm_lookup = {lookup_rows, lookup_cols, gemm_lookup};
+  t.lookup_order = LookupOrder::by_column;
+  t.subset_sums = subset_sums;
   t.depthwise_u8s8 = {1, depthwise_cols, depthwise_u8s8};
   return t;
 }();
