@@ -70,17 +70,18 @@ void add_tiles(const KernelTable& t, const PeakLoops& peaks) {
   add_bf16_tile(t, peaks);
   add_lookup_tiles(t, peaks);
   if (!has_own(t, &KernelTable::gemm_planes)) return;
-  constexpr std::int64_t words = 36;
+  constexpr std::int64_t words = 72;  // of 32 codes
   for (const auto& [w_bits, a_bits] : {std::pair{1, 1}, {1, 2}, {2, 2}, {4, 4}}) {
     const auto& kernel = t.gemm_planes;
-    const auto a = filled_bits(kernel.rows * (words * a_bits + 8));
-    const auto b = filled_bits(words * w_bits * kernel.cols);
+    constexpr std::int64_t plane = words * 4;
+    const auto a = filled_bits(kernel.rows * (plane * a_bits + 64) / 8);
+    const auto b = filled_bits(plane * w_bits * kernel.cols / 8);
     auto c = filled<std::int32_t>(kernel.rows * kernel.cols, 0, 1);
     add({.kernel = "tile_planes",
          .isa = t.name,
          .bits = bitdial::concat(w_bits, "x", a_bits),
-         .shape = shape_text(kernel.rows, kernel.cols, words * 64),
-         .work = static_cast<double>(kernel.rows * kernel.cols * words * 64),
+         .shape = shape_text(kernel.rows, kernel.cols, words * 32),
+         .work = static_cast<double>(kernel.rows * kernel.cols * words * 32),
          .peak = peaks.bits,
          .peak_work = double{1} * w_bits * a_bits,
          .run = [kernel, a, b, c, a_bits = a_bits, w_bits = w_bits]() mutable {
@@ -90,9 +91,9 @@ void add_tiles(const KernelTable& t, const PeakLoops& peaks) {
                        .a_planes = a_bits,
                        .b_planes = w_bits,
                        .a = reinterpret_cast<const std::uint8_t*>(a.data()),
-                       .a_stride = (words * a_bits + 8) * 8,
-                       .plane_stride = words * 8,
-                       .b = b.data(),
+                       .a_stride = plane * a_bits + 64,
+                       .plane_stride = plane,
+                       .b = reinterpret_cast<const std::uint32_t*>(b.data()),
                        .c = c.data(),
                        .c_stride = kernel.cols});
          }});
@@ -193,12 +194,13 @@ void add_products(const KernelTable& t, const PeakLoops& peaks) {
     for (const auto& [w_bits, a_bits] : {std::pair{1, 1}, {1, 2}, {2, 2}}) {
       using bitdial::ops::PackedPlanes;
       const auto rows = filled_bits(n * words * w_bits);
-      AlignedBuffer<std::byte> planes(PackedPlanes::bytes(t, n, words, w_bits));
-      static_cast<void>(
-          PackedPlanes::pack(t, MatrixView<const std::uint64_t>(rows.data(), n, words * w_bits),
-                             w_bits, planes.span()));
+      const PackedPlanes planes_shape{.n = n, .words = (k + 31) / 32, .planes = w_bits};
+      AlignedBuffer<std::byte> planes(PackedPlanes::bytes(t, planes_shape));
+      static_cast<void>(PackedPlanes::pack(
+          t, planes_shape, MatrixView<const std::uint64_t>(rows.data(), n, words * w_bits),
+          planes.span()));
       AlignedBuffer<std::byte> memory(
-          bitdial::ops::qgemm_planes_scratch_bytes(t, n, words, a_bits));
+          bitdial::ops::qgemm_planes_scratch_bytes(t, planes_shape, a_bits));
       add({.kernel = "qgemm_planes",
            .isa = t.name,
            .bits = bitdial::concat(w_bits, "x", a_bits),
@@ -207,10 +209,10 @@ void add_products(const KernelTable& t, const PeakLoops& peaks) {
            .peak = peaks.bits,
            .peak_work = double{1} * w_bits * a_bits,
            .run = [&t, m = m, n = n, words, w_bits = w_bits, a_bits = a_bits,
-                   a = filled_bits(m * words * a_bits), planes, memory,
+                   a = filled_bits(m * words * a_bits), planes, planes_shape, memory,
                    c = filled<std::int32_t>(m * n, 0, 1)]() mutable {
-             const PackedPlanes weights{reinterpret_cast<const std::uint64_t*>(planes.data()), n,
-                                        words, w_bits};
+             PackedPlanes weights = planes_shape;
+             weights.data = reinterpret_cast<const std::uint32_t*>(planes.data());
              bitdial::ops::qgemm_planes(
                  t, m, {.a = a_bits, .b = w_bits},
                  [&](std::int64_t row0, MatrixView<std::uint64_t> panel) {

@@ -298,17 +298,19 @@ TEST_CASE("plane tile: sums of code products for all pairs of widths") {
           const std::int64_t cols = 1 + (a_planes * 5 + b_planes + words) % width;
           Numbers numbers(static_cast<std::uint64_t>(words * 100 + a_planes * 10 + b_planes));
           // Three segments that overlap, planes behind each other, all at odd byte addresses.
-          const std::int64_t segments = words < 4 ? 3 : 1, run = words * 8;
+          const std::int64_t segments = words < 4 ? 3 : 1, run = words * 4;
           const std::int64_t offsets[] = {2 * run + 2, 0, run + 1};
           const std::int64_t plane_stride = segments == 1 ? offsets[0] + run + 1 : 3 * run + 3;
           const std::int64_t a_stride = a_planes * plane_stride + 1;
           GuardedArray<std::uint8_t> a((rows - 1) * a_stride + (a_planes - 1) * plane_stride +
                                        offsets[0] + run);
-          GuardedArray<std::uint64_t> b(b_planes * segments * words * width);
+          GuardedArray<std::uint32_t> b(b_planes * segments * words * width);
           GuardedArray<std::int32_t> c((rows - 1) * width + width);
           const bool ones = a_planes == b_planes;
           a.fill([&] { return static_cast<std::uint8_t>(ones ? 255 : numbers.between(0, 255)); });
-          b.fill([&] { return ones ? ~std::uint64_t{0} : numbers.bits(); });
+          b.fill([&] {
+            return ones ? ~std::uint32_t{0} : static_cast<std::uint32_t>(numbers.bits());
+          });
           t.gemm_planes.run({.rows = rows,
                              .cols = cols,
                              .words = words,
@@ -328,10 +330,10 @@ TEST_CASE("plane tile: sums of code products for all pairs of widths") {
               std::int64_t expected = 0;
               for (std::int64_t s = 0; s < a_planes; ++s) {
                 for (std::int64_t p = 0; p < b_planes; ++p) {
-                  for (std::int64_t i = 0; i < segments * words * 8; ++i) {
+                  for (std::int64_t i = 0; i < segments * words * 4; ++i) {
                     const std::int64_t at = offsets[i / run] + i % run;
-                    const std::uint64_t word = b[(p * segments * words + i / 8) * width + j];
-                    const auto byte = static_cast<unsigned>(word >> (i % 8 * 8) & 255U);
+                    const std::uint32_t word = b[(p * segments * words + i / 4) * width + j];
+                    const auto byte = static_cast<unsigned>(word >> (i % 4 * 8) & 255U);
                     const std::int64_t common =
                         std::popcount(a[r * a_stride + s * plane_stride + at] & byte);
                     expected += common * (std::int64_t{1} << (a_planes - 1 - s)) *

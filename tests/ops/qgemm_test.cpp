@@ -219,12 +219,14 @@ TEST_CASE("planes: code products for pairs of widths, row sums, truncation of th
                          .planes = rows.data() + j * words * w_bits,
                          .plane_stride = words});
         }
-        AlignedBuffer<std::byte> memory(PackedPlanes::bytes(t, e.n, words, w_bits));
-        const auto packed =
-            PackedPlanes::pack(t, MatrixView<const std::uint64_t>(rows.data(), e.n, words * w_bits),
-                               w_bits, memory.span());
+        const PackedPlanes shape{.n = e.n, .words = (e.k + 31) / 32, .planes = w_bits};
+        CHECK(shape.row_words() == words);
+        AlignedBuffer<std::byte> memory(PackedPlanes::bytes(t, shape));
+        const auto packed = PackedPlanes::pack(
+            t, shape, MatrixView<const std::uint64_t>(rows.data(), e.n, words * w_bits),
+            memory.span());
         for (std::int64_t used = w_bits; used >= 1; used -= 2) {
-          auto scratch = dirty_scratch(ops::qgemm_planes_scratch_bytes(t, e.n, words, a_bits));
+          auto scratch = dirty_scratch(ops::qgemm_planes_scratch_bytes(t, packed, a_bits));
           Collector out{.m = e.m, .n = e.n, .with_row_sums = true};
           ops::qgemm_planes(t, e.m, {.a = a_bits, .b = used},
                             [&](std::int64_t row0, MatrixView<std::uint64_t> panel) {

@@ -107,7 +107,7 @@ struct WeightFactors {
   // Pixels fill whole bytes and segments whole words, as in `OperandImages`.
   const std::int64_t segment_pixels = depth / shape.pixel / shape.segments;
   const std::int64_t words =
-      shape.segments * ((segment_pixels * round_up(shape.pixel, 8) + 63) / 64);
+      shape.segments * ((segment_pixels * round_up(shape.pixel, 8) + 31) / 32);
   PreparedWeights weights;
   weights.path = path;
   weights.bytes = {.n = channels, .k = depth, .segments = shape.segments};
@@ -121,10 +121,9 @@ struct WeightFactors {
 [[nodiscard]] inline std::size_t prepared_weight_bytes(const kernels::KernelTable& table,
                                                        const PreparedWeights& layout) noexcept {
   const ops::PackedWeightsU8S8& bytes = layout.bytes;
-  const ops::PackedPlanes& planes = layout.planes;
   switch (layout.path) {
     case KernelPath::planes:
-      return ops::PackedPlanes::bytes(table, planes.n, planes.words, planes.planes);
+      return ops::PackedPlanes::bytes(table, layout.planes);
     case KernelPath::lookup:
       return ops::PackedLookup::bytes(table, layout.lookup);
     case KernelPath::packed:
@@ -180,8 +179,8 @@ struct WeightFactors {
   }
   if (path == KernelPath::planes) {
     const std::int64_t pixels = depth / pixel, pixel_bits = (pixel + 7) / 8 * 8;
-    const std::int64_t segment_pixels = pixels / segments, words = prepared.planes.words;
-    const std::int64_t row_bits = words * 64, segment_bits = row_bits / segments;
+    const std::int64_t segment_pixels = pixels / segments, words = prepared.planes.row_words();
+    const std::int64_t row_bits = prepared.planes.words * 32, segment_bits = row_bits / segments;
     std::vector<std::uint8_t> row(static_cast<std::size_t>(row_bits));
     std::vector<std::uint64_t> rows(static_cast<std::size_t>(layer.cout * words * width));
     for (std::int64_t channel = 0; channel < layer.cout; ++channel) {
@@ -197,8 +196,8 @@ struct WeightFactors {
                          .plane_stride = words});
     }
     prepared.planes = ops::PackedPlanes::pack(
-        table, ops::MatrixView<const std::uint64_t>(rows.data(), layer.cout, words * width), width,
-        memory);
+        table, prepared.planes,
+        ops::MatrixView<const std::uint64_t>(rows.data(), layer.cout, words * width), memory);
     return prepared;
   }
 

@@ -71,13 +71,13 @@ struct ProfileOptions {
                             : lookup ? table.gemm_lookup.cols
                                      : table.gemm_u8s8.cols;
   AlignedBuffer<std::uint8_t> a(static_cast<std::size_t>(rows * depth * (lookup ? 4 : 1)));
-  AlignedBuffer<std::uint64_t> b(static_cast<std::size_t>(cols * depth / 8));
+  AlignedBuffer<std::uint32_t> b(static_cast<std::size_t>(cols * depth / 4));
   AlignedBuffer<std::int32_t> c(static_cast<std::size_t>(rows * cols));
   const auto multiply = [&] {
     if (planes) {
       table.gemm_planes.run({.rows = rows,
                              .cols = cols,
-                             .words = depth / 64,
+                             .words = depth / 32,
                              .a_planes = widths.a,
                              .b_planes = widths.w,
                              .a = a.data(),

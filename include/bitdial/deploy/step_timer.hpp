@@ -90,7 +90,7 @@ class StepTimer {
     std::byte* const data = memory->data();
     std::fill_n(data, end, std::byte{0});
     weights.bytes.data = reinterpret_cast<const std::int8_t*>(data + weights_at);
-    weights.planes.data = reinterpret_cast<const std::uint64_t*>(data + weights_at);
+    weights.planes.data = reinterpret_cast<const std::uint32_t*>(data + weights_at);
     weights.lookup.data = reinterpret_cast<const std::uint8_t*>(data + weights_at);
     weights.packed.data = reinterpret_cast<const std::uint8_t*>(data + weights_at);
 

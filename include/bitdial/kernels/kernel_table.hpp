@@ -86,7 +86,7 @@ struct GemmU8S8Tile {
 /// C[r][j] = sum_k u[r][k] * q[k][j] = sum_{s,t} 2^(s+t) sum_words popcount(A_s & B_t), exact in
 /// int32 as long as the sum is.
 ///
-/// Planes stand most significant first, 64 codes a word, code i in bit i % 64. A is read in place,
+/// Planes stand most significant first, 32 codes a word, code i in bit i % 32. A is read in place,
 /// words from any byte: plane p of row r is `segments` runs of `words` words, segment s at
 /// a + r * a_stride + p * plane_stride + offsets[s]. B is [b_planes][segments][words][table cols].
 /// Bits of one operand that meet zeros of the other do not count, so a run may be read beyond its
@@ -94,13 +94,13 @@ struct GemmU8S8Tile {
 struct GemmPlanesTile {
   std::int64_t rows = 0;
   std::int64_t cols = 0;
-  std::int64_t words = 0;     ///< of one segment: ceil(codes / 64)
+  std::int64_t words = 0;     ///< of one segment: ceil(codes / 32)
   std::int64_t a_planes = 1;  ///< 1 .. 8
   std::int64_t b_planes = 1;  ///< 1 .. 8
   const std::uint8_t* a = nullptr;
   std::int64_t a_stride = 0;      ///< bytes between rows of A
   std::int64_t plane_stride = 0;  ///< bytes between planes of A
-  const std::uint64_t* b = nullptr;
+  const std::uint32_t* b = nullptr;
   std::int32_t* c = nullptr;  ///< rows x table cols; columns from `cols` on may be overwritten
   std::int64_t c_stride = 0;
   std::int64_t segments = 1;

@@ -270,35 +270,45 @@ void qgemm_u8s8(const kernels::KernelTable& table, std::int64_t m, PackA&& pack_
 /// first: the first b planes are the codes of the b most significant bits, so one packing serves
 /// all narrower truncations.
 struct PackedPlanes {
-  const std::uint64_t* data = nullptr;
+  const std::uint32_t* data = nullptr;
   std::int64_t n = 0;
-  std::int64_t words = 0;
+  std::int64_t words = 0;  ///< of 32 codes
   std::int64_t planes = 0;
 
-  /// Size of the packed planes; align the memory to 64 bytes.
-  [[nodiscard]] static std::size_t bytes(const kernels::KernelTable& table, std::int64_t n,
-                                         std::int64_t words, std::int64_t planes) noexcept {
-    return static_cast<std::size_t>(round_up(n, table.gemm_planes.cols) * words * planes) *
-           sizeof(std::uint64_t);
+  /// Words of 64 codes in a plane of a row: what KernelTable::pack_planes writes.
+  [[nodiscard]] constexpr std::int64_t row_words() const noexcept { return (words + 1) / 2; }
+
+  /// Size of the packed planes; align the memory to 64 bytes. `shape.data` is not read.
+  [[nodiscard]] static std::size_t bytes(const kernels::KernelTable& table,
+                                         const PackedPlanes& shape) noexcept {
+    return static_cast<std::size_t>(round_up(shape.n, table.gemm_planes.cols) * shape.words *
+                                    shape.planes) *
+           sizeof(std::uint32_t);
   }
 
-  /// Packs `rows` [n, planes * words] (plane p of row j at columns p * words and up, as
-  /// KernelTable::pack_planes writes with plane_stride = words) into `memory` of at least
-  /// `bytes(...)`.
-  [[nodiscard]] static PackedPlanes pack(const kernels::KernelTable& table,
-                                         MatrixView<const std::uint64_t> rows, std::int64_t planes,
+  /// Packs `rows` [n, planes * row_words()] (plane p of row j at columns p * row_words() and up, as
+  /// KernelTable::pack_planes writes with plane_stride = row_words()) into `memory` of at least
+  /// `bytes(table, shape)`.
+  [[nodiscard]] static PackedPlanes pack(const kernels::KernelTable& table, PackedPlanes shape,
+                                         MatrixView<const std::uint64_t> rows,
                                          std::span<std::byte> memory) noexcept {
-    const std::int64_t words = rows.cols / planes;
-    const std::size_t size = bytes(table, rows.rows, words, planes);
-    BITDIAL_ASSERT(rows.cols % planes == 0 && memory.size() >= size);
-    auto* const out = reinterpret_cast<std::uint64_t*>(memory.data());
-    std::fill_n(out, size / sizeof(std::uint64_t), std::uint64_t{0});
+    const std::size_t size = bytes(table, shape);
+    BITDIAL_ASSERT(rows.rows == shape.n && rows.cols == shape.planes * shape.row_words());
+    BITDIAL_ASSERT(memory.size() >= size);
+    auto* const out = reinterpret_cast<std::uint32_t*>(memory.data());
+    std::fill_n(out, size / sizeof(std::uint32_t), std::uint32_t{0});
     const std::int64_t width = table.gemm_planes.cols;
-    for (std::int64_t j = 0; j < rows.rows; ++j) {
-      std::uint64_t* const column = out + j / width * width * rows.cols + j % width;
-      for (std::int64_t i = 0; i < rows.cols; ++i) column[i * width] = rows(j, i);
+    for (std::int64_t j = 0; j < shape.n; ++j) {
+      std::uint32_t* column = out + j / width * width * shape.planes * shape.words + j % width;
+      for (std::int64_t p = 0; p < shape.planes; ++p) {
+        for (std::int64_t i = 0; i < shape.words; ++i, column += width) {
+          const std::uint64_t both = rows(j, p * shape.row_words() + i / 2);
+          *column = static_cast<std::uint32_t>(both >> (i % 2 * 32));
+        }
+      }
     }
-    return {out, rows.rows, words, planes};
+    shape.data = out;
+    return shape;
   }
 };
 
@@ -308,28 +318,27 @@ struct PlaneCounts {
   std::int64_t b = 1;  ///< leading weight planes to use, at most PackedPlanes::planes
 };
 
-/// Scratch of one `qgemm_planes` with `a_planes` activation planes.
+/// Scratch of one `qgemm_planes` with these weights and `a_planes` activation planes.
 [[nodiscard]] inline std::size_t qgemm_planes_scratch_bytes(const kernels::KernelTable& table,
-                                                            std::int64_t n, std::int64_t words,
+                                                            const PackedPlanes& weights,
                                                             std::int64_t a_planes) noexcept {
   return detail::qgemm_scratch_bytes(table.gemm_planes.rows, table.gemm_planes.cols,
-                                     a_planes * words * 8, n);
+                                     a_planes * weights.row_words() * 8, weights.n);
 }
 
 /// C[m, n] = sum_k u(m, k) q(n, k) for unsigned codes u, q given as bit planes: exact int32.
 ///
-/// `pack_a(row0, panel)` fills rows of planes.a * words words: panel(i, s * words + w) is word w of
-/// plane s of row row0 + i, most significant plane first, unused bits zero. Row sums are
-/// sum_k u(m, k). Everything else as in `qgemm_u8s8`.
+/// `pack_a(row0, panel)` fills rows of planes.a * words words, words = weights.row_words():
+/// panel(i, s * words + w) is word w, of 64 codes, of plane s of row row0 + i, most significant
+/// plane first, unused bits zero. Row sums are sum_k u(m, k). Everything else as in `qgemm_u8s8`.
 template <PacksQuantizedRows<std::uint64_t> PackA, std::invocable<const QgemmTile&> Epilogue>
 void qgemm_planes(const kernels::KernelTable& table, std::int64_t m, PlaneCounts planes,
                   PackA&& pack_a, const PackedPlanes& weights, Epilogue&& epilogue,
                   std::span<std::byte> scratch, QgemmOptions options = {}) {
   const auto& kernel = table.gemm_planes;
   BITDIAL_ASSERT(planes.b <= weights.planes);
-  BITDIAL_ASSERT(scratch.size() >=
-                 qgemm_planes_scratch_bytes(table, weights.n, weights.words, planes.a));
-  const std::int64_t row_words = planes.a * weights.words;
+  BITDIAL_ASSERT(scratch.size() >= qgemm_planes_scratch_bytes(table, weights, planes.a));
+  const std::int64_t row_words = planes.a * weights.row_words();
   const std::int64_t a_stride = detail::qgemm_row_bytes(row_words * 8) / 8;
   auto* const a = reinterpret_cast<std::uint64_t*>(scratch.data());
   auto* const sums = reinterpret_cast<std::int32_t*>(a + kernel.rows * a_stride);
@@ -341,10 +350,10 @@ void qgemm_planes(const kernels::KernelTable& table, std::int64_t m, PlaneCounts
     if (!options.row_sums) return nullptr;
     table.sum_plane_rows({.rows = rows,
                           .planes = planes.a,
-                          .count = 64 * weights.words,
+                          .count = 64 * weights.row_words(),
                           .a = reinterpret_cast<const std::uint8_t*>(a),
                           .a_stride = 8 * a_stride,
-                          .plane_stride = 8 * weights.words,
+                          .plane_stride = 8 * weights.row_words(),
                           .sums = row_sums});
     return row_sums;
   };
@@ -357,7 +366,7 @@ void qgemm_planes(const kernels::KernelTable& table, std::int64_t m, PlaneCounts
                 .b_planes = planes.b,
                 .a = reinterpret_cast<const std::uint8_t*>(a),
                 .a_stride = a_stride * 8,
-                .plane_stride = weights.words * 8,
+                .plane_stride = weights.row_words() * 8,
                 .b = weights.data + col * weights.words * weights.planes,
                 .c = c,
                 .c_stride = c_stride});

@@ -62,12 +62,12 @@ inline void gemm_planes(const GemmPlanesTile& t) noexcept {
       std::int64_t sum = 0;
       for (std::int64_t p = 0; p < t.a_planes; ++p) {
         for (std::int64_t q = 0; q < t.b_planes; ++q) {
-          const std::uint64_t* b = t.b + q * t.segments * t.words * planes_cols + j;
+          const std::uint32_t* b = t.b + q * t.segments * t.words * planes_cols + j;
           std::int64_t ones = 0;
           for (std::int64_t s = 0; s < t.segments; ++s) {
             const std::uint8_t* a = t.a + r * t.a_stride + p * t.plane_stride + t.offsets[s];
-            for (std::int64_t w = 0; w < t.words; ++w, a += 8, b += planes_cols) {
-              std::uint64_t word = 0;
+            for (std::int64_t w = 0; w < t.words; ++w, a += 4, b += planes_cols) {
+              std::uint32_t word = 0;
               std::memcpy(&word, a, sizeof word);
               ones += std::popcount(word & *b);
             }

@@ -145,26 +145,29 @@ inline void store_sums(std::int32_t* p, U8S8Sums c) noexcept {
 using Bits = uint64x2_t;
 inline constexpr std::int64_t bits_lanes = 2, max_counts = 31;
 inline constexpr bool counts_are_lanes = false;
-inline constexpr int planes_rows = 4, planes_vectors = 2;
+inline constexpr int planes_rows = 4, planes_cols = 4;
 
-inline Bits load_bits(const std::uint64_t* p) noexcept {
-  return vld1q_u64(p);
+inline Bits load_bits(const std::uint32_t* p) noexcept {
+  return vreinterpretq_u64_u32(vld1q_u32(p));
 }
-inline Bits broadcast_bits(const std::uint64_t* p) noexcept {
-  return vld1q_dup_u64(p);
+inline Bits broadcast_bits(std::uint32_t word) noexcept {
+  return vreinterpretq_u64_u32(vdupq_n_u32(word));
 }
 inline Bits and_bits(Bits a, Bits b) noexcept {
   return vandq_u64(a, b);
 }
-inline Bits add_lanes(Bits a, Bits b) noexcept {
-  return vaddq_u64(a, b);
+inline Bits add_counts(Bits a, Bits b) noexcept {
+  return vreinterpretq_u64_u32(vaddq_u32(vreinterpretq_u32_u64(a), vreinterpretq_u32_u64(b)));
 }
 inline Bits count_bits(Bits counts, Bits v) noexcept {
   const uint8x16_t ones = vcntq_u8(vreinterpretq_u8_u64(v));
   return vreinterpretq_u64_u8(vaddq_u8(vreinterpretq_u8_u64(counts), ones));
 }
 inline Bits fold_counts(Bits counts) noexcept {
-  return vpaddlq_u32(vpaddlq_u16(vpaddlq_u8(vreinterpretq_u8_u64(counts))));
+  return vreinterpretq_u64_u32(vpaddlq_u16(vpaddlq_u8(vreinterpretq_u8_u64(counts))));
+}
+inline void store_counts(std::int32_t* p, Bits v) noexcept {
+  vst1q_s32(p, vreinterpretq_s32_u64(v));
 }
 inline void store_lanes(std::int32_t* p, Bits v) noexcept {
   vst1_s32(p, vreinterpret_s32_u32(vmovn_u64(v)));
@@ -173,7 +176,7 @@ inline std::uint64_t sum_lanes(Bits v) noexcept {
   return vaddvq_u64(v);
 }
 inline Bits add_code_sums(Bits sum, const std::uint8_t* p) noexcept {
-  return vaddq_u64(sum, fold_counts(vreinterpretq_u64_u8(vld1q_u8(p))));
+  return vaddq_u64(sum, vpaddlq_u32(vpaddlq_u16(vpaddlq_u8(vld1q_u8(p)))));
 }
 using CodePart = std::int64_t;
 inline CodePart code_part(std::int64_t count) noexcept {

@@ -265,19 +265,19 @@ inline __m256i subtract_levels(__m256i a, __m256i b) noexcept {
 using Bits = __m256i;
 inline constexpr std::int64_t bits_lanes = 4, max_counts = 31;
 inline constexpr bool counts_are_lanes = false;
-inline constexpr int planes_rows = 4, planes_vectors = 2;
+inline constexpr int planes_rows = 4, planes_cols = 8;
 
-inline Bits load_bits(const std::uint64_t* p) noexcept {
+inline Bits load_bits(const std::uint32_t* p) noexcept {
   return load_256(p);
 }
-inline Bits broadcast_bits(const std::uint64_t* p) noexcept {
-  return _mm256_set1_epi64x(static_cast<long long>(*p));
+inline Bits broadcast_bits(std::uint32_t word) noexcept {
+  return _mm256_set1_epi32(static_cast<int>(word));
 }
 inline Bits and_bits(Bits a, Bits b) noexcept {
   return _mm256_and_si256(a, b);
 }
-inline Bits add_lanes(Bits a, Bits b) noexcept {
-  return _mm256_add_epi64(a, b);
+inline Bits add_counts(Bits a, Bits b) noexcept {
+  return _mm256_add_epi32(a, b);
 }
 inline Bits count_bits(Bits counts, Bits v) noexcept {
   const __m256i nibble = _mm256_set1_epi8(15);
@@ -288,7 +288,10 @@ inline Bits count_bits(Bits counts, Bits v) noexcept {
   return _mm256_add_epi8(counts, _mm256_add_epi8(low, high));
 }
 inline Bits fold_counts(Bits counts) noexcept {
-  return _mm256_sad_epu8(counts, Bits{});
+  return _mm256_madd_epi16(_mm256_maddubs_epi16(counts, _mm256_set1_epi8(1)), _mm256_set1_epi16(1));
+}
+inline void store_counts(std::int32_t* p, Bits v) noexcept {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v);
 }
 inline void store_lanes(std::int32_t* p, Bits v) noexcept {
   const __m256i order = _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6);

@@ -177,19 +177,19 @@ inline void store_sums(std::int32_t* p, U8S8Sums c) noexcept {
 using Bits = __m512i;
 inline constexpr std::int64_t bits_lanes = 8, max_counts = 31;
 inline constexpr bool counts_are_lanes = false;
-inline constexpr int planes_rows = 6, planes_vectors = 2;
+inline constexpr int planes_rows = 6, planes_cols = 16;
 
-inline Bits load_bits(const std::uint64_t* p) noexcept {
+inline Bits load_bits(const std::uint32_t* p) noexcept {
   return _mm512_loadu_si512(p);
 }
-inline Bits broadcast_bits(const std::uint64_t* p) noexcept {
-  return _mm512_set1_epi64(static_cast<long long>(*p));
+inline Bits broadcast_bits(std::uint32_t word) noexcept {
+  return _mm512_set1_epi32(static_cast<int>(word));
 }
 inline Bits and_bits(Bits a, Bits b) noexcept {
   return _mm512_and_si512(a, b);
 }
-inline Bits add_lanes(Bits a, Bits b) noexcept {
-  return _mm512_add_epi64(a, b);
+inline Bits add_counts(Bits a, Bits b) noexcept {
+  return _mm512_add_epi32(a, b);
 }
 inline Bits count_bits(Bits counts, Bits v) noexcept {
   const __m512i nibble = _mm512_set1_epi8(15);
@@ -200,7 +200,10 @@ inline Bits count_bits(Bits counts, Bits v) noexcept {
   return _mm512_add_epi8(counts, _mm512_add_epi8(low, high));
 }
 inline Bits fold_counts(Bits counts) noexcept {
-  return _mm512_sad_epu8(counts, Bits{});
+  return _mm512_madd_epi16(_mm512_maddubs_epi16(counts, _mm512_set1_epi8(1)), _mm512_set1_epi16(1));
+}
+inline void store_counts(std::int32_t* p, Bits v) noexcept {
+  _mm512_storeu_si512(p, v);
 }
 inline void store_lanes(std::int32_t* p, Bits v) noexcept {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi64_epi32(v));

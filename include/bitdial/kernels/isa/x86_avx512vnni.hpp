@@ -53,14 +53,14 @@ inline U8S8Levels unpack_levels(Bytes v) noexcept {
 }
 
 using Bits = __m512i;
-inline constexpr std::int64_t bits_lanes = 8, max_counts = std::int64_t{1} << 40;
+inline constexpr std::int64_t max_counts = std::int64_t{1} << 40;
 inline constexpr bool counts_are_lanes = true;
-inline constexpr int planes_rows = 8, planes_vectors = 2;
+inline constexpr int planes_rows = 8, planes_cols = 16;
 
-using avx512::add_lanes, avx512::and_bits, avx512::broadcast_bits, avx512::load_bits,
-    avx512::store_lanes, avx512::sum_lanes;
+using avx512::add_counts, avx512::and_bits, avx512::broadcast_bits, avx512::load_bits,
+    avx512::store_counts;
 inline Bits count_bits(Bits counts, Bits v) noexcept {
-  return _mm512_add_epi64(counts, _mm512_popcnt_epi64(v));
+  return _mm512_add_epi32(counts, _mm512_popcnt_epi32(v));
 }
 inline Bits fold_counts(Bits counts) noexcept {
   return counts;
