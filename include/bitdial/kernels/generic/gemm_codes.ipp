@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Products of few rows with weights that stay packed: a vector of bytes is loaded once and unpacked
-// place by place.
-// Vocabulary: that of gemm_u8s8.ipp; Bytes, load_bytes; codes_rows, codes_vectors,
-// unpack_levels<bits, place>(bytes).
+// place by place. One row alone has too few sums to hide the latency of the multiply-add: its
+// places take turns between two sums.
+// Vocabulary: that of gemm_u8s8.ipp; Bytes, load_bytes, add_sums; codes_rows,
+// codes_vectors, unpack_levels<bits, place>(bytes).
 
 inline constexpr std::int64_t codes_cols = codes_vectors * u8s8_lanes;
 
@@ -10,15 +11,16 @@ template <int rows, int bits>
 inline void gemm_codes_rows(const GemmCodesTile& t) noexcept {
   auto* const c_out = t.c;
   const std::int64_t c_stride = t.c_stride;
-  U8S8Sums c[rows][codes_vectors];
-  unroll<rows * codes_vectors>([&](auto i) __attribute__((always_inline)) {
-    c[i / codes_vectors][i % codes_vectors] = U8S8Sums{};
+  constexpr int places = 8 / bits, turns = rows == 1 ? 2 : 1;
+  U8S8Sums c[turns][rows][codes_vectors];
+  unroll<turns * rows * codes_vectors>([&](auto i) __attribute__((always_inline)) {
+    c[i / (rows * codes_vectors)][i / codes_vectors % rows][i % codes_vectors] = U8S8Sums{};
   });
-  constexpr int places = 8 / bits;
   const std::uint8_t* a = t.a;
   const std::uint8_t* b = t.b;
   const std::int64_t a_stride = t.a_stride;
   for (std::int64_t s = t.blocks; s > 0; --s, a += 4 * places, b += codes_cols * 4) {
+    if constexpr (rows == 1) prefetch_stream<codes_cols * 4>(b);
     Bytes packed[codes_vectors];
     unroll<codes_vectors>([&](auto v) __attribute__((always_inline)) {
       packed[v] = load_bytes(b + v * u8s8_lanes * 4);
@@ -31,14 +33,17 @@ inline void gemm_codes_rows(const GemmCodesTile& t) noexcept {
       unroll<codes_vectors>([&](auto v) __attribute__((always_inline)) {
         const U8S8Levels bv = unpack_levels<bits, place>(packed[v]);
         unroll<rows>([&](auto r) __attribute__((always_inline)) {
-          c[r][v] = multiply_add(c[r][v], av[r], bv);
+          U8S8Sums& sums = c[place % turns][r][v];
+          sums = multiply_add(sums, av[r], bv);
         });
       });
     });
   }
   unroll<rows * codes_vectors>([&](auto i) __attribute__((always_inline)) {
-    store_sums(c_out + i / codes_vectors * c_stride + i % codes_vectors * u8s8_lanes,
-               c[i / codes_vectors][i % codes_vectors]);
+    constexpr int r = i / codes_vectors, v = i % codes_vectors;
+    U8S8Sums sums = c[0][r][v];
+    if constexpr (turns == 2) sums = add_sums(sums, c[1][r][v]);
+    store_sums(c_out + r * c_stride + v * u8s8_lanes, sums);
   });
 }
 

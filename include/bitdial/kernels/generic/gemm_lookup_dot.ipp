@@ -15,6 +15,7 @@ template <int rows, bool second_half>
 [[gnu::always_inline]] inline void add_lookups(U8S8Sums (&c)[rows][lookup_vectors],
                                                const std::uint8_t* a, std::int64_t a_stride,
                                                const std::uint8_t* b) noexcept {
+  if constexpr (rows == 1) prefetch_stream<lookup_cols * 4>(b);
   Bytes first[lookup_vectors], second[lookup_vectors];
   unroll<lookup_vectors>([&](auto v) __attribute__((always_inline)) {
     const Bytes both = load_bytes(b + v * 64);

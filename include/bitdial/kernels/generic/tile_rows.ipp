@@ -14,6 +14,16 @@ template <int count, class F>
   unroll_indices(std::make_integer_sequence<int, count>{}, f);
 }
 
+/// Weights that one row reads once come from a far cache: asks for the bytes that a loop which has
+/// come to `p` reads some steps later, `bytes` a step.
+template <std::int64_t bytes>
+[[gnu::always_inline]] inline void prefetch_stream(const std::uint8_t* p) noexcept {
+  constexpr std::int64_t ahead = 2048;
+  unroll<bytes / 64>([&](auto i) __attribute__((always_inline)) {
+    __builtin_prefetch(p + ahead + i * 64);
+  });
+}
+
 /// Calls run(rows, part) for runs of `full`, 4 and 1 rows, `rows` a constant.
 template <int full, class Tile, class Run>
 [[gnu::always_inline]] inline void for_row_runs(Tile part, Run&& run) noexcept {
