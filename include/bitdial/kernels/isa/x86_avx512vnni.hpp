@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// AVX-512 with VNNI (dot products of four bytes), VPOPCNTDQ (bit counts of lanes) and VBMI
-// (look-ups in tables of 64 bytes): every processor that has the second has all three.
+// AVX-512 with VNNI (dot products of four bytes), VPOPCNTDQ (bit counts of lanes), VBMI (look-ups
+// in tables of 64 bytes) and GFNI (bit matrices): from Ice Lake and Zen 4 on, processors have all
+// four.
 #pragma once
 
 #include <bitdial/kernels/isa/x86_avx512.hpp>
@@ -8,8 +9,9 @@
 namespace bitdial::inline BITDIAL_ABI::kernels::avx512vnni {
 
 inline bool supported() noexcept {
-  constexpr std::uint32_t vbmi_vnni_vpopcntdq = 1U << 1 | 1U << 11 | 1U << 14;  // leaf 7, ecx
-  return avx512::supported() && cpuid_has(7, 0, CpuidRegister::ecx, vbmi_vnni_vpopcntdq);
+  constexpr std::uint32_t vbmi_gfni_vnni_vpopcntdq =
+      1U << 1 | 1U << 8 | 1U << 11 | 1U << 14;  // leaf 7, ecx
+  return avx512::supported() && cpuid_has(7, 0, CpuidRegister::ecx, vbmi_gfni_vnni_vpopcntdq);
 }
 
 }  // namespace bitdial::inline BITDIAL_ABI::kernels::avx512vnni
@@ -17,7 +19,7 @@ inline bool supported() noexcept {
 #if defined(__x86_64__)
 
 BITDIAL_BEGIN_TARGET(
-    "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vnni,avx512vpopcntdq")
+    "avx2,fma,gfni,avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vnni,avx512vpopcntdq")
 namespace bitdial::inline BITDIAL_ABI::kernels::avx512vnni {
 
 /// Sums of four products are added in 32 bits: nothing saturates.
@@ -45,9 +47,21 @@ inline void store_sums(std::int32_t* p, U8S8Sums c) noexcept {
 using Bytes = __m512i;
 using avx512::load_bytes;
 inline constexpr int codes_rows = 4, codes_vectors = 4;
-/// Codes that start at bit `place * bits` of every byte.
+/// The matrix that moves `bits` bits of a byte from bit `first` on to its lowest; the byte 7 - i of
+/// a matrix selects what bit i becomes.
+constexpr std::uint64_t moving_matrix(int bits, int first) noexcept {
+  std::uint64_t matrix = 0;
+  for (int i = 0; i < bits; ++i) matrix |= std::uint64_t{1} << ((7 - i) * 8 + first + i);
+  return matrix;
+}
+/// Codes that start at bit `place * bits` of every byte. One product with a matrix is less than a
+/// shift and a mask, but other units compute it: they take turns.
 template <int bits, int place>
 inline U8S8Levels unpack_levels(Bytes v) noexcept {
+  if constexpr (place % 2 == 1) {
+    constexpr std::uint64_t matrix = moving_matrix(bits, place * bits);
+    return _mm512_gf2p8affine_epi64_epi8(v, _mm512_set1_epi64(static_cast<long long>(matrix)), 0);
+  }
   const __m512i moved = place == 0 ? v : _mm512_srli_epi16(v, place * bits);
   return _mm512_and_si512(moved, _mm512_set1_epi8((1 << bits) - 1));
 }
