@@ -54,9 +54,10 @@ template <int rows>
 
 /// Horner's rule over the weights of the pairs: plane s of A and p of B, most significant first,
 /// weigh 2^(S - 1 - s + P - 1 - p), so all pairs with s + p = d share one weight and
-/// total = 2 * total + sum over s + p = d, for ascending d.
+/// total = 2 * total + sum over s + p = d, for ascending d. Not inlined: one copy serves all tiles
+/// that have such a part.
 template <int rows>
-inline void gemm_planes_rows(const GemmPlanesTile& t) noexcept {
+[[gnu::noinline]] inline void gemm_planes_rows(const GemmPlanesTile& t) noexcept {
   auto* const c_out = t.c;
   const std::int64_t c_stride = t.c_stride;
   Bits total[rows];

@@ -34,8 +34,9 @@ template <int rows, bool second_half>
   });
 }
 
+/// Not inlined: one copy serves all tiles that have such a part.
 template <int rows>
-inline void gemm_lookup_rows(const GemmLookupTile& t) noexcept {
+[[gnu::noinline]] inline void gemm_lookup_rows(const GemmLookupTile& t) noexcept {
   auto* const c_out = t.c;
   const std::int64_t c_stride = t.c_stride, a_stride = t.a_stride;
   U8S8Sums c[rows][lookup_vectors];

@@ -89,7 +89,7 @@ inline U8S8Codes codes_of(Bytes v) noexcept {
 }
 
 using avx512::add_u8;
-inline constexpr int lookup_rows = 4, lookup_vectors = 2;
+inline constexpr int lookup_rows = 8, lookup_vectors = 2;
 
 /// Four tables of 16 entries as one of 64.
 inline Bytes entries_of(Bytes v) noexcept {
