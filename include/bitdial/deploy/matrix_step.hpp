@@ -161,7 +161,7 @@ class MatrixStep {
   }
   [[nodiscard]] std::int64_t weight_bytes_per_column() const noexcept {
     const PreparedWeights& weights = *prepared_.weights;
-    if (weights.path == KernelPath::planes) return weights.planes.words * weights.planes.planes * 8;
+    if (weights.path == KernelPath::planes) return weights.planes.words * weights.planes.planes * 4;
     if (weights.path == KernelPath::lookup) return weights.lookup.column_bytes();
     if (weights.path == KernelPath::packed) return weights.packed.blocks() * 4;
     return weights.bytes.panel_bytes(table_) / table_.gemm_u8s8.cols;
