@@ -389,6 +389,32 @@ TEST_CASE("requantize_tile: the bits of requantize, then of quantize, row by row
   });
 }
 
+TEST_CASE("look_up_bytes: a table for each channel, every count, nothing beyond the end") {
+  for_each_supported_isa([](const kernels::KernelTable& t) {
+    Numbers numbers(23);
+    for (const std::int64_t channels : {1, 2, 3, 4, 5}) {
+      GuardedArray<std::uint8_t> tables(256 * channels);
+      tables.fill([&] { return static_cast<std::uint8_t>(numbers.between(0, 255)); });
+      for (const std::int64_t count : {0, 1, 3, 63, 64, 65, 128, 190, 192, 700}) {
+        GuardedArray<std::uint8_t> x(count), y(count);
+        x.fill([&] { return static_cast<std::uint8_t>(numbers.between(0, 255)); });
+        t.look_up_bytes({.x = x.data(),
+                         .count = count,
+                         .tables = tables.data(),
+                         .channels = channels,
+                         .y = y.data()});
+        int wrong = 0;
+        for (std::int64_t i = 0; i < count; ++i) {
+          wrong += y[i] != tables[i % channels * 256 + x[i]];
+        }
+        CAPTURE(channels);
+        CAPTURE(count);
+        CHECK(wrong == 0);
+      }
+    }
+  });
+}
+
 TEST_CASE("pack_codes: the documented bit order, and unpack_codes inverts it") {
   for_each_supported_isa([](const kernels::KernelTable& t) {
     Numbers numbers(7);

@@ -20,6 +20,7 @@ TEST_CASE("every table is complete") {
     CHECK((t.quantize != nullptr));
     CHECK((t.requantize != nullptr));
     CHECK((t.requantize_tile != nullptr));
+    CHECK((t.look_up_bytes != nullptr));
     CHECK((t.maximum != nullptr));
     CHECK((t.pack_codes != nullptr));
     CHECK((t.unpack_codes != nullptr));

@@ -307,7 +307,7 @@ class Executor {
       }
     }
     for (const CodeOutput& output : step.codes) {
-      encoder(output).encode_bytes(x, line, code_line(step, output, r));
+      encoder(output).encode_bytes(context_.table, x, line, code_line(step, output, r));
     }
   }
 

@@ -73,18 +73,13 @@ class PreparedEncoder {
   }
 
   /// The codes of the values of `count` bytes, whole pixels, after `prepare_bytes`.
-  void encode_bytes(const std::uint8_t* x, std::int64_t count, std::uint8_t* codes) const noexcept {
-    if (byte_codes_.size() == 1) {
-      const ByteCodes& own = byte_codes_[0];
-      for (std::int64_t i = 0; i < count; ++i) codes[i] = own[x[i]];
-      return;
-    }
-    const auto channels = static_cast<std::int64_t>(byte_codes_.size());
-    for (std::int64_t i = 0; i < count; i += channels) {
-      for (std::int64_t c = 0; c < channels; ++c) {
-        codes[i + c] = byte_codes_[static_cast<std::size_t>(c)][x[i + c]];
-      }
-    }
+  void encode_bytes(const kernels::KernelTable& table, const std::uint8_t* x, std::int64_t count,
+                    std::uint8_t* codes) const noexcept {
+    table.look_up_bytes({.x = x,
+                         .count = count,
+                         .tables = byte_codes_.front().data(),
+                         .channels = static_cast<std::int64_t>(byte_codes_.size()),
+                         .y = codes});
   }
 
   [[nodiscard]] std::size_t heap_bytes() const noexcept { return bitdial::heap_bytes(byte_codes_); }

@@ -231,6 +231,15 @@ struct Maximum {
   float* y = nullptr;
 };
 
+/// Operands of look_up_bytes: y[i] = tables[(i % channels) * 256 + x[i]].
+struct LookUpBytes {
+  const std::uint8_t* x = nullptr;
+  std::int64_t count = 0;
+  const std::uint8_t* tables = nullptr;
+  std::int64_t channels = 1;
+  std::uint8_t* y = nullptr;
+};
+
 /// Operands of pack_planes: codes of `bits` bits to planes, most significant first.
 ///
 /// Bit i of word w of plane p, at planes[p * plane_stride + w * word_stride], is bit
@@ -300,6 +309,7 @@ struct KernelTable {
   void (*requantize)(const Requantize&) noexcept = nullptr;
   void (*requantize_tile)(const RequantizeTile&) noexcept = nullptr;
   void (*maximum)(const Maximum&) noexcept = nullptr;
+  void (*look_up_bytes)(const LookUpBytes&) noexcept = nullptr;
 
   /// Codes of 1 .. 8 bits to a little-endian bit string: code i fills bits i * bits and up. Writes
   /// ceil(count * bits / 8) bytes, the last one padded with zeros; higher bits of a code are

@@ -109,6 +109,13 @@ inline void maximum(const Maximum& m) noexcept {
   maximum_from(m, 0);
 }
 
+inline void look_up_bytes(const LookUpBytes& q) noexcept {
+  for (std::int64_t i = 0; i < q.count; i += q.channels) {
+    const std::int64_t channels = std::min(q.channels, q.count - i);
+    for (std::int64_t c = 0; c < channels; ++c) q.y[i + c] = q.tables[256 * c + q.x[i + c]];
+  }
+}
+
 /// Eight codes are `bits` whole bytes, so full blocks never share a byte.
 inline void pack_codes(const std::uint8_t* codes, std::int64_t count, int bits,
                        std::uint8_t* bytes) noexcept {
@@ -208,6 +215,7 @@ inline constexpr KernelTable table = {
     .requantize = requantize,
     .requantize_tile = requantize_tile,
     .maximum = maximum,
+    .look_up_bytes = look_up_bytes,
     .pack_codes = pack_codes,
     .unpack_codes = unpack_codes,
     .pack_planes = pack_planes,

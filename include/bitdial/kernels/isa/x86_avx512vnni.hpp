@@ -123,6 +123,30 @@ inline Bytes unpack_high32(Bytes a, Bytes b) noexcept {
 
 namespace narrower = avx512;
 
+/// The bytes of every n-th channel from the first byte on, n = 1 .. 4.
+inline constexpr std::int64_t most_looked_up = 4;
+inline constexpr __mmask64 every_byte[most_looked_up] = {~0ULL, 0x5555555555555555,
+                                                         0x9249249249249249, 0x1111111111111111};
+
+/// A table of 256 bytes is two look-ups of 128: the highest bit of the index chooses between them.
+inline void look_up_bytes(const LookUpBytes& q) noexcept {
+  const std::int64_t channels = q.channels;
+  if (channels > most_looked_up) return scalar::look_up_bytes(q);
+  for (std::int64_t i = 0, first = 0; i < q.count; i += 64, first = (first + 64) % channels) {
+    const __mmask64 inside = q.count - i < 64 ? (1ULL << (q.count - i)) - 1 : ~0ULL;
+    const __m512i x = _mm512_maskz_loadu_epi8(inside, q.x + i);
+    __m512i y{};
+    for (std::int64_t c = 0; c < channels; ++c) {
+      const std::uint8_t* const t = q.tables + 256 * c;
+      const __m512i low = _mm512_permutex2var_epi8(load_bytes(t), x, load_bytes(t + 64));
+      const __m512i high = _mm512_permutex2var_epi8(load_bytes(t + 128), x, load_bytes(t + 192));
+      const __mmask64 own = every_byte[channels - 1] << ((c + channels - first) % channels);
+      y = _mm512_mask_mov_epi8(y, own, _mm512_mask_mov_epi8(low, _mm512_movepi8_mask(x), high));
+    }
+    _mm512_mask_storeu_epi8(q.y + i, inside, y);
+  }
+}
+
 #  include <bitdial/kernels/generic/tile_rows.ipp>
 
 #  include <bitdial/kernels/generic/bit_planes.ipp>
@@ -136,6 +160,7 @@ inline constexpr KernelTable table = [] {
   t.name = "avx512vnni";
   t.supported = supported;
   t.gemm_u8s8 = {u8s8_rows, u8s8_cols, gemm_u8s8};
+  t.look_up_bytes = look_up_bytes;
   t.gemm_codes = {codes_rows, codes_cols, gemm_codes};
   t.gemm_planes = {planes_rows, planes_cols, gemm_planes};
   t.gemm_lookup = {lookup_rows, lookup_cols, gemm_lookup};
