@@ -126,7 +126,7 @@ inline void average_pool_pixel(const ops::Window& window, const ImageShape& shap
 
 /// The sum over all pixels, one by one, divided by their number.
 inline void global_average(const ImageShape& shape, const float* image, float* y) noexcept {
-  constexpr std::int64_t most = 16;  // a constant, for which compilers make vectors
+  constexpr std::int64_t most = 64;  // a constant, for which compilers make vectors
   const std::int64_t pixels = shape.h * shape.w;
   const auto count = static_cast<float>(pixels);
   for (std::int64_t begin = 0; begin < shape.c; begin += most) {

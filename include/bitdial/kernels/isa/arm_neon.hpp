@@ -217,6 +217,7 @@ namespace narrower = scalar;
 #  include <bitdial/kernels/generic/gemm_f32.ipp>
 #  include <bitdial/kernels/generic/gemm_u8s8.ipp>
 #  include <bitdial/kernels/generic/normalisation.ipp>
+#  include <bitdial/kernels/generic/row_sums.ipp>
 
 inline constexpr KernelTable table = [] {
   KernelTable t = scalar::table;

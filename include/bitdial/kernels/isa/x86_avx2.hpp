@@ -443,6 +443,7 @@ namespace narrower = scalar;
 #  include <bitdial/kernels/generic/gemm_lookup.ipp>
 #  include <bitdial/kernels/generic/gemm_u8s8_pairs.ipp>
 #  include <bitdial/kernels/generic/normalisation.ipp>
+#  include <bitdial/kernels/generic/row_sums.ipp>
 #  include <bitdial/kernels/generic/plane_sums.ipp>
 
 inline constexpr KernelTable table = [] {
