@@ -125,6 +125,42 @@ TEST_CASE("thresholds at almost equal distances have a line, others have none") 
   }
 }
 
+TEST_CASE("the product behind thresholds is found from them alone") {
+  for (const int bits : {2, 3, 4, 8}) {
+    for (const float alpha : {1.0F, 0.37F, 6.0F, 1e-3F, 123.456F, 0x1.fffffep-30F}) {
+      const PactActivations policy{};
+      const auto encode = [&](float x) { return policy.encode(x, {alpha}, bits); };
+      const std::vector<float> thresholds = find_thresholds(encode, 1 << bits);
+      const auto steps = find_uniform_steps(thresholds, bits);
+      CAPTURE(bits);
+      CAPTURE(alpha);
+      REQUIRE(steps.has_value());
+      CHECK(is_uniform(thresholds, bits, *steps));
+      CHECK(steps->inverse_step ==
+            doctest::Approx(static_cast<float>((1 << bits) - 1) / alpha).epsilon(1e-6));
+      for (const float x : probes(thresholds)) CHECK(steps->code(x, bits) == encode(x));
+    }
+    CHECK_FALSE(find_uniform_steps(find_thresholds(two_sided(bits, 1.7F), 1 << bits), bits));
+    CHECK_FALSE(find_uniform_steps(find_thresholds(tanh_steps(bits), 1 << bits), bits));
+  }
+  for (const std::vector<float>& thresholds : {std::vector<float>{},
+                                               {1.0F},
+                                               {1.0F, 1.0F, 1.0F},
+                                               {0.5F, 1.5F, 2.4F},
+                                               {-infinity, 0.0F, 1.0F},
+                                               {0.0F, infinity},
+                                               {-3.4e38F, 3.4e38F},
+                                               {0.0F, 1e-45F}}) {
+    CHECK_FALSE(find_uniform_steps(thresholds, 2));
+  }
+  // Codes above the last threshold do not exist: what is clipped gives the last one.
+  std::vector<float> thresholds = find_thresholds(dorefa(2), 4);
+  thresholds.pop_back();
+  const auto steps = find_uniform_steps(thresholds, 2);
+  REQUIRE(steps.has_value());
+  CHECK(steps->code(100.0F, 2) == 2);
+}
+
 TEST_CASE("rows encode like their values, with and without gaps, and leave the gaps alone") {
   constexpr std::int64_t rows = 3, size = 5;
   const ActivationEncoder encoder = make_activation_encoder(dorefa(4), 4);

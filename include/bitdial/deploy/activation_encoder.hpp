@@ -106,6 +106,27 @@ template <class Encode>
   return true;
 }
 
+/// The product that gives the code of `thresholds` for every float, if there is one: DoReFa, PACT
+/// and whatever else rounds a multiple of x have it.
+///
+/// The distance of the first threshold and the last gives the multiple up to rounding; the floats
+/// around it are tried.
+[[nodiscard]] inline std::optional<UniformSteps> find_uniform_steps(
+    const std::vector<float>& thresholds, int bits) noexcept {
+  if (thresholds.size() < 2) return std::nullopt;
+  const double distance =
+      static_cast<double>(thresholds.back()) - static_cast<double>(thresholds.front());
+  const double estimate = static_cast<double>(thresholds.size() - 1) / distance;
+  if (!(estimate >= 0x1p-100 && estimate <= 0x1p100)) return std::nullopt;
+  const std::int32_t key = detail::key_of_float(static_cast<float>(estimate));
+  for (const std::int32_t step : {0, 1, -1, 2, -2, 3, -3}) {
+    const UniformSteps steps{.clip = thresholds.back(),
+                             .inverse_step = detail::float_of_key(key + step)};
+    if (is_uniform(thresholds, bits, steps)) return steps;
+  }
+  return std::nullopt;
+}
+
 /// A line through thresholds that stand at almost equal distances, see `kernels::CodeSteps`.
 /// Factor 0: there is none.
 struct CodeLine {

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include <bitdial/core/heap_bytes.hpp>
@@ -27,8 +28,11 @@ struct EncodedRows {
 /// An encoder, which must outlive it, and what makes it fast.
 class PreparedEncoder {
  public:
-  explicit PreparedEncoder(const ActivationEncoder& encoder) : encoder_{&encoder} {
-    if (encoder.thresholds.size() > cheap_comparisons) line_ = code_line(encoder.thresholds);
+  explicit PreparedEncoder(const ActivationEncoder& encoder)
+      : encoder_{&encoder}, uniform_{encoder.uniform} {
+    if (uniform_ || encoder.thresholds.size() <= cheap_comparisons) return;
+    uniform_ = find_uniform_steps(encoder.thresholds, encoder.bits);
+    if (!uniform_) line_ = code_line(encoder.thresholds);
   }
   PreparedEncoder(ActivationEncoder&&) = delete;
 
@@ -47,7 +51,7 @@ class PreparedEncoder {
   /// What the kernels take.
   [[nodiscard]] kernels::CodeSteps steps() const noexcept {
     static constexpr float none[1]{};
-    if (encoder_->uniform) return encoder_->uniform->code_steps(encoder_->bits);
+    if (uniform_) return uniform_->code_steps(encoder_->bits);
     const std::vector<float>& thresholds = encoder_->thresholds;
     return {.thresholds = thresholds.empty() ? none : thresholds.data(),
             .count = static_cast<std::int32_t>(thresholds.size()),
@@ -89,6 +93,7 @@ class PreparedEncoder {
   static constexpr std::size_t cheap_comparisons = 3;  ///< cost less than a line
 
   const ActivationEncoder* encoder_;
+  std::optional<UniformSteps> uniform_;
   CodeLine line_{};
   std::vector<ByteCodes> byte_codes_;  ///< by channel, or one for all
 };
