@@ -55,19 +55,20 @@ BasicVar<T> conv2d(BasicVar<T> x, BasicVar<T> w, const ops::Window& window) {
   const Reader<T> read_w = tape.reader(w);
   Tensor<T> y(ops::conv2d_output_shape(x.shape(), w.shape(), window), Uninitialized{});
   detail::conv2d_sums(y.view(), read_x, read_w, window, tape.integer_forward());
-  return tape.record("conv2d", std::move(y), {x, w},
-                     [x, w, read_x, read_w, window](TensorView<const T> dy) {
-                       if (w.needs_grad()) {
-                         detail::conv2d_weight_gradient(x.tape().accumulate(w), dy, read_x, window,
-                                                        x.tape().gradient_products());
-                       }
-                       if (x.needs_grad()) {
-                         x.tape().contribute(x, [&](TensorView<T> dx, bool accumulate) {
-                           ops::conv2d_backward_input(dx, dy, read_w.all().view(), window,
-                                                      {.accumulate = accumulate});
-                         });
-                       }
-                     });
+  return tape.record(
+      "conv2d", std::move(y), {x, w}, [x, w, read_x, read_w, window](TensorView<const T> dy) {
+        if (w.needs_grad()) {
+          detail::conv2d_weight_gradient(x.tape().accumulate(w), dy, read_x, window,
+                                         x.tape().gradient_products());
+        }
+        if (x.needs_grad()) {
+          x.tape().contribute(x, [&](TensorView<T> dx, bool accumulate) {
+            ops::conv2d_backward_input(
+                dx, dy, read_w.all().view(), window,
+                {.accumulate = accumulate, .products = x.tape().gradient_products()});
+          });
+        }
+      });
 }
 
 /// `ops::grouped_conv2d_forward`: x [N, H, W, Cin], w [Cout, kh, kw, Cin / groups] ->
