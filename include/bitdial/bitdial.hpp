@@ -108,6 +108,7 @@
 #include <bitdial/kernels/kernel_table.hpp>
 #include <bitdial/kernels/normalisation.hpp>
 #include <bitdial/kernels/target_region.hpp>
+#include <bitdial/kernels/winograd.hpp>
 #include <bitdial/models/googlenet.hpp>
 #include <bitdial/models/inception_blocks.hpp>
 #include <bitdial/models/inception_v3.hpp>

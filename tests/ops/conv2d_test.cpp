@@ -53,6 +53,15 @@ const std::vector<Case> cases = {
     {{1, 70, 40, 3}, 4, Window::square(3, {.padding = 1})},
     {{2, 3, 3, 700}, 50, Window::square(3, {.padding = 1})},
     {{3, 5, 7, 33}, 35, Window::square(1)},
+    // Rows of six products for four pixels: whole groups and rests, several images or several
+    // blocks of rows at once, other heights, no padding and much of it.
+    {{19, 8, 8, 16}, 24, Window::square(3, {.padding = 1})},
+    {{2, 9, 14, 9}, 10, Window::square(3, {.padding = 1})},
+    {{1, 70, 32, 33}, 12, Window::square(3, {.padding = 1})},
+    {{2, 6, 9, 8}, 17, Window::square(3)},
+    {{2, 6, 10, 8}, 9, Window::square(3, {.padding = 2})},
+    {{2, 4, 7, 8}, 8, {.kernel_h = 1, .kernel_w = 3, .padding_w = 1}},
+    {{2, 9, 8, 8}, 8, {.kernel_h = 5, .kernel_w = 3, .padding_h = 4, .dilation_h = 2}},
 };
 
 // The definition, one multiplication after the other: calls f(index of y, of x, of w).
@@ -280,6 +289,36 @@ TEST_CASE("gradients from bfloat16 products point where those of float products 
   CHECK(distance(dx_bf16, dx) < 0x1p-8);
   CHECK(distance(dw_bf16, dw) < 0x1p-8);
   CHECK(distance(dx_bf16, dx) > 0.0);
+}
+
+TEST_CASE("six products for four pixels leave errors like those of the direct sums") {
+  const Case c{{8, 32, 32, 64}, 64, Window::square(3, {.padding = 1})};
+  const auto x = random_tensor<float>(c.x, 1);
+  const auto w = random_tensor<float>(c.w(), 2);
+  const auto dy = random_tensor<float>(c.y(), 3);
+  const auto widened = [](const Tensor<float>& from) {
+    Tensor<double> to(from.shape());
+    std::copy_n(from.data(), from.size(), to.data());
+    return to;
+  };
+  // Relative to the root of the mean square, which 576 and 8192 products of deviation 1/3 have.
+  const auto error = [](const Tensor<float>& a, const Tensor<double>& exact, double products) {
+    double sum = 0.0;
+    for (std::int64_t i = 0; i < a.size(); ++i) {
+      const double d = static_cast<double>(a[i]) - exact[i];
+      sum += d * d;
+    }
+    return std::sqrt(sum / static_cast<double>(a.size()) / products) * 3.0;
+  };
+  const auto x_exact = widened(x), w_exact = widened(w), dy_exact = widened(dy);
+  Tensor<float> dx(c.x), dw(c.w());
+  Tensor<double> dx_exact(c.x), dw_exact(c.w());
+  ops::conv2d_backward_input(dx.view(), dy.view(), w.view(), c.window);
+  ops::conv2d_backward_input(dx_exact.view(), dy_exact.view(), w_exact.view(), c.window);
+  ops::conv2d_backward_weight(dw.view(), dy.view(), x.view(), c.window);
+  ops::conv2d_backward_weight(dw_exact.view(), dy_exact.view(), x_exact.view(), c.window);
+  CHECK(error(dx, dx_exact, 576.0) < 32 * 0x1p-24);
+  CHECK(error(dw, dw_exact, 8192.0) < 32 * 0x1p-24);
 }
 
 TEST_CASE("conv2d of an empty batch is empty") {

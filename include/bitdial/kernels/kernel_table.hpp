@@ -19,6 +19,7 @@
 #include <bitdial/kernels/code_steps.hpp>
 #include <bitdial/kernels/depthwise.hpp>
 #include <bitdial/kernels/normalisation.hpp>
+#include <bitdial/kernels/winograd.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::kernels {
 
@@ -343,6 +344,10 @@ struct RealKernels {
   void (*channel_sums)(const ChannelSums&) noexcept = nullptr;
   void (*scale_channels)(const ScaleChannels&) noexcept = nullptr;
   void (*combine_channels)(const CombineChannels&) noexcept = nullptr;
+
+  void (*winograd_inputs)(const WinogradInputs&) noexcept = nullptr;
+  void (*winograd_slopes)(const WinogradSlopes&) noexcept = nullptr;
+  void (*winograd_outputs)(const WinogradOutputs&) noexcept = nullptr;
 };
 
 }  // namespace bitdial::inline BITDIAL_ABI::kernels

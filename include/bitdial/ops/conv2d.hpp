@@ -12,6 +12,7 @@
 #include <bitdial/ops/detail/direct_conv.hpp>
 #include <bitdial/ops/detail/elementwise.hpp>
 #include <bitdial/ops/detail/patches.hpp>
+#include <bitdial/ops/detail/winograd_conv.hpp>
 #include <bitdial/ops/gemm.hpp>
 #include <bitdial/ops/products.hpp>
 #include <bitdial/ops/window.hpp>
@@ -138,6 +139,11 @@ void window_product(const T* source, std::int64_t images, const PatchGrid& grid,
 template <class T, class Images>
 void weight_sums(T* sums, const T* dy, const Images& images, const PatchGrid& grid,
                  std::int64_t out, std::int64_t begin, std::int64_t end, Products products) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (products == Products::f32 && suits_winograd(grid, out)) {
+      return winograd_weight_sums(sums, dy, images, grid, out, begin, end);
+    }
+  }
   // Read in place, a block of output rows adds to all sums in memory: that must not cost more than
   // its products.
   const std::int64_t block_pixels = RowBlocks::of<T>(grid).rows * grid.w.outputs;
@@ -243,7 +249,9 @@ struct GradientOptions {
 ///
 /// Shapes as in `conv2d_forward`. A stride of s splits the input pixels into s x s phases, each a
 /// convolution of dy with the taps that reach it, so no multiplication by a known zero is done.
-/// bfloat16 products round dy and w; with an odd number of output channels they are f32 products.
+/// Float windows three wide with stride 1 and at least 8 channels take half of the products
+/// (`kernels::WinogradPoints`); rounding errors are then about 1.4 times those of a chain. bfloat16
+/// products round dy and w; with an odd number of output channels they are f32 products.
 template <class T>
 void conv2d_backward_input(TensorView<T> dx, TensorView<const std::type_identity_t<T>> dy,
                            TensorView<const std::type_identity_t<T>> w, const Window& window,
@@ -278,11 +286,19 @@ void conv2d_backward_input(TensorView<T> dx, TensorView<const std::type_identity
         }
       };
       const std::int64_t row_size = dx.extent(2) * in;
-      detail::window_product(dy.data(), dx.extent(0), grid, in, pack_weights,
-                             detail::PixelGrid<T>{dx.data() + phase_h * row_size + phase_w * in,
-                                                  dx.extent(1) * row_size,
-                                                  window.stride_h * row_size, window.stride_w * in},
-                             {.accumulate = !overwrites}, options.products);
+      const detail::PixelGrid<T> pixels{dx.data() + phase_h * row_size + phase_w * in,
+                                        dx.extent(1) * row_size, window.stride_h * row_size,
+                                        window.stride_w * in};
+      const GemmOptions storing{.accumulate = !overwrites};
+      if constexpr (std::is_same_v<T, float>) {
+        if (options.products == Products::f32 && detail::suits_winograd(grid, in)) {
+          detail::winograd_product(dy.data(), dx.extent(0), grid, in, pack_weights, pixels,
+                                   storing);
+          continue;
+        }
+      }
+      detail::window_product(dy.data(), dx.extent(0), grid, in, pack_weights, pixels, storing,
+                             options.products);
     }
   }
 }
@@ -292,8 +308,9 @@ void conv2d_backward_input(TensorView<T> dx, TensorView<const std::type_identity
 /// Shapes as in `conv2d_forward`. Up to 16 chunks of images, a power of two, have a partial sum
 /// each, a chain over images and outputs in ascending order; they are added in order: the same bits
 /// for every thread count. Memory: 16 times the weights, at most 64 MiB or twice the weights
-/// (float), from the thread's cached blocks. bfloat16 products round dy and x, and take
-/// neighbouring pixels of a row in pairs, the second one first.
+/// (float), from the thread's cached blocks. Half of the products where `conv2d_backward_input`
+/// takes half: two more copies of the weights for each thread. bfloat16 products round dy and x,
+/// and take neighbouring pixels of a row in pairs, the second one first.
 template <class T>
 void conv2d_backward_weight(TensorView<T> dw, TensorView<const std::type_identity_t<T>> dy,
                             TensorView<const std::type_identity_t<T>> x, const Window& window,

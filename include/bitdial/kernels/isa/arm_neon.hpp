@@ -218,6 +218,7 @@ namespace narrower = scalar;
 #  include <bitdial/kernels/generic/gemm_u8s8.ipp>
 #  include <bitdial/kernels/generic/normalisation.ipp>
 #  include <bitdial/kernels/generic/row_sums.ipp>
+#  include <bitdial/kernels/generic/winograd.ipp>
 
 inline constexpr KernelTable table = [] {
   KernelTable t = scalar::table;
@@ -242,6 +243,9 @@ inline constexpr RealKernels real_kernels = [] {
   t.channel_sums = channel_sums;
   t.scale_channels = scale_channels;
   t.combine_channels = combine_channels;
+  t.winograd_inputs = winograd_inputs;
+  t.winograd_slopes = winograd_slopes;
+  t.winograd_outputs = winograd_outputs;
   return t;
 }();
 

@@ -91,6 +91,7 @@ inline void requantize_tile(const RequantizeTile& q) noexcept {
 
 #include <bitdial/kernels/generic/depthwise_reference.ipp>
 #include <bitdial/kernels/generic/normalisation_reference.ipp>
+#include <bitdial/kernels/generic/winograd_reference.ipp>
 
 /// Values from `i` on.
 inline void maximum_from(const Maximum& m, std::int64_t i) noexcept {
@@ -234,6 +235,9 @@ inline constexpr RealKernels real_kernels = {
     .channel_sums = channel_sums,
     .scale_channels = scale_channels,
     .combine_channels = combine_channels,
+    .winograd_inputs = winograd_inputs,
+    .winograd_slopes = winograd_slopes,
+    .winograd_outputs = winograd_outputs,
 };
 
 }  // namespace bitdial::inline BITDIAL_ABI::kernels::scalar

@@ -327,6 +327,7 @@ namespace narrower = avx2;
 #  include <bitdial/kernels/generic/gemm_u8s8.ipp>
 #  include <bitdial/kernels/generic/normalisation.ipp>
 #  include <bitdial/kernels/generic/row_sums.ipp>
+#  include <bitdial/kernels/generic/winograd.ipp>
 
 /// Rows of at most `bytes` codes, 16 or 32, as many at once as fit a vector. Returns how many were
 /// summed: all from which so many bytes may be read.
@@ -409,6 +410,9 @@ inline constexpr RealKernels real_kernels = [] {
   t.channel_sums = channel_sums;
   t.scale_channels = scale_channels;
   t.combine_channels = combine_channels;
+  t.winograd_inputs = winograd_inputs;
+  t.winograd_slopes = winograd_slopes;
+  t.winograd_outputs = winograd_outputs;
   return t;
 }();
 

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+// Convolutions with windows three pixels wide that move by one, along each row by Winograd's
+// minimal filtering: half of the products of `direct_conv.hpp`, with other rounding errors.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include <bitdial/core/parallel.hpp>
+#include <bitdial/core/tensor.hpp>
+#include <bitdial/core/tile_split.hpp>
+#include <bitdial/kernels/active.hpp>
+#include <bitdial/ops/detail/direct_conv.hpp>
+#include <bitdial/ops/detail/image_rows.hpp>
+#include <bitdial/ops/detail/patches.hpp>
+#include <bitdial/ops/gemm.hpp>
+
+namespace bitdial::inline BITDIAL_ABI::ops::detail {
+
+using kernels::WinogradPoints;
+
+/// Buffers of these convolutions in the thread's scratch.
+enum class WinogradScratch { line = 20, inputs, slopes, products };
+
+template <WinogradScratch slot>
+[[nodiscard]] float* winograd_scratch(std::int64_t size) {
+  return gemm_scratch<float, static_cast<int>(slot)>(size);
+}
+
+/// Groups of four output pixels in a row.
+[[nodiscard]] constexpr std::int64_t winograd_groups(const PatchGrid& grid) noexcept {
+  return ceil_div(grid.w.outputs, WinogradPoints::group);
+}
+
+/// True where rows are long and channels many enough for the transforms to pay: fewer than three
+/// quarters of the products, and at least 8 channels on both sides.
+[[nodiscard]] constexpr bool suits_winograd(const PatchGrid& grid, std::int64_t cols) noexcept {
+  return grid.w.taps == WinogradPoints::taps && grid.w.step == 1 && grid.w.dilation == 1 &&
+         grid.h.step == 1 && std::min(grid.channels, cols) >= 8 &&
+         3 * grid.w.outputs >= 8 * winograd_groups(grid);
+}
+
+/// How the six numbers of each group of source pixels lie in memory, number by number: those of the
+/// rows that a block of output rows reads, rows outside the image included, which are zeros.
+struct WinogradBlock {
+  WinogradBlock(const PatchGrid& grid, std::int64_t output_rows)
+      : groups{winograd_groups(grid)},
+        rows{output_rows - 1 + (grid.h.taps - 1) * grid.h.dilation + 1},
+        row{groups * grid.channels},
+        size{rows * row} {}
+
+  std::int64_t groups;
+  std::int64_t rows;
+  std::int64_t row;   ///< elements of a row
+  std::int64_t size;  ///< elements of all rows, of one of the six numbers
+
+  /// Transforms what output rows from `begin` on of image n read; number k is written to
+  /// to + k * step.
+  template <class Images>
+  void fill(const Images& images, std::int64_t n, const PatchGrid& grid, std::int64_t begin,
+            float* to, std::int64_t step) const {
+    const std::int64_t row_size = grid.w.source * grid.channels;
+    for (std::int64_t r = 0; r < rows; ++r, to += row) {
+      const std::int64_t source = begin + grid.h.offset + r;
+      if (source < 0 || source >= grid.h.source) {
+        for (int k = 0; k < WinogradPoints::count; ++k) std::fill_n(to + k * step, row, 0.0F);
+        continue;
+      }
+      const std::int64_t at = (n * grid.h.source + source) * row_size;
+      const float* x = images.in_place(at);
+      if (x == nullptr) {
+        float* const line = winograd_scratch<WinogradScratch::line>(row_size);
+        images.copy(at, row_size, line);
+        x = line;
+      }
+      kernels::active_real_kernels().winograd_inputs({.groups = groups,
+                                                      .pixels = grid.w.source,
+                                                      .first = grid.w.offset,
+                                                      .channels = grid.channels,
+                                                      .x = x,
+                                                      .v = to,
+                                                      .v_step = step});
+    }
+  }
+};
+
+/// The weights of point k: row (k, tap_h, channel) is the sum over tap_w of p^tap_w / D(p) times
+/// row (tap_h, tap_w, channel) of B [grid.depth(), cols].
+template <class PackB>
+[[nodiscard]] WholePanels<float> winograd_filters(const PatchGrid& grid, std::int64_t cols,
+                                                  PackB&& pack_b) {
+  const WholePanels<float> taps(grid.depth(), cols, pack_b);
+  const std::int64_t width = window_kernel<float>().cols;
+  const std::int64_t rows = grid.h.taps * grid.channels;
+  return WholePanels<float>(
+      WinogradPoints::count * rows, cols,
+      [&](std::int64_t k0, std::int64_t col0, MatrixView<float> panel) {
+        for (std::int64_t r = 0; r < panel.rows; ++r) {
+          const std::int64_t k = (k0 + r) / rows, row = (k0 + r) % rows;
+          const float* const first =
+              taps.at(col0, row / grid.channels * 3 * grid.channels + row % grid.channels);
+          const float* const second = first + grid.channels * width;
+          const float* const third = second + grid.channels * width;
+          if (k == WinogradPoints::count - 1) {
+            std::copy_n(third, panel.cols, panel.row(r));
+            continue;
+          }
+          const float p = WinogradPoints::at[k], scale = 1.0F / WinogradPoints::distances[k];
+          map_span(
+              panel.cols, panel.row(r),
+              [p, scale](float u, float v, float w) { return scale * (u + p * (v + p * w)); },
+              first, second, third);
+        }
+      });
+}
+
+/// `direct_product` for grids that suit: out(n, i, j) (+)= the window of output pixel (n, i, j),
+/// flattened, times B [grid.depth(), cols].
+template <class PackB>
+void winograd_product(const float* source, std::int64_t images, const PatchGrid& grid,
+                      std::int64_t cols, PackB&& pack_b, const PixelGrid<float>& out,
+                      GemmOptions options) {
+  const kernels::RealKernels& table = kernels::active_real_kernels();
+  const auto& kernel = table.gemm_f32;
+  const WholePanels<float> filters = winograd_filters(grid, cols, pack_b);
+  const RowBlocks split = RowBlocks::of<float>(grid);
+  const std::int64_t filter_rows = grid.h.taps * grid.channels;
+  constexpr std::int64_t tiles_at_once = 4;  // whose products stay in the first-level cache
+
+  parallel_for(images * split.blocks, 1, [&](std::int64_t item, std::int64_t) {
+    const std::int64_t n = item / split.blocks;
+    const std::int64_t begin = item % split.blocks * split.rows;
+    const std::int64_t end = std::min(begin + split.rows, grid.h.outputs);
+    const WinogradBlock block(grid, end - begin);
+    float* const inputs =
+        winograd_scratch<WinogradScratch::inputs>(WinogradPoints::count * block.size);
+    block.fill(StoredImages<float>{source}, n, grid, begin, inputs, block.size);
+    const std::int64_t step = tiles_at_once * kernel.rows * kernel.cols;
+    float* const products =
+        winograd_scratch<WinogradScratch::products>(WinogradPoints::count * step);
+    const TileSplit tiles((end - begin) * block.groups, kernel.rows);
+
+    // Groups first .. last - 1 of the block have their sums in `products`: outputs row by row.
+    const auto store = [&](std::int64_t first, std::int64_t last, std::int64_t col,
+                           std::int64_t width) {
+      for (std::int64_t g = first; g < last;) {
+        const std::int64_t i = g / block.groups, j = g % block.groups;
+        const std::int64_t count = std::min(block.groups - j, last - g);
+        table.winograd_outputs(
+            {.pixels = std::min(4 * count, grid.w.outputs - 4 * j),
+             .channels = width,
+             .m = products + (g - first) * width,
+             .m_step = step,
+             .m_stride = width,
+             .y = out.data + n * out.image + (begin + i) * out.row + 4 * j * out.pixel + col,
+             .y_stride = out.pixel,
+             .accumulate = options.accumulate});
+        g += count;
+      }
+    };
+    for (std::int64_t col = 0; col < cols; col += kernel.cols) {
+      const std::int64_t width = std::min(kernel.cols, cols - col);
+      for (std::int64_t tile = 0; tile < tiles.count(); tile += tiles_at_once) {
+        const std::int64_t tile_end = std::min(tile + tiles_at_once, tiles.count());
+        const std::int64_t first = tiles.begin(tile);
+        for (int k = 0; k < WinogradPoints::count; ++k) {
+          for (std::int64_t t = tile; t < tile_end; ++t) {
+            const std::int64_t g = tiles.begin(t);
+            kernel.run({.rows = tiles.size(t),
+                        .cols = width,
+                        .depth = grid.channels,
+                        .a = inputs + k * block.size + g * grid.channels,
+                        .a_stride = grid.channels,
+                        .b = filters.at(col, k * filter_rows),
+                        .b_step = kernel.cols,
+                        .c = products + k * step + (g - first) * width,
+                        .c_stride = width,
+                        .runs = grid.h.taps,
+                        .a_run = grid.h.dilation * block.row,
+                        .b_run = grid.channels * kernel.cols});
+          }
+        }
+        store(first, tiles.begin(tile_end), col, width);
+      }
+    }
+  });
+}
+
+/// sums = A^T of the sums over all groups: [out, taps_h, 3, channels] from six of
+/// [out, taps_h, channels].
+inline void winograd_taps(float* sums, const float* products, std::int64_t rows,
+                          std::int64_t channels) {
+  using P = WinogradPoints;
+  const std::int64_t step = rows * channels;
+  constexpr float s0 = 1.0F / P::distances[0], sa = 1.0F / P::distances[1];
+  constexpr float sb = 1.0F / P::distances[3];
+  for (std::int64_t row = 0; row < rows; ++row, products += channels) {
+    const auto map_taps = [&](int tap, auto f) {
+      map_span(channels, sums + (row * P::taps + tap) * channels, f, products, products + step,
+               products + 2 * step, products + 3 * step, products + 4 * step, products + 5 * step);
+    };
+    map_taps(0, [](float m0, float m1, float m2, float m3, float m4, float) {
+      return s0 * m0 + (sa * (m1 + m2) + sb * (m3 + m4));
+    });
+    map_taps(1, [](float, float m1, float m2, float m3, float m4, float) {
+      return P::a * sa * (m1 - m2) + P::b * sb * (m3 - m4);
+    });
+    map_taps(2, [](float, float m1, float m2, float m3, float m4, float m5) {
+      return P::a * P::a * sa * (m1 + m2) + (P::b * P::b * sb * (m3 + m4) + m5);
+    });
+  }
+}
+
+/// `direct_weight_sums` for grids that suit.
+template <class Images>
+void winograd_weight_sums(float* sums, const float* dy, const Images& images, const PatchGrid& grid,
+                          std::int64_t out, std::int64_t first_image, std::int64_t last_image) {
+  const kernels::RealKernels& table = kernels::active_real_kernels();
+  const auto& kernel = table.gemm_f32;
+  const RowBlocks split = RowBlocks::of<float>(grid);
+  const WinogradBlock block(grid, split.rows);
+  const std::int64_t slopes_row = block.groups * out;
+  const std::int64_t sums_row = grid.h.taps * grid.channels;
+  // A tile of sums goes through memory once per block: blocks of small images are several of them.
+  constexpr std::int64_t pixels_at_once = 1024, elements_at_once = 1 << 18;
+  const std::int64_t of_image = WinogradPoints::count * (block.size + split.rows * slopes_row);
+  const std::int64_t images_at_once =
+      split.blocks > 1 ? 1
+                       : std::max<std::int64_t>(1, std::min(pixels_at_once / grid.pixels(),
+                                                            elements_at_once / of_image));
+  const TileSplit tiles(out, kernel.rows);
+  Tensor<float> products({WinogradPoints::count, out, sums_row}, Uninitialized{});
+
+  for (std::int64_t n = first_image; n < last_image; n += images_at_once) {
+    const std::int64_t count = std::min(images_at_once, last_image - n);
+    const std::int64_t step = count * block.size;
+    const std::int64_t slopes_size = split.rows * slopes_row;
+    // Whole vectors are read: past the last element of a row unless it fills them.
+    float* const inputs =
+        winograd_scratch<WinogradScratch::inputs>(WinogradPoints::count * step + kernel.cols);
+    std::fill_n(inputs + WinogradPoints::count * step, kernel.cols, 0.0F);
+    float* const slopes =
+        winograd_scratch<WinogradScratch::slopes>(WinogradPoints::count * count * slopes_size);
+    for (std::int64_t begin = 0; begin < grid.h.outputs; begin += split.rows) {
+      const std::int64_t rows = std::min(split.rows, grid.h.outputs - begin);
+      const WinogradBlock part(grid, rows);
+      for (std::int64_t i = 0; i < count; ++i) {
+        part.fill(images, n + i, grid, begin, inputs + i * block.size, step);
+        for (std::int64_t r = 0; r < rows; ++r) {
+          const std::int64_t row = (n + i) * grid.h.outputs + begin + r;
+          table.winograd_slopes({.groups = block.groups,
+                                 .pixels = grid.w.outputs,
+                                 .channels = out,
+                                 .dy = dy + row * grid.w.outputs * out,
+                                 .u = slopes + i * slopes_size + r * slopes_row,
+                                 .u_step = count * slopes_size});
+        }
+      }
+      for (int k = 0; k < WinogradPoints::count; ++k) {
+        for (std::int64_t tap = 0; tap < grid.h.taps; ++tap) {
+          for (std::int64_t col = 0; col < grid.channels; col += kernel.cols) {
+            for (std::int64_t t = 0; t < tiles.count(); ++t) {
+              const std::int64_t o = tiles.begin(t);
+              kernel.run(
+                  {.rows = tiles.size(t),
+                   .cols = std::min(kernel.cols, grid.channels - col),
+                   .depth = rows * block.groups,
+                   .a = slopes + k * count * slopes_size + o,
+                   .a_stride = 1,
+                   .a_step = out,
+                   .b = inputs + k * step + tap * grid.h.dilation * block.row + col,
+                   .b_step = grid.channels,
+                   .c = products.data() + (k * out + o) * sums_row + tap * grid.channels + col,
+                   .c_stride = sums_row,
+                   .accumulate = n > first_image || begin > 0,
+                   .runs = count,
+                   .a_run = slopes_size,
+                   .b_run = block.size});
+            }
+          }
+        }
+      }
+    }
+  }
+  winograd_taps(sums, products.data(), out * grid.h.taps, grid.channels);
+}
+
+}  // namespace bitdial::inline BITDIAL_ABI::ops::detail
