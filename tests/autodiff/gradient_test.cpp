@@ -42,3 +42,24 @@ TEST_CASE("masks wait until the values are read") {
   gradient.add_to(sum.view());
   for (std::int64_t i = 0; i < dy.size(); ++i) REQUIRE(sum[i] == 1.0F + gradient.values()[i]);
 }
+
+TEST_CASE("copies and sums apply the masks of both sides") {
+  const auto x = random_tensor<float>({90, 5}, 1);
+  const auto y = random_tensor<float>({90, 5}, 2);
+  const auto a = random_tensor<float>({90, 5}, 3);
+  const auto b = random_tensor<float>({90, 5}, 4);
+  Gradient first{a}, second{b};
+  first.gate(mask_of(x, 0.0F));
+  second.gate(mask_of(y, 0.5F));
+  Gradient copy = first.copy();
+  CHECK(same_bits(copy.values(), first.values()));
+  copy.gate(mask_of(y, 0.0F));
+  copy.add(second);
+  CHECK_FALSE(same_bits(copy.values(), first.values()));
+  for (std::int64_t i = 0; i < a.size(); ++i) {
+    const float of_copy = x[i] > 0.0F && y[i] > 0.0F ? a[i] : 0.0F;
+    const float of_second = y[i] > 0.5F ? b[i] : 0.0F;
+    REQUIRE(copy.values()[i] == of_copy + of_second);
+    REQUIRE(second.values()[i] == of_second);
+  }
+}

@@ -195,7 +195,7 @@ BasicVar<T> add(BasicVar<T> a, BasicVar<T> b) {
       },
       BasicTape<T>::Cost::large, {a, b},
       [a, b](BasicGradient<T>& dy) {
-        if (a.needs_grad() && b.needs_grad()) a.tape().give(a, dy);
+        if (a.needs_grad() && b.needs_grad()) a.tape().give(a, dy.copy());
         a.tape().give(b.needs_grad() ? b : a, std::move(dy));
       });
 }

@@ -3,6 +3,8 @@
 // read.
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -47,6 +49,30 @@ class BasicGradient {
     return values_;
   }
   operator TensorView<const T>() { return values().cview(); }
+
+  /// Another gradient of the same values. Waiting masks are applied in the pass that copies.
+  [[nodiscard]] BasicGradient copy() {
+    BasicGradient result(Tensor<T>(shape(), Uninitialized{}));
+    for_each_piece<T>(shape(), [&](std::int64_t begin, std::int64_t end, T*) {
+      gate_piece(begin, end);
+      std::copy_n(values_.data() + begin, end - begin, result.values_.data() + begin);
+    });
+    all_gated();
+    return result;
+  }
+
+  /// Adds the values of `term`, masks of both applied in the same pass.
+  void add(BasicGradient& term) {
+    for_each_piece<T>(shape(), [&](std::int64_t begin, std::int64_t end, T*) {
+      gate_piece(begin, end);
+      term.gate_piece(begin, end);
+      T* const sum = values_.data() + begin;
+      ops::detail::map_span(
+          end - begin, sum, [](T a, T b) { return a + b; }, sum, term.values_.data() + begin);
+    });
+    all_gated();
+    term.all_gated();
+  }
 
   /// sum += the values.
   void add_to(TensorView<T> sum) {

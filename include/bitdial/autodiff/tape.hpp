@@ -233,7 +233,8 @@ class BasicTape {
       n.has_grad = true;
       return;
     }
-    contribution.add_to(accumulate(x));
+    if (n.outside_grad != nullptr) return contribution.add_to(n.outside_grad->view());
+    n.grad.add(contribution);
   }
 
   /// Adds d loss / d leaf to the gradient of every leaf and parameter. `loss` has one element.
