@@ -100,6 +100,7 @@
 #include <bitdial/io/write_file.hpp>
 #include <bitdial/kernels/active.hpp>
 #include <bitdial/kernels/bfloat16.hpp>
+#include <bitdial/kernels/bit_mask.hpp>
 #include <bitdial/kernels/code_steps.hpp>
 #include <bitdial/kernels/cpu_features.hpp>
 #include <bitdial/kernels/depthwise.hpp>

@@ -45,3 +45,27 @@ TEST_CASE("a closed gate gives +0, whatever comes") {
     REQUIRE_FALSE(std::signbit(v));
   }
 }
+
+TEST_CASE_TEMPLATE("a rectifier writes its mask", T, float, double) {
+  for (const std::int64_t size : {0, 1, 127, 128, 300}) {
+    CAPTURE(size);
+    const auto x = random_tensor<T>({size}, 3);
+    Tensor<T> y({size});
+    ops::BitMask mask(size);
+    mask.rectify(0, size, x.data(), y.data());
+    for (std::int64_t i = 0; i < size; ++i) {
+      REQUIRE(mask[i] == (x[i] > T{0}));
+      REQUIRE(y[i] == (x[i] > T{0} ? x[i] : T{0}));
+    }
+  }
+}
+
+TEST_CASE("a range is a mask like that of its predicate") {
+  for (const std::int64_t size : {0, 1, 127, 128, 300}) {
+    CAPTURE(size);
+    const auto x = random_tensor<float>({size}, 3);
+    ops::BitMask mask(size);
+    mask.write_between(0, size, x.data(), -0.5F, 0.25F);
+    for (std::int64_t i = 0; i < size; ++i) REQUIRE(mask[i] == (x[i] >= -0.5F && x[i] <= 0.25F));
+  }
+}

@@ -142,40 +142,31 @@ BasicVar<T> batch_norm_eval(BasicVar<T> x, const Tensor<T>& gamma, const Tensor<
   return scale_shift(x, tape.constant(std::move(g)), tape.constant(std::move(h)));
 }
 
-/// y = map(x) element by element, where the derivative is 1 for the x that pass and 0 for the
-/// others. What is kept is a bit per element. The result is streamed where x is, and stored where
-/// it is not, or where streaming x again would cost much.
-template <class T, class Map, class Passes>
-BasicVar<T> gated_map(std::string_view op, BasicVar<T> x, Map map, Passes passes) {
+/// `ops::Rectifier`: max(x, 0). What is kept is a bit per element. The result is streamed where x
+/// is, and stored where it is not, or where streaming x again would cost much.
+template <class T>
+BasicVar<T> relu(BasicVar<T> x) {
   BasicTape<T>& tape = x.tape();
   const bool is_streamed = tape.is_streamed_at_small_cost(x);
   const auto mask = x.needs_grad() ? std::make_shared<ops::BitMask>(x.shape().size()) : nullptr;
-  Stream<T> stream = [read = tape.read_once(x), mask, map, passes](std::int64_t begin,
-                                                                   std::int64_t end, T* to) {
+  Stream<T> stream = [read = tape.read_once(x), mask](std::int64_t begin, std::int64_t end, T* to) {
     const T* const from = read(begin, end, to);
-    if (mask != nullptr) mask->write(begin, end, from, passes);
-    ops::detail::map_span(end - begin, to, map, from);
+    if (mask != nullptr) return mask->rectify(begin, end, from, to);
+    ops::detail::map_span(
+        end - begin, to, [](T v) { return ops::Rectifier::map(v); }, from);
   };
   const auto backward = [x, mask](BasicGradient<T>& dy) {
     dy.gate(mask);
     x.tape().give(x, std::move(dy));
   };
   if (is_streamed) {
-    return tape.record(op, x.shape(), std::move(stream), BasicTape<T>::Cost::small, {x}, backward);
+    return tape.record("relu", x.shape(), std::move(stream), BasicTape<T>::Cost::small, {x},
+                       backward);
   }
-  return tape.record(op, Reader<T>(x.shape(), std::move(stream)).computed(), {x}, backward);
+  return tape.record("relu", Reader<T>(x.shape(), std::move(stream)).computed(), {x}, backward);
 }
 
-/// `ops::Rectifier`: max(x, 0).
-template <class T>
-BasicVar<T> relu(BasicVar<T> x) {
-  return gated_map(
-      "relu", x, [](T v) { return ops::Rectifier::map(v); },
-      [](T v) { return ops::Rectifier::passes(v); });
-}
-
-/// a + b, equal shapes. The sum is computed by its first reader, and stored unless that is a
-/// `gated_map`.
+/// a + b, equal shapes. The sum is computed by its first reader, and stored unless that is `relu`.
 template <class T>
 BasicVar<T> add(BasicVar<T> a, BasicVar<T> b) {
   if (a.shape() != b.shape()) {
@@ -416,7 +407,7 @@ Var fake_quantize(Var x, const Quantizer& quantizer, const typename Quantizer::S
   detail::Marker mark;
   if (mask != nullptr) {
     mark = [mask, gate](std::int64_t begin, std::int64_t end, const float* values) {
-      mask->write(begin, end, values, [gate](float value) { return gate->passes(value); });
+      mask->write_between(begin, end, values, gate->low, gate->high);
     };
   }
   return detail::record_quantized(

@@ -16,6 +16,7 @@
 
 #include <bitdial/core/config.hpp>
 #include <bitdial/kernels/bfloat16.hpp>
+#include <bitdial/kernels/bit_mask.hpp>
 #include <bitdial/kernels/code_steps.hpp>
 #include <bitdial/kernels/depthwise.hpp>
 #include <bitdial/kernels/normalisation.hpp>
@@ -344,6 +345,10 @@ struct RealKernels {
   void (*channel_sums)(const ChannelSums&) noexcept = nullptr;
   void (*scale_channels)(const ScaleChannels&) noexcept = nullptr;
   void (*combine_channels)(const CombineChannels&) noexcept = nullptr;
+
+  void (*mark_between)(const MarkBetween&) noexcept = nullptr;
+  void (*rectify)(const Rectify&) noexcept = nullptr;
+  void (*gate)(const Gate&) noexcept = nullptr;
 
   void (*winograd_inputs)(const WinogradInputs&) noexcept = nullptr;
   void (*winograd_slopes)(const WinogradSlopes&) noexcept = nullptr;

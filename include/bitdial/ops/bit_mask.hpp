@@ -12,6 +12,7 @@
 #include <bitdial/core/assert.hpp>
 #include <bitdial/core/rounding.hpp>
 #include <bitdial/core/tensor.hpp>
+#include <bitdial/kernels/active.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::ops {
 
@@ -21,9 +22,8 @@ namespace bitdial::inline BITDIAL_ABI::ops {
 /// different pieces may be used by different threads.
 class BitMask {
  public:
-  /// Elements whose bits share memory: bit j of word l belongs to element j * lanes + l, so that
-  /// neighbours lie in the lanes of one vector.
-  static constexpr std::int64_t block = 128;
+  /// Elements whose bits share memory, as the kernels order them.
+  static constexpr std::int64_t block = kernels::mask_block;
 
   /// Bits hold anything until they are written.
   explicit BitMask(std::int64_t size)
@@ -32,32 +32,63 @@ class BitMask {
   /// Sets the bit of element begin + i where `passes(x[i])`, clears it elsewhere.
   template <class T, class Predicate>
   void write(std::int64_t begin, std::int64_t end, const T* x, Predicate passes) noexcept {
-    for_each_block(words_.data(), begin, end, x, [&](std::uint32_t* words, const T* values) {
-      write_block(words, values, passes);
-    });
+    for_each_run(words_.data(), begin, end, x,
+                 [&](std::uint32_t* words, const T* values, std::int64_t blocks) {
+                   for (; blocks > 0; --blocks, words += lanes, values += block) {
+                     write_block(words, values, passes);
+                   }
+                 });
+  }
+
+  /// The same for low <= x[i] && x[i] <= high.
+  void write_between(std::int64_t begin, std::int64_t end, const float* x, float low, float high) {
+    const kernels::RealKernels& table = kernels::active_real_kernels();
+    for_each_run(words_.data(), begin, end, x,
+                 [&](std::uint32_t* words, const float* values, std::int64_t blocks) {
+                   table.mark_between(
+                       {.blocks = blocks, .x = values, .low = low, .high = high, .words = words});
+                 });
+  }
+
+  /// y[i] = x[i] > 0 ? x[i] : +0, and the bit of element begin + i says which; `y` may be `x`.
+  template <class T>
+  void rectify(std::int64_t begin, std::int64_t end, const T* x, T* y) {
+    std::int64_t done = 0;
+    if constexpr (std::is_same_v<T, float>) {
+      const std::int64_t blocks = (end - begin) / block;
+      kernels::active_real_kernels().rectify(
+          {.blocks = blocks, .x = x, .y = y, .words = words_.data() + begin / bits_per_word});
+      done = blocks * block;
+    }
+    write(begin + done, end, x + done, [](T v) { return v > T{0}; });
+    for (std::int64_t i = done; i < end - begin; ++i) y[i] = x[i] > T{0} ? x[i] : T{0};
   }
 
   /// x[i] = +0 where the bit of element begin + i is clear, whatever x[i] is.
   template <class T>
-  void gate(std::int64_t begin, std::int64_t end, T* x) const noexcept {
+  void gate(std::int64_t begin, std::int64_t end, T* x) const {
     BITDIAL_ASSERT(begin % block == 0);
-    const std::uint32_t* words = words_.data() + begin / bits_per_word;
-    for (; begin + block <= end; begin += block, x += block, words += lanes) gate_block(words, x);
-    if (begin < end) {
+    const std::uint32_t* const words = words_.data() + begin / bits_per_word;
+    const std::int64_t whole = (end - begin) / block, rest = (end - begin) % block;
+    gate_blocks(words, whole, x);
+    if (rest > 0) {
       std::array<T, block> last{};
-      std::copy_n(x, end - begin, last.data());
-      gate_block(words, last.data());
-      std::copy_n(last.data(), end - begin, x);
+      std::copy_n(x + whole * block, rest, last.data());
+      gate_blocks(words + whole * lanes, 1, last.data());
+      std::copy_n(last.data(), rest, x + whole * block);
     }
   }
 
   /// The sum of x[i] over the elements begin + i whose bits are set, in double.
   template <class T>
-  [[nodiscard]] double sum(std::int64_t begin, std::int64_t end, const T* x) const noexcept {
+  [[nodiscard]] double sum(std::int64_t begin, std::int64_t end, const T* x) const {
     std::array<double, static_cast<std::size_t>(lanes)> sums{};
-    for_each_block(words_.data(), begin, end, x, [&](const std::uint32_t* words, const T* values) {
-      add_block(words, values, sums);
-    });
+    for_each_run(words_.data(), begin, end, x,
+                 [&](const std::uint32_t* words, const T* values, std::int64_t blocks) {
+                   for (; blocks > 0; --blocks, words += lanes, values += block) {
+                     add_block(words, values, sums);
+                   }
+                 });
     double total = 0.0;
     for (const double sum : sums) total += sum;
     return total;
@@ -70,20 +101,22 @@ class BitMask {
 
  private:
   static constexpr std::int64_t bits_per_word = 32;
-  static constexpr std::int64_t lanes = block / bits_per_word;
+  static constexpr std::int64_t lanes = kernels::mask_words;
   using Words = std::array<std::uint32_t, static_cast<std::size_t>(lanes)>;
 
-  /// visit(words, values) for the blocks of a piece; the last one may be filled up with zeros.
+  /// visit(words, values, blocks) for the whole blocks of a piece, and for a rest, which is filled
+  /// up with zeros.
   template <class Word, class T, class Visit>
-  static void for_each_block(Word* words, std::int64_t begin, std::int64_t end, const T* x,
-                             Visit visit) noexcept {
+  static void for_each_run(Word* words, std::int64_t begin, std::int64_t end, const T* x,
+                           Visit visit) {
     BITDIAL_ASSERT(begin % block == 0);
     words += begin / bits_per_word;
-    for (; begin + block <= end; begin += block, x += block, words += lanes) visit(words, x);
-    if (begin < end) {
+    const std::int64_t whole = (end - begin) / block, rest = (end - begin) % block;
+    visit(words, x, whole);
+    if (rest > 0) {
       std::array<T, block> last{};
-      std::copy_n(x, end - begin, last.data());
-      visit(words, last.data());
+      std::copy_n(x + whole * block, rest, last.data());
+      visit(words + whole * lanes, last.data(), std::int64_t{1});
     }
   }
 
@@ -94,6 +127,14 @@ class BitMask {
       for (std::size_t l = 0; l < lanes; ++l) collected[l] |= (passes(x[l]) ? 1U : 0U) << j;
     }
     std::copy_n(collected.data(), lanes, words);
+  }
+
+  template <class T>
+  static void gate_blocks(const std::uint32_t* words, std::int64_t blocks, T* x) {
+    if constexpr (std::is_same_v<T, float>) {
+      return kernels::active_real_kernels().gate({.blocks = blocks, .words = words, .x = x});
+    }
+    for (; blocks > 0; --blocks, words += lanes, x += block) gate_block(words, x);
   }
 
   template <class T>

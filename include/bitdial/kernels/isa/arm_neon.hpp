@@ -102,6 +102,20 @@ inline F32 threshold_at(const float* thresholds, Ints index) noexcept {
   v = vld1q_lane_f32(thresholds + vgetq_lane_s32(index, 2), v, 2);
   return vld1q_lane_f32(thresholds + vgetq_lane_s32(index, 3), v, 3);
 }
+inline Ints add_bits_between(Ints marked, F32 x, F32 low, F32 high, Ints bits) noexcept {
+  const uint32x4_t inside = vandq_u32(vcgeq_f32(x, low), vcleq_f32(x, high));
+  return vorrq_s32(marked, vandq_s32(vreinterpretq_s32_u32(inside), bits));
+}
+inline Ints repeat_words(const std::uint32_t* p) noexcept {
+  return vreinterpretq_s32_u32(vld1q_u32(p));
+}
+inline void store_words(std::uint32_t* p, Ints v) noexcept {
+  vst1q_u32(p, vreinterpretq_u32_s32(v));
+}
+inline F32 keep_where(F32 x, Ints words, Ints bits) noexcept {
+  const uint32x4_t kept = vtstq_s32(words, bits);
+  return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(x), kept));
+}
 inline void store_codes(std::uint8_t* p, Ints v) noexcept {
   const uint16x4_t half = vmovn_u32(vreinterpretq_u32_s32(v));
   const std::uint32_t four =
@@ -211,6 +225,7 @@ namespace narrower = scalar;
 
 #  include <bitdial/kernels/generic/tile_rows.ipp>
 
+#  include <bitdial/kernels/generic/bit_mask.ipp>
 #  include <bitdial/kernels/generic/bit_planes.ipp>
 #  include <bitdial/kernels/generic/code_steps.ipp>
 #  include <bitdial/kernels/generic/elementwise.ipp>
@@ -243,6 +258,9 @@ inline constexpr RealKernels real_kernels = [] {
   t.channel_sums = channel_sums;
   t.scale_channels = scale_channels;
   t.combine_channels = combine_channels;
+  t.mark_between = mark_between;
+  t.rectify = rectify;
+  t.gate = gate;
   t.winograd_inputs = winograd_inputs;
   t.winograd_slopes = winograd_slopes;
   t.winograd_outputs = winograd_outputs;

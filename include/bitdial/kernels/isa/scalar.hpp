@@ -89,6 +89,7 @@ inline void requantize_tile(const RequantizeTile& q) noexcept {
   requantize_tile_from(q, 0);
 }
 
+#include <bitdial/kernels/generic/bit_mask_reference.ipp>
 #include <bitdial/kernels/generic/depthwise_reference.ipp>
 #include <bitdial/kernels/generic/normalisation_reference.ipp>
 #include <bitdial/kernels/generic/winograd_reference.ipp>
@@ -235,6 +236,9 @@ inline constexpr RealKernels real_kernels = {
     .channel_sums = channel_sums,
     .scale_channels = scale_channels,
     .combine_channels = combine_channels,
+    .mark_between = mark_between,
+    .rectify = rectify,
+    .gate = gate,
     .winograd_inputs = winograd_inputs,
     .winograd_slopes = winograd_slopes,
     .winograd_outputs = winograd_outputs,

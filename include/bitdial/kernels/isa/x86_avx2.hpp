@@ -111,6 +111,22 @@ inline bool is_any_farther(F32 x, F32 y, F32 distance) noexcept {
 inline F32 threshold_at(const float* thresholds, Ints index) noexcept {
   return _mm256_i32gather_ps(thresholds, index, sizeof(float));
 }
+inline Ints add_bits_between(Ints marked, F32 x, F32 low, F32 high, Ints bits) noexcept {
+  const F32 inside =
+      _mm256_and_ps(_mm256_cmp_ps(x, low, _CMP_GE_OQ), _mm256_cmp_ps(x, high, _CMP_LE_OQ));
+  return _mm256_or_si256(marked, _mm256_and_si256(_mm256_castps_si256(inside), bits));
+}
+inline Ints repeat_words(const std::uint32_t* p) noexcept {
+  return _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+}
+inline void store_words(std::uint32_t* p, Ints v) noexcept {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
+                   _mm_or_si128(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1)));
+}
+inline F32 keep_where(F32 x, Ints words, Ints bits) noexcept {
+  const Ints is_clear = _mm256_cmpeq_epi32(_mm256_and_si256(words, bits), Ints{});
+  return _mm256_andnot_ps(_mm256_castsi256_ps(is_clear), x);
+}
 inline void store_codes(std::uint8_t* p, Ints v) noexcept {
   const __m128i half = _mm_packus_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
   _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(half, half));
@@ -432,6 +448,7 @@ namespace narrower = scalar;
 
 #  include <bitdial/kernels/generic/tile_rows.ipp>
 
+#  include <bitdial/kernels/generic/bit_mask.ipp>
 #  include <bitdial/kernels/generic/bit_planes.ipp>
 #  include <bitdial/kernels/generic/code_steps.ipp>
 #  include <bitdial/kernels/generic/depthwise_f32.ipp>
@@ -480,6 +497,9 @@ inline constexpr RealKernels real_kernels = [] {
   t.channel_sums = channel_sums;
   t.scale_channels = scale_channels;
   t.combine_channels = combine_channels;
+  t.mark_between = mark_between;
+  t.rectify = rectify;
+  t.gate = gate;
   t.winograd_inputs = winograd_inputs;
   t.winograd_slopes = winograd_slopes;
   t.winograd_outputs = winograd_outputs;

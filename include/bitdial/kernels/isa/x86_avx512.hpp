@@ -96,6 +96,22 @@ inline bool is_any_farther(F32 x, F32 y, F32 distance) noexcept {
 inline F32 threshold_at(const float* thresholds, Ints index) noexcept {
   return _mm512_i32gather_ps(index, thresholds, sizeof(float));
 }
+inline Ints add_bits_between(Ints marked, F32 x, F32 low, F32 high, Ints bits) noexcept {
+  const __mmask16 above = _mm512_cmp_ps_mask(x, low, _CMP_GE_OQ);
+  return _mm512_mask_or_epi32(marked, _mm512_mask_cmp_ps_mask(above, x, high, _CMP_LE_OQ), marked,
+                              bits);
+}
+inline Ints repeat_words(const std::uint32_t* p) noexcept {
+  return _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+}
+inline void store_words(std::uint32_t* p, Ints v) noexcept {
+  const __m256i half = _mm256_or_si256(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64(v, 1));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
+                   _mm_or_si128(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1)));
+}
+inline F32 keep_where(F32 x, Ints words, Ints bits) noexcept {
+  return _mm512_maskz_mov_ps(_mm512_test_epi32_mask(words, bits), x);
+}
 inline void store_codes(std::uint8_t* p, Ints v) noexcept {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(v));
 }
@@ -317,6 +333,7 @@ namespace narrower = avx2;
 
 #  include <bitdial/kernels/generic/tile_rows.ipp>
 
+#  include <bitdial/kernels/generic/bit_mask.ipp>
 #  include <bitdial/kernels/generic/bit_planes.ipp>
 #  include <bitdial/kernels/generic/code_steps.ipp>
 #  include <bitdial/kernels/generic/depthwise_f32.ipp>
@@ -410,6 +427,9 @@ inline constexpr RealKernels real_kernels = [] {
   t.channel_sums = channel_sums;
   t.scale_channels = scale_channels;
   t.combine_channels = combine_channels;
+  t.mark_between = mark_between;
+  t.rectify = rectify;
+  t.gate = gate;
   t.winograd_inputs = winograd_inputs;
   t.winograd_slopes = winograd_slopes;
   t.winograd_outputs = winograd_outputs;

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kernels of masks: a block of 128 bits is one vector of words, repeated every four lanes.
+// Vocabulary: F32, f32_lanes, load_f32, store_f32, max_f32, broadcast_f32, Ints, load_ints,
+// add_bits_between (bits where low <= x <= high), repeat_words, store_words (of lanes that are four
+// apart), keep_where (x where words and bits meet, else +0).
+
+/// The bit of each element of a block in its word.
+inline constexpr struct MaskPlaces {
+  std::uint32_t bits[mask_block];
+  constexpr MaskPlaces() noexcept : bits{} {
+    for (std::int64_t i = 0; i < mask_block; ++i) bits[i] = 1U << (i / mask_words);
+  }
+} mask_places;
+
+inline constexpr int mask_vectors = static_cast<int>(mask_block / f32_lanes);
+
+/// The words of a block with the bits of the elements from low to high; `see` gets every vector.
+template <class See>
+[[gnu::always_inline]] inline void mark_block(std::uint32_t* words, const float* x, F32 low,
+                                              F32 high, See&& see) noexcept {
+  Ints marked{};
+  unroll<mask_vectors>([&](auto v) __attribute__((always_inline)) {
+    const F32 value = load_f32(x + v * f32_lanes);
+    marked =
+        add_bits_between(marked, value, low, high, load_ints(mask_places.bits + v * f32_lanes));
+    see(v, value);
+  });
+  store_words(words, marked);
+}
+
+inline void mark_between(const MarkBetween& m) noexcept {
+  const F32 low = broadcast_f32(&m.low), high = broadcast_f32(&m.high);
+  for (std::int64_t block = 0; block < m.blocks; ++block) {
+    mark_block(m.words + block * mask_words, m.x + block * mask_block, low, high,
+               [](auto, F32) __attribute__((always_inline)){});
+  }
+}
+
+inline void rectify(const Rectify& m) noexcept {
+  // The smallest number above 0.
+  const float least = std::numeric_limits<float>::denorm_min();
+  const float most = std::numeric_limits<float>::infinity();
+  const F32 low = broadcast_f32(&least), high = broadcast_f32(&most), zero{};
+  for (std::int64_t block = 0; block < m.blocks; ++block) {
+    float* const y = m.y + block * mask_block;
+    mark_block(
+        m.words + block * mask_words, m.x + block * mask_block, low,
+        high, [&](auto v, F32 value) __attribute__((always_inline)) {
+          store_f32(y + v * f32_lanes, max_f32(value, zero));
+        });
+  }
+}
+
+inline void gate(const Gate& m) noexcept {
+  for (std::int64_t block = 0; block < m.blocks; ++block) {
+    float* const x = m.x + block * mask_block;
+    const Ints words = repeat_words(m.words + block * mask_words);
+    unroll<mask_vectors>([&](auto v) __attribute__((always_inline)) {
+      store_f32(x + v * f32_lanes, keep_where(load_f32(x + v * f32_lanes), words,
+                                              load_ints(mask_places.bits + v * f32_lanes)));
+    });
+  }
+}
