@@ -184,6 +184,17 @@ struct Quantize {
   std::uint8_t* codes = nullptr;
 };
 
+/// Operands of decode: y[i] = scale * fma(multiplier, codes[i], offset), the products of integers
+/// below 2^24.
+struct Decode {
+  const std::uint8_t* codes = nullptr;
+  std::int64_t count = 0;
+  float scale = 1.0F;
+  float multiplier = 1.0F;
+  float offset = 0.0F;
+  float* y = nullptr;
+};
+
 /// Operands of requantize: with I[c] = factor * sums[c] + constant + offsets[c] modulo 2^32,
 /// y = fma(float(I[c]), scale[c], bias[c]), then + residual[c] when there is one, then
 /// y > 0 ? y : +0 when `relu` (so NaN becomes 0).
@@ -346,6 +357,7 @@ struct RealKernels {
   void (*scale_channels)(const ScaleChannels&) noexcept = nullptr;
   void (*combine_channels)(const CombineChannels&) noexcept = nullptr;
 
+  void (*decode)(const Decode&) noexcept = nullptr;
   void (*mark_between)(const MarkBetween&) noexcept = nullptr;
   void (*rectify)(const Rectify&) noexcept = nullptr;
   void (*gate)(const Gate&) noexcept = nullptr;

@@ -294,8 +294,8 @@ inline void qconv2d_backward_weight(TensorView<float> dw, TensorView<const float
   const Shape expected = conv2d_output_shape(x.shape(), dw.shape(), window);
   detail::require_shape("qconv2d_backward_weight", "dw", dw, dw.shape());
   detail::require_shape("qconv2d_backward_weight", "dy", dy, expected);
-  detail::add_weight_sums(dw, dy.data(), detail::CodedImages<float>{x.codes.data(), x.levels},
-                          expected[0], detail::patch_grid(x.shape(), window), products);
+  detail::add_weight_sums(dw, dy.data(), detail::CodedImages{x.codes.data(), x.levels}, expected[0],
+                          detail::patch_grid(x.shape(), window), products);
 }
 
 }  // namespace bitdial::inline BITDIAL_ABI::ops

@@ -102,6 +102,12 @@ inline F32 threshold_at(const float* thresholds, Ints index) noexcept {
   v = vld1q_lane_f32(thresholds + vgetq_lane_s32(index, 2), v, 2);
   return vld1q_lane_f32(thresholds + vgetq_lane_s32(index, 3), v, 3);
 }
+inline Ints ints_of_codes(const std::uint8_t* p) noexcept {
+  std::uint32_t four = 0;
+  std::memcpy(&four, p, sizeof four);
+  const uint16x8_t wide = vmovl_u8(vcreate_u8(four));
+  return vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(wide)));
+}
 inline Ints add_bits_between(Ints marked, F32 x, F32 low, F32 high, Ints bits) noexcept {
   const uint32x4_t inside = vandq_u32(vcgeq_f32(x, low), vcleq_f32(x, high));
   return vorrq_s32(marked, vandq_s32(vreinterpretq_s32_u32(inside), bits));
@@ -228,6 +234,7 @@ namespace narrower = scalar;
 #  include <bitdial/kernels/generic/bit_mask.ipp>
 #  include <bitdial/kernels/generic/bit_planes.ipp>
 #  include <bitdial/kernels/generic/code_steps.ipp>
+#  include <bitdial/kernels/generic/decode.ipp>
 #  include <bitdial/kernels/generic/elementwise.ipp>
 #  include <bitdial/kernels/generic/gemm_f32.ipp>
 #  include <bitdial/kernels/generic/gemm_u8s8.ipp>
@@ -258,6 +265,7 @@ inline constexpr RealKernels real_kernels = [] {
   t.channel_sums = channel_sums;
   t.scale_channels = scale_channels;
   t.combine_channels = combine_channels;
+  t.decode = decode;
   t.mark_between = mark_between;
   t.rectify = rectify;
   t.gate = gate;

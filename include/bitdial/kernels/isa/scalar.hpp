@@ -51,6 +51,12 @@ inline void quantize(const Quantize& q) noexcept {
   for (std::int64_t i = 0; i < q.count; ++i) q.codes[i] = code_of(q.x[i], q.steps);
 }
 
+inline void decode(const Decode& q) noexcept {
+  for (std::int64_t i = 0; i < q.count; ++i) {
+    q.y[i] = q.scale * std::fma(q.multiplier, static_cast<float>(q.codes[i]), q.offset);
+  }
+}
+
 inline float requantize_one(const Requantize& q, std::int64_t i) noexcept {
   std::uint32_t sum = q.factor * static_cast<std::uint32_t>(q.sums[i]) + q.constant;
   if (q.offsets != nullptr) sum += q.offsets[i];
@@ -236,6 +242,7 @@ inline constexpr RealKernels real_kernels = {
     .channel_sums = channel_sums,
     .scale_channels = scale_channels,
     .combine_channels = combine_channels,
+    .decode = decode,
     .mark_between = mark_between,
     .rectify = rectify,
     .gate = gate,

@@ -111,6 +111,9 @@ inline bool is_any_farther(F32 x, F32 y, F32 distance) noexcept {
 inline F32 threshold_at(const float* thresholds, Ints index) noexcept {
   return _mm256_i32gather_ps(thresholds, index, sizeof(float));
 }
+inline Ints ints_of_codes(const std::uint8_t* p) noexcept {
+  return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+}
 inline Ints add_bits_between(Ints marked, F32 x, F32 low, F32 high, Ints bits) noexcept {
   const F32 inside =
       _mm256_and_ps(_mm256_cmp_ps(x, low, _CMP_GE_OQ), _mm256_cmp_ps(x, high, _CMP_LE_OQ));
@@ -451,6 +454,7 @@ namespace narrower = scalar;
 #  include <bitdial/kernels/generic/bit_mask.ipp>
 #  include <bitdial/kernels/generic/bit_planes.ipp>
 #  include <bitdial/kernels/generic/code_steps.ipp>
+#  include <bitdial/kernels/generic/decode.ipp>
 #  include <bitdial/kernels/generic/depthwise_f32.ipp>
 #  include <bitdial/kernels/generic/depthwise_u8s8.ipp>
 #  include <bitdial/kernels/generic/elementwise.ipp>
@@ -497,6 +501,7 @@ inline constexpr RealKernels real_kernels = [] {
   t.channel_sums = channel_sums;
   t.scale_channels = scale_channels;
   t.combine_channels = combine_channels;
+  t.decode = decode;
   t.mark_between = mark_between;
   t.rectify = rectify;
   t.gate = gate;

@@ -96,6 +96,9 @@ inline bool is_any_farther(F32 x, F32 y, F32 distance) noexcept {
 inline F32 threshold_at(const float* thresholds, Ints index) noexcept {
   return _mm512_i32gather_ps(index, thresholds, sizeof(float));
 }
+inline Ints ints_of_codes(const std::uint8_t* p) noexcept {
+  return _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+}
 inline Ints add_bits_between(Ints marked, F32 x, F32 low, F32 high, Ints bits) noexcept {
   const __mmask16 above = _mm512_cmp_ps_mask(x, low, _CMP_GE_OQ);
   return _mm512_mask_or_epi32(marked, _mm512_mask_cmp_ps_mask(above, x, high, _CMP_LE_OQ), marked,
@@ -336,6 +339,7 @@ namespace narrower = avx2;
 #  include <bitdial/kernels/generic/bit_mask.ipp>
 #  include <bitdial/kernels/generic/bit_planes.ipp>
 #  include <bitdial/kernels/generic/code_steps.ipp>
+#  include <bitdial/kernels/generic/decode.ipp>
 #  include <bitdial/kernels/generic/depthwise_f32.ipp>
 #  include <bitdial/kernels/generic/elementwise.ipp>
 #  include <bitdial/kernels/generic/gemm_bf16.ipp>
@@ -427,6 +431,7 @@ inline constexpr RealKernels real_kernels = [] {
   t.channel_sums = channel_sums;
   t.scale_channels = scale_channels;
   t.combine_channels = combine_channels;
+  t.decode = decode;
   t.mark_between = mark_between;
   t.rectify = rectify;
   t.gate = gate;

@@ -7,7 +7,6 @@
 #include <cstdint>
 
 #include <bitdial/kernels/active.hpp>
-#include <bitdial/ops/detail/elementwise.hpp>
 #include <bitdial/ops/detail/patches.hpp>
 #include <bitdial/ops/gemm.hpp>
 #include <bitdial/quant/levels.hpp>
@@ -53,21 +52,18 @@ struct StoredImages {
 };
 
 /// Images that exist as codes: their values are computed where rows are copied.
-template <class T>
 struct CodedImages {
   const std::uint8_t* codes = nullptr;
   IntegerLevels levels;
 
-  [[nodiscard]] const T* in_place(std::int64_t) const noexcept { return nullptr; }
-  void copy(std::int64_t begin, std::int64_t count, T* to) const noexcept {
-    const auto multiplier = static_cast<T>(levels.multiplier);
-    const auto offset = static_cast<T>(levels.offset);
-    map_span(
-        count, to,
-        [scale = static_cast<T>(levels.scale), multiplier, offset](std::uint8_t code) {
-          return scale * (multiplier * static_cast<T>(code) + offset);
-        },
-        codes + begin);
+  [[nodiscard]] const float* in_place(std::int64_t) const noexcept { return nullptr; }
+  void copy(std::int64_t begin, std::int64_t count, float* to) const {
+    kernels::active_real_kernels().decode({.codes = codes + begin,
+                                           .count = count,
+                                           .scale = levels.scale,
+                                           .multiplier = static_cast<float>(levels.multiplier),
+                                           .offset = static_cast<float>(levels.offset),
+                                           .y = to});
   }
 };
 
