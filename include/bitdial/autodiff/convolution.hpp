@@ -21,14 +21,14 @@ namespace detail {
 
 template <class T>
 void conv2d_sums(TensorView<T> y, const Reader<T>& x, const Reader<T>& w, const ops::Window& window,
-                 bool in_integers) {
+                 bool in_integers, ops::Sums sums) {
   if constexpr (std::is_same_v<T, float>) {
     if (in_integers && x.codes() != nullptr && w.codes() != nullptr &&
         ops::sums_fit_int32(view(*x.codes()), view(*w.codes()))) {
       return ops::qconv2d_forward(y, view(*x.codes()), view(*w.codes()), window);
     }
   }
-  ops::conv2d_forward(y, x.all().view(), w.all().view(), window);
+  ops::conv2d_forward(y, x.all().view(), w.all().view(), window, sums);
 }
 
 template <class T>
@@ -48,13 +48,16 @@ void conv2d_weight_gradient(TensorView<T> dw, TensorView<const T> dy, const Read
 ///
 /// Operands that are streamed from codes with integer levels are convolved as integers, exactly
 /// (`ops::qconv2d_forward`), where the sums fit 32 bits and the tape's `integer_forward` is on.
+/// Others take `ops::Sums::fewest_products` where a gradient is needed, else exact chains.
 template <class T>
 BasicVar<T> conv2d(BasicVar<T> x, BasicVar<T> w, const ops::Window& window) {
   BasicTape<T>& tape = x.tape();
   const Reader<T> read_x = tape.reader(x);
   const Reader<T> read_w = tape.reader(w);
   Tensor<T> y(ops::conv2d_output_shape(x.shape(), w.shape(), window), Uninitialized{});
-  detail::conv2d_sums(y.view(), read_x, read_w, window, tape.integer_forward());
+  const bool is_trained = x.needs_grad() || w.needs_grad();
+  detail::conv2d_sums(y.view(), read_x, read_w, window, tape.integer_forward(),
+                      is_trained ? ops::Sums::fewest_products : ops::Sums::chains);
   return tape.record(
       "conv2d", std::move(y), {x, w}, [x, w, read_x, read_w, window](TensorView<const T> dy) {
         if (w.needs_grad()) {

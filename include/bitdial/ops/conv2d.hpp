@@ -113,12 +113,15 @@ struct InputPhase {
 /// `pack_b` delivers as for `gemm_packed`.
 template <class T, class PackB>
 void window_product(const T* source, std::int64_t images, const PatchGrid& grid, std::int64_t cols,
-                    PackB&& pack_b, const PixelGrid<T>& out, GemmOptions options,
+                    PackB&& pack_b, const PixelGrid<T>& out, GemmOptions options, Sums sums,
                     Products products = Products::f32) {
   if constexpr (std::is_same_v<T, float>) {
     if (products == Products::bf16 && grid.channels % 2 == 0) {
       const WholePanels<std::uint16_t> weights(grid.depth(), cols, pack_b);
       return direct_product(RoundedImages{source}, images, grid, weights, out, options);
+    }
+    if (sums == Sums::fewest_products && suits_winograd(grid, cols)) {
+      return winograd_product(source, images, grid, cols, pack_b, out, options);
     }
   }
   if (!reads_every_pixel_once(grid) || out.pixel != cols) {
@@ -215,13 +218,14 @@ void add_weight_sums(TensorView<T> dw, const T* dy, const Images& images, std::i
 /// with zeros outside the image.
 ///
 /// Shapes: x [N, H, W, Cin], w [Cout, kh, kw, Cin], y as `conv2d_output_shape`; contiguous.
-/// Each output is one chain of fused multiply-adds in the order of w's elements, without the kernel
-/// rows outside the image: exact for integer values while the sum of magnitudes is at most 2^24
-/// (float). Cost: N OH OW kh kw Cin Cout multiply-adds, and one copy of x in cache where padding
-/// needs zeros left and right; memory: the weights once more.
+/// Each output is, unless told otherwise, one chain of fused multiply-adds in the order of w's
+/// elements, without the kernel rows outside the image: exact for integer values while the sum of
+/// magnitudes is at most 2^24 (float). Cost: N OH OW kh kw Cin Cout multiply-adds, and one copy of
+/// x in cache where padding needs zeros left and right; memory: the weights once more.
 template <class T>
 void conv2d_forward(TensorView<T> y, TensorView<const std::type_identity_t<T>> x,
-                    TensorView<const std::type_identity_t<T>> w, const Window& window) {
+                    TensorView<const std::type_identity_t<T>> w, const Window& window,
+                    Sums sums = Sums::chains) {
   const Shape expected = conv2d_output_shape(x.shape(), w.shape(), window);
   detail::require_shape("conv2d", "y", y, expected);
   detail::require_shape("conv2d", "x", x, x.shape());
@@ -236,7 +240,7 @@ void conv2d_forward(TensorView<T> y, TensorView<const std::type_identity_t<T>> x
       },
       detail::PixelGrid<T>{y.data(), y.size() / std::max<std::int64_t>(expected[0], 1),
                            expected[2] * out, out},
-      {.accumulate = false});
+      {.accumulate = false}, sums);
 }
 
 /// How the gradient of an input is stored.
@@ -290,15 +294,8 @@ void conv2d_backward_input(TensorView<T> dx, TensorView<const std::type_identity
                                         dx.extent(1) * row_size, window.stride_h * row_size,
                                         window.stride_w * in};
       const GemmOptions storing{.accumulate = !overwrites};
-      if constexpr (std::is_same_v<T, float>) {
-        if (options.products == Products::f32 && detail::suits_winograd(grid, in)) {
-          detail::winograd_product(dy.data(), dx.extent(0), grid, in, pack_weights, pixels,
-                                   storing);
-          continue;
-        }
-      }
       detail::window_product(dy.data(), dx.extent(0), grid, in, pack_weights, pixels, storing,
-                             options.products);
+                             Sums::fewest_products, options.products);
     }
   }
 }

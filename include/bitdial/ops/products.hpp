@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the matrix products of derivatives multiply.
+// What the matrix products of convolutions multiply, and how they are summed.
 #pragma once
 
 #include <cstdint>
@@ -12,5 +12,10 @@ namespace bitdial::inline BITDIAL_ABI::ops {
 /// float: twice the rate where there is an instruction for it. Other element types than float are
 /// never rounded.
 enum class Products : std::uint8_t { f32, bf16 };
+
+/// How the forward sums of a convolution are formed: each as one chain of fused multiply-adds, exact
+/// for integers, or with half of the products where windows suit (`kernels::WinogradPoints`) and
+/// rounding errors of about 1.4 times those of a chain.
+enum class Sums : std::uint8_t { chains, fewest_products };
 
 }  // namespace bitdial::inline BITDIAL_ABI::ops
