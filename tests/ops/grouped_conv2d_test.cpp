@@ -63,6 +63,11 @@ void check_against_definition(double tolerance) {
     Tensor<T> dx(c.x, T{0.5});  // added to
     ops::grouped_conv2d_backward_input(dx.view(), dy.view(), w.view(), c.window, c.groups);
     CHECK(distance(dx, dx_exact) <= tolerance);
+    Tensor<T> added(c.x), written(c.x, T{7});
+    ops::grouped_conv2d_backward_input(added.view(), dy.view(), w.view(), c.window, c.groups);
+    ops::grouped_conv2d_backward_input(written.view(), dy.view(), w.view(), c.window, c.groups,
+                                       {.accumulate = false});
+    CHECK(same_bits(written, added));
     Tensor<T> dw(c.w(), T{0.25});
     ops::grouped_conv2d_backward_weight(dw.view(), dy.view(), x.view(), c.window, c.groups);
     CHECK(distance(dw, dw_exact) <= tolerance);

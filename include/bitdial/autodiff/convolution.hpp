@@ -85,17 +85,21 @@ BasicVar<T> grouped_conv2d(BasicVar<T> x, BasicVar<T> w, const ops::Window& wind
   Tensor<T> y(ops::grouped_conv2d_output_shape(x.shape(), w.shape(), window, groups),
               Uninitialized{});
   ops::grouped_conv2d_forward(y.view(), read_x.all().view(), read_w.all().view(), window, groups);
-  return tape.record("grouped_conv2d", std::move(y), {x, w},
-                     [x, w, read_x, read_w, window, groups](TensorView<const T> dy) {
-                       if (w.needs_grad()) {
-                         ops::grouped_conv2d_backward_weight(x.tape().accumulate(w), dy,
-                                                             read_x.all().view(), window, groups);
-                       }
-                       if (x.needs_grad()) {
-                         ops::grouped_conv2d_backward_input(x.tape().accumulate(x), dy,
-                                                            read_w.all().view(), window, groups);
-                       }
-                     });
+  return tape.record(
+      "grouped_conv2d", std::move(y), {x, w},
+      [x, w, read_x, read_w, window, groups](TensorView<const T> dy) {
+        if (w.needs_grad()) {
+          ops::grouped_conv2d_backward_weight(x.tape().accumulate(w), dy, read_x.all().view(),
+                                              window, groups, x.tape().gradient_products());
+        }
+        if (x.needs_grad()) {
+          x.tape().contribute(x, [&](TensorView<T> dx, bool accumulate) {
+            ops::grouped_conv2d_backward_input(
+                dx, dy, read_w.all().view(), window, groups,
+                {.accumulate = accumulate, .products = x.tape().gradient_products()});
+          });
+        }
+      });
 }
 
 }  // namespace bitdial::inline BITDIAL_ABI::ad

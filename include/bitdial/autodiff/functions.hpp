@@ -375,18 +375,31 @@ Var record_quantized(std::string_view op, Var x, std::initializer_list<Var> inpu
     }
     if (mark) mark(begin, end, from);
   });
-  const Var y = tape.record(
-      op, x.shape(),
-      [codes, quantizer, state, bits](std::int64_t begin, std::int64_t end, float* to) {
-        const auto size = static_cast<std::size_t>(end - begin);
-        quantizer.decode({codes->values.data() + begin, size}, state, bits, {to, size});
-      },
-      Tape::Cost::small, inputs, std::move(backward));
   if constexpr (AffinePolicy<std::decay_t<decltype(quantizer.policy())>>) {
     codes->levels = quantizer.levels(state, bits);
+    const Var y = tape.record(
+        op, x.shape(),
+        [codes](std::int64_t begin, std::int64_t end, float* to) {
+          const IntegerLevels& line = codes->levels;
+          kernels::active_real_kernels().decode({.codes = codes->values.data() + begin,
+                                                 .count = end - begin,
+                                                 .scale = line.scale,
+                                                 .multiplier = static_cast<float>(line.multiplier),
+                                                 .offset = static_cast<float>(line.offset),
+                                                 .y = to});
+        },
+        Tape::Cost::small, inputs, std::move(backward));
     tape.attach(y, codes);
+    return y;
+  } else {
+    return tape.record(
+        op, x.shape(),
+        [codes, quantizer, state, bits](std::int64_t begin, std::int64_t end, float* to) {
+          const auto size = static_cast<std::size_t>(end - begin);
+          quantizer.decode({codes->values.data() + begin, size}, state, bits, {to, size});
+        },
+        Tape::Cost::small, inputs, std::move(backward));
   }
-  return y;
 }
 
 }  // namespace detail

@@ -247,6 +247,11 @@ void conv2d_forward(TensorView<T> y, TensorView<const std::type_identity_t<T>> x
 struct GradientOptions {
   bool accumulate = true;  ///< dx += ..., the rule of all derivatives; else dx = ...
   Products products = Products::f32;
+
+  /// True where every pixel of dx is written once, so that nothing has to be set to zero before.
+  [[nodiscard]] constexpr bool overwrites(const Window& window) const noexcept {
+    return !accumulate && window.stride_h == 1 && window.stride_w == 1;
+  }
 };
 
 /// dx[n, h, w, i] += sum over the outputs and taps that read x[n, h, w, i] of dy w.
@@ -266,7 +271,7 @@ void conv2d_backward_input(TensorView<T> dx, TensorView<const std::type_identity
   detail::require_shape("conv2d_backward_input", "weight", w, w.shape());
   const std::int64_t in = dx.extent(3);
   const std::int64_t out = expected[3];
-  const bool overwrites = !options.accumulate && window.stride_h == 1 && window.stride_w == 1;
+  const bool overwrites = options.overwrites(window);
   if (!options.accumulate && !overwrites) {
     detail::map(dx.size(), dx.data(), [] { return T{0}; });
   }

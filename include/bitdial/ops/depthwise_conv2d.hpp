@@ -182,16 +182,20 @@ void depthwise_conv2d_forward(TensorView<T> y, TensorView<const std::type_identi
 ///
 /// Shapes as in `depthwise_conv2d_forward`. With strides, the pixels of dx fall into stride_h x
 /// stride_w phases, each a depthwise convolution of dy with stride 1: nothing is multiplied by
-/// zeros. Each output is one chain of fused multiply-adds that starts from dx.
+/// zeros. Each output is one chain of fused multiply-adds that starts from dx. Products are f32.
 template <class T>
 void depthwise_conv2d_backward_input(TensorView<T> dx, TensorView<const std::type_identity_t<T>> dy,
                                      TensorView<const std::type_identity_t<T>> w,
-                                     const Window& window) {
+                                     const Window& window, GradientOptions options = {}) {
   const Shape expected = depthwise_conv2d_output_shape(dx.shape(), w.shape(), window);
   detail::require_shape("depthwise_conv2d_backward_input", "dy", dy, expected);
   detail::require_shape("depthwise_conv2d_backward_input", "dx", dx, dx.shape());
   detail::require_shape("depthwise_conv2d_backward_input", "weight", w, w.shape());
   const std::int64_t channels = expected[3];
+  const bool overwrites = options.overwrites(window);
+  if (!options.accumulate && !overwrites) {
+    detail::map(dx.size(), dx.data(), [] { return T{0}; });
+  }
   const std::vector<T> filters = detail::transposed_filters(w.data(), channels, window.taps());
   for (std::int64_t phase_h = 0; phase_h < std::min(window.stride_h, dx.extent(1)); ++phase_h) {
     const detail::InputPhase v(phase_h, dx.extent(1), expected[1], window.kernel_h, window.stride_h,
@@ -225,7 +229,7 @@ void depthwise_conv2d_backward_input(TensorView<T> dx, TensorView<const std::typ
                          .w = weights.data(),
                          .y = dx.data() + (dx_row * dx.extent(2) + column) * channels,
                          .y_step = window.stride_w * channels,
-                         .accumulate = true});
+                         .accumulate = !overwrites});
                   });
             }
           });

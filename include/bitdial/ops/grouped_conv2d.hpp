@@ -98,28 +98,34 @@ void grouped_conv2d_forward(TensorView<T> y, TensorView<const std::type_identity
 template <class T>
 void grouped_conv2d_backward_input(TensorView<T> dx, TensorView<const std::type_identity_t<T>> dy,
                                    TensorView<const std::type_identity_t<T>> w,
-                                   const Window& window, std::int64_t groups) {
-  if (groups == 1) return conv2d_backward_input(dx, dy, w, window);
+                                   const Window& window, std::int64_t groups,
+                                   GradientOptions options = {}) {
+  if (groups == 1) return conv2d_backward_input(dx, dy, w, window, options);
   const Shape expected = grouped_conv2d_output_shape(dx.shape(), w.shape(), window, groups);
-  if (is_depthwise(w.shape(), groups)) return depthwise_conv2d_backward_input(dx, dy, w, window);
+  if (is_depthwise(w.shape(), groups)) {
+    return depthwise_conv2d_backward_input(dx, dy, w, window, options);
+  }
   detail::require_shape("grouped_conv2d_backward_input", "dy", dy, expected);
   detail::require_shape("grouped_conv2d_backward_input", "dx", dx, dx.shape());
   const std::int64_t in = w.extent(3);
   const std::int64_t out = w.extent(0) / groups;
   for (std::int64_t group = 0; group < groups; ++group) {
-    Tensor<T> slice(dx.shape().with(3, in));
+    Tensor<T> slice(dx.shape().with(3, in), Uninitialized{});
     conv2d_backward_input(slice.view(), detail::channel_slice<T>(dy, group * out, out).view(),
-                          detail::group_filters(w, group, groups), window);
-    detail::merge_slice(dx, slice, group * in, [](T a, T b) { return a + b; });
+                          detail::group_filters(w, group, groups), window,
+                          {.accumulate = false, .products = options.products});
+    detail::merge_slice(dx, slice, group * in,
+                        [adds = options.accumulate](T a, T b) { return adds ? a + b : b; });
   }
 }
 
-/// `conv2d_backward_weight` of every group.
+/// `conv2d_backward_weight` of every group; products of depthwise convolutions are f32.
 template <class T>
 void grouped_conv2d_backward_weight(TensorView<T> dw, TensorView<const std::type_identity_t<T>> dy,
                                     TensorView<const std::type_identity_t<T>> x,
-                                    const Window& window, std::int64_t groups) {
-  if (groups == 1) return conv2d_backward_weight(dw, dy, x, window);
+                                    const Window& window, std::int64_t groups,
+                                    Products products = Products::f32) {
+  if (groups == 1) return conv2d_backward_weight(dw, dy, x, window, products);
   const Shape expected = grouped_conv2d_output_shape(x.shape(), dw.shape(), window, groups);
   if (is_depthwise(dw.shape(), groups)) return depthwise_conv2d_backward_weight(dw, dy, x, window);
   detail::require_shape("grouped_conv2d_backward_weight", "dy", dy, expected);
@@ -129,7 +135,7 @@ void grouped_conv2d_backward_weight(TensorView<T> dw, TensorView<const std::type
   for (std::int64_t group = 0; group < groups; ++group) {
     conv2d_backward_weight(detail::group_filters(dw, group, groups),
                            detail::channel_slice<T>(dy, group * out, out).view(),
-                           detail::channel_slice<T>(x, group * in, in).view(), window);
+                           detail::channel_slice<T>(x, group * in, in).view(), window, products);
   }
 }
 
