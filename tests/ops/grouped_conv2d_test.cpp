@@ -21,6 +21,8 @@ namespace {
 const std::vector<GroupedCase> cases = {
     {{2, 5, 7, 6}, 4, 2, Window::square(3, {.padding = 1})},
     {{1, 7, 5, 9}, 15, 3, Window::square(3, {.stride = 2, .padding = 1})},
+    {{2, 5, 6, 17}, 17, 17, Window::square(3, {.padding = 1})},  // depthwise
+    {{1, 7, 5, 9}, 9, 9, Window::square(3, {.stride = 2, .padding = 1})},
     {{1, 5, 6, 4}, 8, 4, Window::square(3, {.padding = 1})},  // two outputs per channel
     {{1, 5, 6, 6}, 3, 3, Window::square(1)},                  // two channels per output
     {{1, 5, 6, 4}, 6, 1, Window::square(3)},                  // one group

@@ -13,9 +13,9 @@ namespace bitdial::inline BITDIAL_ABI::ops {
 /// never rounded.
 enum class Products : std::uint8_t { f32, bf16 };
 
-/// How the forward sums of a convolution are formed: each as one chain of fused multiply-adds, exact
-/// for integers, or with half of the products where windows suit (`kernels::WinogradPoints`) and
-/// rounding errors of about 1.4 times those of a chain.
+/// How the forward sums of a convolution are formed: each as one chain of fused multiply-adds,
+/// exact for integers, or with half of the products where windows suit (`kernels::WinogradPoints`)
+/// and rounding errors of about 1.4 times those of a chain.
 enum class Sums : std::uint8_t { chains, fewest_products };
 
 }  // namespace bitdial::inline BITDIAL_ABI::ops

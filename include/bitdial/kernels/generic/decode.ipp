@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Codes to the values on their line of integers.
-// Vocabulary: F32, f32_lanes, broadcast_f32, store_f32, fmadd_f32, mul_f32, floats_of, ints_of_codes
-// (of as many codes as a vector has lanes).
+// Vocabulary: F32, f32_lanes, broadcast_f32, store_f32, fmadd_f32, mul_f32, floats_of,
+// ints_of_codes (of as many codes as a vector has lanes).
 
 inline void decode(const Decode& q) noexcept {
   const F32 scale = broadcast_f32(&q.scale);
