@@ -276,6 +276,41 @@ TEST_CASE("a thread that no work pays for is not asked for") {
     REQUIRE(session->run(images, outputs, 0));
     CHECK(same_bits(outputs, net.evaluate(0, images).outputs));
     CHECK(calls == 0);
+    auto without_hook = Session::create(model_of(bytes), {.threads = 3, .work_per_thread = work});
+    REQUIRE_MESSAGE(without_hook.ok(), without_hook.error());
+    REQUIRE(without_hook->run(images, outputs, 0));
+    CHECK(same_bits(outputs, net.evaluate(0, images).outputs));
+  }
+}
+
+TEST_CASE("steps that pay for one, two and more threads follow each other in one team") {
+  for (const bool grouped : {false, true}) {
+    Network net = grouped ? reference::grouped_network({.seed = 26})
+                          : reference::residual_network({.seed = 26});
+    net.draw_weights({1, 4, 8});
+    for (const Precision precision : {Precision{8, 8}, {4, 4}, {1, 1}}) {
+      net.add_plan(PrecisionPlan{precision});
+    }
+    const std::vector<std::byte> bytes = bytes_of(net);
+    const Model model = model_of(bytes);
+    const std::vector<std::uint8_t> images = net.draw_images(5);
+    for (const KernelPath path : kernel_paths) {
+      for (const int threads : {2, 3, 7}) {
+        for (const std::int64_t work : {1, 100, 1000, 5000}) {
+          auto session = Session::create(
+              model, {.threads = threads, .max_batch = 2, .path = path, .work_per_thread = work});
+          REQUIRE_MESSAGE(session.ok(), session.error());
+          for (std::size_t plan = 0; plan < 3; ++plan) {
+            const std::vector<float> expected = net.evaluate(plan, images).outputs;
+            std::vector<float> outputs(expected.size());
+            REQUIRE(session->run(images, outputs, plan));
+            CAPTURE(threads);
+            CAPTURE(work);
+            CHECK(same_bits(outputs, expected));
+          }
+        }
+      }
+    }
   }
 }
 

@@ -551,5 +551,10 @@ TEST_CASE("sum_rows: rows at a distance, without codes, without rows") {
     CHECK(sums[0] == 6);
     t.sum_rows({.codes = codes, .rows = 2, .stride = 4, .count = 0, .sums = sums});
     CHECK(std::vector<std::int32_t>(sums, sums + 3) == std::vector<std::int32_t>{0, 0, 24});
+    const std::vector<std::uint8_t> same(72, 1);
+    t.sum_rows({.codes = same.data(), .rows = 4, .stride = 0, .count = 72, .sums = sums});
+    CHECK(std::vector<std::int32_t>(sums, sums + 4) == std::vector<std::int32_t>(4, 72));
+    t.sum_rows({.codes = same.data(), .rows = 4, .stride = 0, .count = 20, .sums = sums});
+    CHECK(std::vector<std::int32_t>(sums, sums + 4) == std::vector<std::int32_t>(4, 20));
   });
 }

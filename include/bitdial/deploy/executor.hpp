@@ -58,7 +58,8 @@ struct LayerTrace {
   std::span<const std::uint8_t> codes;  ///< [images, h, w, c]
 };
 
-/// An observer that is called before and after each step, with its index into `Program::steps`.
+/// An observer that is called before and after each step, with its index into `Program::steps`, by
+/// the first thread; it must not throw.
 template <class Observer>
 concept WatchesSteps = requires(Observer& observer, std::size_t step) {
   observer.begin(step);
@@ -377,12 +378,13 @@ class Executor {
 }  // namespace detail
 
 /// Runs a prepared plan on a batch; returns [images, outputs] values in the arena. OpenMP's threads
-/// stay together from the first step to the last; a caller's threads, which must not wait for each
-/// other, come together for every step, and so do all where an observer may throw.
+/// stay together from the first step to the last, if the whole run pays for two of them; a caller's
+/// threads, which must not wait for each other, come together for every step, and so do all where
+/// an observer may throw.
 template <class Observer = NoObserver>
 [[nodiscard]] const float* execute(const ExecutorContext& context, const PreparedPlan& plan,
                                    const ImageBatch& batch, Observer&& observer = {}) {
-  const bool pays = plan.work * batch.count >= 2 * context.work_per_thread;
+  const bool pays = plan.work * batch.count / 2 >= context.work_per_thread;
   if (WatchesLayers<Observer> || context.parallel_for.run != nullptr || !pays) {
     detail::Executor{context, plan, batch}.run(observer);
   } else {

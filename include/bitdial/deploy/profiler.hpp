@@ -129,7 +129,8 @@ class StepClock {
     for (auto& own : times_) own.reserve(runs);
   }
   void begin(std::size_t) noexcept { start_ = Clock::now(); }
-  void end(std::size_t step) {
+  /// At most `runs` times for a step.
+  void end(std::size_t step) noexcept {
     times_[step].push_back(std::chrono::duration<double>(Clock::now() - start_).count());
   }
   [[nodiscard]] double median(std::size_t step) {

@@ -5,8 +5,8 @@
 // Vocabulary: Bytes, byte_lanes, load_bytes, store_bytes, unpack_low8, unpack_high8, unpack_low16,
 // unpack_high16 (in every 16 bytes apart), U8S8Sums, U8S8Codes, codes_of, load_levels,
 // multiply_add, store_sums, mul_sums, add_sums, sums_to_f32, F32, load_f32, fmadd_f32,
-// StepVectors of code_steps.ipp, narrow_codes (four vectors of codes to bytes in the order of the
-// codes).
+// Ints and StepVectors of code_steps.ipp, narrow_codes (four vectors of codes to bytes in the order
+// of the codes).
 
 inline constexpr std::int64_t depthwise_cols = byte_lanes;
 
@@ -115,7 +115,7 @@ template <int taps>
                                                     std::int64_t c) noexcept {
   const std::int64_t channels = std::min(byte_lanes, d.channels - c);
   if (d.sums != nullptr) {
-    const DepthwiseSums stored = sums;
+    const DepthwiseSums stored = sums;  // whose address the callee takes: `sums` stay in registers
     return store_depthwise_sums(stored, channels, d.sums + p * d.channels + c);
   }
   const Bytes codes = depthwise_codes(d, codes_of_values, sums, c);
@@ -158,7 +158,7 @@ inline void depthwise_u8s8_columns(const DepthwiseU8S8& d) noexcept {
   const bool with_codes = d.code_factor != 0;
   const std::int8_t* w = d.w;
   for (std::int64_t c = 0; c < d.channels; c += byte_lanes, w += 3 * 4 * byte_lanes) {
-    DepthwiseCodes groups[3];
+    DepthwiseCodes groups[3]{};
     std::int64_t shared = 0;
     for (std::int64_t p = 0; p < d.pixels; ++p, shared = d.shared_groups) {
       const std::uint8_t* const x = d.x + p * d.x_step + c;

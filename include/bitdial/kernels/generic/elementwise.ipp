@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The element-wise kernels. Tails go through the one-element functions of the portable table.
+// The element-wise kernels. Tails go through the one-element functions of the portable table, those
+// of requantize_tile through the kernel of `narrower`, the namespace of the next weaker table.
 // Vocabulary: that of code_steps.ipp, f32_lanes, load_f32, store_f32, add_f32, load_ints,
 // broadcast_int, mul_ints, add_ints (modulo 2^32), floats_of, store_codes, Codes64, load_codes64,
 // plane_word.

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sums of codes: of a run, and of the rows of a matrix tile, which may overlap.
-// Vocabulary: Bits, bits_lanes, add_code_sums, CodePart and code_part(count) (fewer codes than a
-// vector has, also none), add_code_sums_part, sum_lanes, store_lanes; f32_lanes (of Ints),
-// load_ints, store_ints, add_ints, add_neighbours.
+// Vocabulary: Bits (lanes of 64 bits), bits_lanes, add_code_sums (8 codes a lane), CodePart and
+// code_part(count) (fewer codes than a vector has, also none), add_code_sums_part, sum_lanes,
+// store_lanes (as int32); Ints, f32_lanes (of them), load_ints, store_ints, add_ints,
+// add_neighbours (a0 + a1, a2 + a3, .. of both operands).
 
 /// `whole` vectors and a part of one.
 [[gnu::always_inline]] inline Bits add_run_sums(Bits sum, const std::uint8_t* codes,
@@ -23,9 +24,11 @@ inline std::uint64_t sum_codes(const std::uint8_t* codes, std::int64_t count) no
 inline bool sum_parts_of_rows(const SumRows& q) noexcept {
   constexpr std::int64_t vector = 8 * bits_lanes, most = 512;
   const std::int64_t bytes = (q.rows - 1) * q.stride + q.count;
-  if (q.stride % 8 != 0 || q.count % 8 != 0 || q.stride > q.count) return false;
+  if (q.stride <= 0 || q.stride > q.count) return false;
+  if (q.stride % 8 != 0 || q.count % 8 != 0) return false;
   if (bytes < vector || bytes > most * 8) return false;
   std::int32_t sums[most + 2 * f32_lanes];
+  std::fill_n(sums + bytes / 8, 2 * f32_lanes, 0);  // whole vectors are read
   for (std::int64_t begin = 0; begin < bytes; begin += vector) {
     const std::int64_t at = std::min(begin, bytes - vector);
     Bits sum{};
