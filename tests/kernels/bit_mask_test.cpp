@@ -2,6 +2,10 @@
 // The kernels of masks of every table against the formulas of bit_mask.hpp.
 #include "every_isa.hpp"
 
+#if defined(__SSE__)
+#  include <xmmintrin.h>
+#endif
+
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -91,6 +95,30 @@ TEST_CASE("rectify: positive numbers pass, everything else is +0, also in place"
     CHECK(wrong == 0);
   });
 }
+
+#if defined(__SSE__)
+TEST_CASE("rectify: subnormal numbers do not pass while they count as zeros") {
+  for_each_size([](const kernels::RealKernels& table, std::int64_t blocks, const Values& x,
+                   const Words& words) {
+    const float least = std::numeric_limits<float>::min();
+    for (std::int64_t i = 0; i < x.size(); ++i) {
+      x[i] = i % 5 == 0 ? least : static_cast<float>(i % 3 - 1) * (least / 2);
+    }
+    const GuardedArray<float> y(x.size());
+    constexpr unsigned subnormals_are_zeros = 0x8040;
+    const unsigned saved = _mm_getcsr();
+    _mm_setcsr(saved | subnormals_are_zeros);
+    table.rectify({.blocks = blocks, .x = x.data(), .y = y.data(), .words = words.data()});
+    _mm_setcsr(saved);
+    std::int64_t wrong = 0;
+    for (std::int64_t i = 0; i < x.size(); ++i) {
+      const bool passes = i % 5 == 0;
+      wrong += bit_of(words, i) != passes || y[i] != (passes ? least : 0.0F) || std::signbit(y[i]);
+    }
+    CHECK(wrong == 0);
+  });
+}
+#endif
 
 TEST_CASE("gate: what does not pass is +0, whatever it was") {
   for_each_size([](const kernels::RealKernels& table, std::int64_t blocks, const Values& x,

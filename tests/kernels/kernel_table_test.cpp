@@ -13,19 +13,39 @@ namespace kernels = bitdial::kernels;
 
 TEST_CASE("every table is complete") {
   for_each_supported_isa([](const kernels::KernelTable& t) {
-    CHECK((real_kernels_of(t).gemm_f32.run != nullptr));
     CHECK((t.gemm_u8s8.run != nullptr));
     CHECK((t.gemm_planes.run != nullptr));
-    CHECK((t.sum_plane_rows != nullptr));
+    CHECK((t.gemm_codes.run != nullptr));
+    CHECK((t.gemm_lookup.run != nullptr));
+    CHECK((t.subset_sums != nullptr));
+    CHECK((t.depthwise_u8s8.run != nullptr));
     CHECK((t.quantize != nullptr));
     CHECK((t.requantize != nullptr));
     CHECK((t.requantize_tile != nullptr));
-    CHECK((t.look_up_bytes != nullptr));
     CHECK((t.maximum != nullptr));
+    CHECK((t.look_up_bytes != nullptr));
     CHECK((t.pack_codes != nullptr));
     CHECK((t.unpack_codes != nullptr));
     CHECK((t.pack_planes != nullptr));
     CHECK((t.sum_codes != nullptr));
+    CHECK((t.sum_rows != nullptr));
+    CHECK((t.sum_plane_rows != nullptr));
+    const kernels::RealKernels& real = real_kernels_of(t);
+    CHECK((real.gemm_f32.run != nullptr));
+    CHECK((real.gemm_bf16.run != nullptr));
+    CHECK((real.round_bf16 != nullptr));
+    CHECK((real.depthwise_taps != nullptr));
+    CHECK((real.depthwise_weight_sums != nullptr));
+    CHECK((real.channel_sums != nullptr));
+    CHECK((real.scale_channels != nullptr));
+    CHECK((real.combine_channels != nullptr));
+    CHECK((real.decode != nullptr));
+    CHECK((real.mark_between != nullptr));
+    CHECK((real.rectify != nullptr));
+    CHECK((real.gate != nullptr));
+    CHECK((real.winograd_inputs != nullptr));
+    CHECK((real.winograd_slopes != nullptr));
+    CHECK((real.winograd_outputs != nullptr));
   });
 }
 

@@ -22,6 +22,7 @@
 #include <bitdial/ops/add.hpp>
 #include <bitdial/ops/batch_norm.hpp>
 #include <bitdial/ops/bit_mask.hpp>
+#include <bitdial/ops/detail/image_rows.hpp>
 #include <bitdial/ops/kurtosis.hpp>
 #include <bitdial/ops/linear.hpp>
 #include <bitdial/ops/losses.hpp>
@@ -380,13 +381,8 @@ Var record_quantized(std::string_view op, Var x, std::initializer_list<Var> inpu
     const Var y = tape.record(
         op, x.shape(),
         [codes](std::int64_t begin, std::int64_t end, float* to) {
-          const IntegerLevels& line = codes->levels;
-          kernels::active_real_kernels().decode({.codes = codes->values.data() + begin,
-                                                 .count = end - begin,
-                                                 .scale = line.scale,
-                                                 .multiplier = static_cast<float>(line.multiplier),
-                                                 .offset = static_cast<float>(line.offset),
-                                                 .y = to});
+          const ops::detail::CodedImages values{codes->values.data(), codes->levels};
+          values.copy(begin, end - begin, to);
         },
         Tape::Cost::small, inputs, std::move(backward));
     tape.attach(y, codes);

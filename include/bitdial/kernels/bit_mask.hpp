@@ -31,10 +31,11 @@ struct Rectify {
 };
 
 /// Operands of gate: x = +0 where the bit is clear, whatever x is.
+template <class T>
 struct Gate {
   std::int64_t blocks = 0;
   const std::uint32_t* words = nullptr;
-  float* x = nullptr;
+  T* x = nullptr;
 };
 
 }  // namespace bitdial::inline BITDIAL_ABI::kernels

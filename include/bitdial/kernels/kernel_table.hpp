@@ -360,7 +360,7 @@ struct RealKernels {
   void (*decode)(const Decode&) noexcept = nullptr;
   void (*mark_between)(const MarkBetween&) noexcept = nullptr;
   void (*rectify)(const Rectify&) noexcept = nullptr;
-  void (*gate)(const Gate&) noexcept = nullptr;
+  void (*gate)(const Gate<float>&) noexcept = nullptr;
 
   void (*winograd_inputs)(const WinogradInputs&) noexcept = nullptr;
   void (*winograd_slopes)(const WinogradSlopes&) noexcept = nullptr;

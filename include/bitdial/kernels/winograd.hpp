@@ -24,11 +24,11 @@ struct WinogradPoints {
   static constexpr int group = 4;  ///< outputs
   static constexpr int taps = 3;
   static constexpr float a = 0.625F, b = 1.25F;
-  static constexpr float squares = a * a + b * b, product = a * a * b * b;
+  static constexpr float a2 = a * a, b2 = b * b, squares = a2 + b2, product = a2 * b2;
   /// The finite ones, and D.
   static constexpr float at[] = {0.0F, a, -a, b, -b};
-  static constexpr float distances[] = {product, 2 * a* a*(a* a - b * b), 2 * a* a*(a* a - b * b),
-                                        2 * b* b*(b* b - a * a), 2 * b* b*(b* b - a * a)};
+  static constexpr float distances[] = {product, 2 * a2*(a2 - b2), 2 * a2*(a2 - b2),
+                                        2 * b2*(b2 - a2), 2 * b2*(b2 - a2)};
 };
 
 /// Operands of winograd_inputs: v[k * v_step + g * channels + c] = v_k of the six pixels
@@ -62,10 +62,10 @@ struct WinogradSlopes {
 };
 
 /// Operands of winograd_outputs: y[(4 g + i) * y_stride + c] (+)= y_i for the pixels below
-/// `pixels`, from m_k = m[k * m_step + g * m_stride + c], with s = m_1 + m_2, d = m_1 - m_2, S =
-/// m_3 + m_4, D = m_3 - m_4:
-///   y_0 = (m_0 + s) + S,           y_1 = fma(b, D, a d),
-///   y_2 = fma(b^2, S, a^2 s),      y_3 = fma(b^3, D, fma(a^3, d, m_5)).
+/// `pixels`, from m_k = m[k * m_step + g * m_stride + c], with s = m_1 + m_2, d = m_1 - m_2, t =
+/// m_3 + m_4, e = m_3 - m_4:
+///   y_0 = (m_0 + s) + t,           y_1 = fma(b, e, a d),
+///   y_2 = fma(b^2, t, a^2 s),      y_3 = fma(b^3, e, fma(a^3, d, m_5)).
 struct WinogradOutputs {
   std::int64_t pixels = 0;
   std::int64_t channels = 0;

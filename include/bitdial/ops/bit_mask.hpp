@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
@@ -35,7 +34,7 @@ class BitMask {
     for_each_run(words_.data(), begin, end, x,
                  [&](std::uint32_t* words, const T* values, std::int64_t blocks) {
                    for (; blocks > 0; --blocks, words += lanes, values += block) {
-                     write_block(words, values, passes);
+                     kernels::scalar::mark_block(words, values, passes);
                    }
                  });
   }
@@ -102,7 +101,6 @@ class BitMask {
  private:
   static constexpr std::int64_t bits_per_word = 32;
   static constexpr std::int64_t lanes = kernels::mask_words;
-  using Words = std::array<std::uint32_t, static_cast<std::size_t>(lanes)>;
 
   /// visit(words, values, blocks) for the whole blocks of a piece, and for a rest, which is filled
   /// up with zeros.
@@ -120,35 +118,13 @@ class BitMask {
     }
   }
 
-  template <class T, class Predicate>
-  static void write_block(std::uint32_t* words, const T* x, Predicate passes) noexcept {
-    Words collected{};
-    for (std::int64_t j = 0; j < bits_per_word; ++j, x += lanes) {
-      for (std::size_t l = 0; l < lanes; ++l) collected[l] |= (passes(x[l]) ? 1U : 0U) << j;
-    }
-    std::copy_n(collected.data(), lanes, words);
-  }
-
   template <class T>
   static void gate_blocks(const std::uint32_t* words, std::int64_t blocks, T* x) {
+    const kernels::Gate<T> operands{.blocks = blocks, .words = words, .x = x};
     if constexpr (std::is_same_v<T, float>) {
-      return kernels::active_real_kernels().gate({.blocks = blocks, .words = words, .x = x});
-    }
-    for (; blocks > 0; --blocks, words += lanes, x += block) gate_block(words, x);
-  }
-
-  template <class T>
-  static void gate_block(const std::uint32_t* words, T* x) noexcept {
-    using Word = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
-    Words bits;
-    std::copy_n(words, lanes, bits.data());
-    for (std::int64_t j = 0; j < bits_per_word; ++j, x += lanes) {
-      std::array<T, static_cast<std::size_t>(lanes)> kept;
-      for (std::size_t l = 0; l < lanes; ++l) {
-        const Word keep = Word{0} - static_cast<Word>(bits[l] >> j & 1U);
-        kept[l] = std::bit_cast<T>(std::bit_cast<Word>(x[l]) & keep);
-      }
-      std::copy_n(kept.data(), lanes, x);
+      kernels::active_real_kernels().gate(operands);
+    } else {
+      kernels::scalar::gate(operands);
     }
   }
 
@@ -158,7 +134,7 @@ class BitMask {
     if (std::all_of(words, words + lanes, [](std::uint32_t word) { return word == 0; })) return;
     std::array<T, block> kept;
     std::copy_n(x, block, kept.data());
-    gate_block(words, kept.data());
+    kernels::scalar::gate<T>({.blocks = 1, .words = words, .x = kept.data()});
     for (std::size_t i = 0; i < kept.size(); ++i) {
       sums[i % static_cast<std::size_t>(lanes)] += static_cast<double>(kept[i]);
     }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The kernels of masks: a block of 128 bits is one vector of words, repeated every four lanes.
 // Vocabulary: F32, f32_lanes, load_f32, store_f32, max_f32, broadcast_f32, Ints, load_ints,
-// add_bits_between (bits where low <= x <= high), repeat_words, store_words (of lanes that are four
-// apart), keep_where (x where words and bits meet, else +0).
+// add_bits_between (bits where low <= x <= high), add_bits_above (bits where x > low),
+// repeat_words, store_words (of lanes that are four apart), keep_where (x where words and bits
+// meet, else +0).
 
 /// The bit of each element of a block in its word.
 inline constexpr struct MaskPlaces {
@@ -14,16 +15,14 @@ inline constexpr struct MaskPlaces {
 
 inline constexpr int mask_vectors = static_cast<int>(mask_block / f32_lanes);
 
-/// The words of a block with the bits of the elements from low to high; `see` gets every vector.
-template <class See>
-[[gnu::always_inline]] inline void mark_block(std::uint32_t* words, const float* x, F32 low,
-                                              F32 high, See&& see) noexcept {
+/// The words of a block: add_bits(v, marked, x, bits) adds those of vector v to the marked ones.
+template <class AddBits>
+[[gnu::always_inline]] inline void mark_block(std::uint32_t* words, const float* x,
+                                              AddBits&& add_bits) noexcept {
   Ints marked{};
   unroll<mask_vectors>([&](auto v) __attribute__((always_inline)) {
-    const F32 value = load_f32(x + v * f32_lanes);
-    marked =
-        add_bits_between(marked, value, low, high, load_ints(mask_places.bits + v * f32_lanes));
-    see(v, value);
+    marked = add_bits(v, marked, load_f32(x + v * f32_lanes),
+                      load_ints(mask_places.bits + v * f32_lanes));
   });
   store_words(words, marked);
 }
@@ -31,27 +30,28 @@ template <class See>
 inline void mark_between(const MarkBetween& m) noexcept {
   const F32 low = broadcast_f32(&m.low), high = broadcast_f32(&m.high);
   for (std::int64_t block = 0; block < m.blocks; ++block) {
-    mark_block(m.words + block * mask_words, m.x + block * mask_block, low, high,
-               [](auto, F32) __attribute__((always_inline)){});
-  }
-}
-
-inline void rectify(const Rectify& m) noexcept {
-  // The smallest number above 0.
-  const float least = std::numeric_limits<float>::denorm_min();
-  const float most = std::numeric_limits<float>::infinity();
-  const F32 low = broadcast_f32(&least), high = broadcast_f32(&most), zero{};
-  for (std::int64_t block = 0; block < m.blocks; ++block) {
-    float* const y = m.y + block * mask_block;
     mark_block(
-        m.words + block * mask_words, m.x + block * mask_block, low,
-        high, [&](auto v, F32 value) __attribute__((always_inline)) {
-          store_f32(y + v * f32_lanes, max_f32(value, zero));
+        m.words + block * mask_words, m.x + block * mask_block,
+        [&](auto, Ints marked, F32 x, Ints bits) __attribute__((always_inline)) {
+          return add_bits_between(marked, x, low, high, bits);
         });
   }
 }
 
-inline void gate(const Gate& m) noexcept {
+inline void rectify(const Rectify& m) noexcept {
+  const F32 zero{};
+  for (std::int64_t block = 0; block < m.blocks; ++block) {
+    float* const y = m.y + block * mask_block;
+    mark_block(
+        m.words + block * mask_words, m.x + block * mask_block,
+        [&](auto v, Ints marked, F32 x, Ints bits) __attribute__((always_inline)) {
+          store_f32(y + v * f32_lanes, max_f32(x, zero));
+          return add_bits_above(marked, x, zero, bits);
+        });
+  }
+}
+
+inline void gate(const Gate<float>& m) noexcept {
   for (std::int64_t block = 0; block < m.blocks; ++block) {
     float* const x = m.x + block * mask_block;
     const Ints words = repeat_words(m.words + block * mask_words);

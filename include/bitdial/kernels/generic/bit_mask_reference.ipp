@@ -2,8 +2,8 @@
 // The meaning of the kernels of masks, in portable C++: loops over four lanes, as the words lie.
 
 /// The four words of a block from passes(element).
-template <class Passes>
-inline void mark_block(std::uint32_t* words, const float* x, Passes passes) noexcept {
+template <class T, class Passes>
+void mark_block(std::uint32_t* words, const T* x, Passes passes) noexcept {
   std::uint32_t collected[mask_words] = {};
   for (std::int64_t j = 0; j < mask_block / mask_words; ++j, x += mask_words) {
     for (std::int64_t l = 0; l < mask_words; ++l) collected[l] |= (passes(x[l]) ? 1U : 0U) << j;
@@ -26,14 +26,16 @@ inline void rectify(const Rectify& m) noexcept {
   for (std::int64_t i = 0; i < m.blocks * mask_block; ++i) m.y[i] = m.x[i] > 0.0F ? m.x[i] : 0.0F;
 }
 
-inline void gate(const Gate& m) noexcept {
-  float* x = m.x;
+template <class T>
+void gate(const Gate<T>& m) noexcept {
+  using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
+  T* x = m.x;
   for (std::int64_t block = 0; block < m.blocks; ++block) {
     for (std::int64_t j = 0; j < mask_block / mask_words; ++j, x += mask_words) {
-      float kept[mask_words];
+      T kept[mask_words];
       for (std::int64_t l = 0; l < mask_words; ++l) {
-        const std::uint32_t bit = m.words[block * mask_words + l] >> j & 1U;
-        kept[l] = std::bit_cast<float>(std::bit_cast<std::uint32_t>(x[l]) & (0U - bit));
+        const Bits bit = m.words[block * mask_words + l] >> j & 1U;
+        kept[l] = std::bit_cast<T>(std::bit_cast<Bits>(x[l]) & (Bits{0} - bit));
       }
       std::copy_n(kept, mask_words, x);
     }

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Counting of common bits: outputs in the lanes of one vector, 32 codes of K a step. Lanes of 32
-// bits are the sums themselves.
+// Counting of common bits: outputs in the lanes of one vector, 32 codes of K a step.
 // Vocabulary: Bits, planes_cols (lanes of 32 bits), load_bits, broadcast_bits, and_bits,
-// add_counts, store_counts; planes_rows; count_bits(counts, bits) -> counts. Either
-// counts_are_lanes: one 32-bit count a lane, or counts are smaller, exact for max_counts calls, and
-// fold_counts(counts) -> one count a lane.
+// add_counts, store_counts; planes_rows; count_bits(counts, bits) -> counts; max_counts. Where it
+// is 0, counts are the lanes, the sums themselves. Else they are smaller, exact for max_counts
+// calls of count_bits, and fold_counts(counts) makes one count a lane of them.
 
 /// Adds popcount(A_s & B_p) of one pair of planes to the totals.
 template <int rows>
@@ -24,7 +23,7 @@ template <int rows>
       });
     }
   };
-  if constexpr (counts_are_lanes) {
+  if constexpr (max_counts == 0) {
     for (std::int64_t s = 0; s < t.segments; ++s) {
       a = plane + t.offsets[s];
       count_words(t.words, total);
@@ -43,7 +42,6 @@ template <int rows>
         count_words(words, counts);
         left -= words;
         room -= words;
-        if (t.words == 0) break;
       }
       unroll<rows>([&](auto r) __attribute__((always_inline)) {
         total[r] = add_counts(total[r], fold_counts(counts[r]));

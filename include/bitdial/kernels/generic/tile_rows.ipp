@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Unrolling at compile time, and tiles with fewer rows than the shape of the kernel.
-// Accumulators stay in registers only when every index is a constant: loops are expanded over an
-// index sequence.
+// Unrolling at compile time, prefetching of what is read once, and tiles with fewer rows than the
+// shape of the kernel. Accumulators stay in registers only when every index is a constant: loops
+// are expanded over an index sequence.
 
 template <int... indices, class F>
 [[gnu::always_inline]] inline void unroll_indices(std::integer_sequence<int, indices...>, F&& f) {

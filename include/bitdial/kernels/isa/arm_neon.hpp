@@ -112,6 +112,9 @@ inline Ints add_bits_between(Ints marked, F32 x, F32 low, F32 high, Ints bits) n
   const uint32x4_t inside = vandq_u32(vcgeq_f32(x, low), vcleq_f32(x, high));
   return vorrq_s32(marked, vandq_s32(vreinterpretq_s32_u32(inside), bits));
 }
+inline Ints add_bits_above(Ints marked, F32 x, F32 low, Ints bits) noexcept {
+  return vorrq_s32(marked, vandq_s32(vreinterpretq_s32_u32(vcgtq_f32(x, low)), bits));
+}
 inline Ints repeat_words(const std::uint32_t* p) noexcept {
   return vreinterpretq_s32_u32(vld1q_u32(p));
 }
@@ -164,7 +167,6 @@ inline void store_sums(std::int32_t* p, U8S8Sums c) noexcept {
 /// The bit count instruction counts bytes; a byte holds 31 words of 8 ones.
 using Bits = uint64x2_t;
 inline constexpr std::int64_t bits_lanes = 2, max_counts = 31;
-inline constexpr bool counts_are_lanes = false;
 inline constexpr int planes_rows = 4, planes_cols = 4;
 
 inline Bits load_bits(const std::uint32_t* p) noexcept {

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include <bitdial/kernels/kernel_table.hpp>
 
@@ -245,7 +246,7 @@ inline constexpr RealKernels real_kernels = {
     .decode = decode,
     .mark_between = mark_between,
     .rectify = rectify,
-    .gate = gate,
+    .gate = gate<float>,
     .winograd_inputs = winograd_inputs,
     .winograd_slopes = winograd_slopes,
     .winograd_outputs = winograd_outputs,

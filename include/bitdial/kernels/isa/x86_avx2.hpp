@@ -119,6 +119,10 @@ inline Ints add_bits_between(Ints marked, F32 x, F32 low, F32 high, Ints bits) n
       _mm256_and_ps(_mm256_cmp_ps(x, low, _CMP_GE_OQ), _mm256_cmp_ps(x, high, _CMP_LE_OQ));
   return _mm256_or_si256(marked, _mm256_and_si256(_mm256_castps_si256(inside), bits));
 }
+inline Ints add_bits_above(Ints marked, F32 x, F32 low, Ints bits) noexcept {
+  const F32 above = _mm256_cmp_ps(x, low, _CMP_GT_OQ);
+  return _mm256_or_si256(marked, _mm256_and_si256(_mm256_castps_si256(above), bits));
+}
 inline Ints repeat_words(const std::uint32_t* p) noexcept {
   return _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
 }
@@ -283,7 +287,6 @@ inline __m256i subtract_levels(__m256i a, __m256i b) noexcept {
 /// Population count by table look-up of nibbles (Mula); a byte holds 31 words of 8 ones.
 using Bits = __m256i;
 inline constexpr std::int64_t bits_lanes = 4, max_counts = 31;
-inline constexpr bool counts_are_lanes = false;
 inline constexpr int planes_rows = 4, planes_cols = 8;
 
 inline Bits load_bits(const std::uint32_t* p) noexcept {
@@ -464,8 +467,8 @@ namespace narrower = scalar;
 #  include <bitdial/kernels/generic/gemm_lookup.ipp>
 #  include <bitdial/kernels/generic/gemm_u8s8_pairs.ipp>
 #  include <bitdial/kernels/generic/normalisation.ipp>
-#  include <bitdial/kernels/generic/row_sums.ipp>
 #  include <bitdial/kernels/generic/plane_sums.ipp>
+#  include <bitdial/kernels/generic/row_sums.ipp>
 #  include <bitdial/kernels/generic/winograd.ipp>
 
 inline constexpr KernelTable table = [] {

@@ -104,6 +104,9 @@ inline Ints add_bits_between(Ints marked, F32 x, F32 low, F32 high, Ints bits) n
   return _mm512_mask_or_epi32(marked, _mm512_mask_cmp_ps_mask(above, x, high, _CMP_LE_OQ), marked,
                               bits);
 }
+inline Ints add_bits_above(Ints marked, F32 x, F32 low, Ints bits) noexcept {
+  return _mm512_mask_or_epi32(marked, _mm512_cmp_ps_mask(x, low, _CMP_GT_OQ), marked, bits);
+}
 inline Ints repeat_words(const std::uint32_t* p) noexcept {
   return _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
 }
@@ -195,7 +198,6 @@ inline void store_sums(std::int32_t* p, U8S8Sums c) noexcept {
 /// Population count by table look-up of nibbles (Mula); a byte holds 31 words of 8 ones.
 using Bits = __m512i;
 inline constexpr std::int64_t bits_lanes = 8, max_counts = 31;
-inline constexpr bool counts_are_lanes = false;
 inline constexpr int planes_rows = 6, planes_cols = 16;
 
 inline Bits load_bits(const std::uint32_t* p) noexcept {

@@ -67,17 +67,13 @@ inline U8S8Levels unpack_levels(Bytes v) noexcept {
 }
 
 using Bits = __m512i;
-inline constexpr std::int64_t max_counts = std::int64_t{1} << 40;
-inline constexpr bool counts_are_lanes = true;
+inline constexpr std::int64_t max_counts = 0;
 inline constexpr int planes_rows = 8, planes_cols = 16;
 
 using avx512::add_counts, avx512::and_bits, avx512::broadcast_bits, avx512::load_bits,
     avx512::store_counts;
 inline Bits count_bits(Bits counts, Bits v) noexcept {
   return _mm512_add_epi32(counts, _mm512_popcnt_epi32(v));
-}
-inline Bits fold_counts(Bits counts) noexcept {
-  return counts;
 }
 
 using avx512::add_sums, avx512::byte_lanes, avx512::Bytes, avx512::F32, avx512::fmadd_f32,

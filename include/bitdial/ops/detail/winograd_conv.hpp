@@ -19,7 +19,7 @@ namespace bitdial::inline BITDIAL_ABI::ops::detail {
 
 using kernels::WinogradPoints;
 
-/// Buffers of these convolutions in the thread's scratch.
+/// Buffers of these convolutions in the thread's scratch, beyond those of all other products.
 enum class WinogradScratch { line = 20, inputs, slopes, products };
 
 template <WinogradScratch slot>
@@ -32,8 +32,8 @@ template <WinogradScratch slot>
   return ceil_div(grid.w.outputs, WinogradPoints::group);
 }
 
-/// True where rows are long and channels many enough for the transforms to pay: fewer than three
-/// quarters of the products, and at least 8 channels on both sides.
+/// The rule of `Sums`: true where windows have the form, and where groups are full and channels
+/// many enough for the transforms to pay, with fewer than three quarters of the products.
 [[nodiscard]] constexpr bool suits_winograd(const PatchGrid& grid, std::int64_t cols) noexcept {
   return grid.w.taps == WinogradPoints::taps && grid.w.step == 1 && grid.w.dilation == 1 &&
          grid.h.step == 1 && std::min(grid.channels, cols) >= 8 &&
@@ -98,7 +98,8 @@ template <class PackB>
         for (std::int64_t r = 0; r < panel.rows; ++r) {
           const std::int64_t k = (k0 + r) / rows, row = (k0 + r) % rows;
           const float* const first =
-              taps.at(col0, row / grid.channels * 3 * grid.channels + row % grid.channels);
+              taps.at(col0, row / grid.channels * WinogradPoints::taps * grid.channels +
+                                row % grid.channels);
           const float* const second = first + grid.channels * width;
           const float* const third = second + grid.channels * width;
           if (k == WinogradPoints::count - 1) {
@@ -145,14 +146,15 @@ void winograd_product(const float* source, std::int64_t images, const PatchGrid&
                            std::int64_t width) {
       for (std::int64_t g = first; g < last;) {
         const std::int64_t i = g / block.groups, j = g % block.groups;
+        const std::int64_t x = j * WinogradPoints::group;
         const std::int64_t count = std::min(block.groups - j, last - g);
         table.winograd_outputs(
-            {.pixels = std::min(4 * count, grid.w.outputs - 4 * j),
+            {.pixels = std::min(WinogradPoints::group * count, grid.w.outputs - x),
              .channels = width,
              .m = products + (g - first) * width,
              .m_step = step,
              .m_stride = width,
-             .y = out.data + n * out.image + (begin + i) * out.row + 4 * j * out.pixel + col,
+             .y = out.data + n * out.image + (begin + i) * out.row + x * out.pixel + col,
              .y_stride = out.pixel,
              .accumulate = options.accumulate});
         g += count;
