@@ -62,6 +62,9 @@ const std::vector<Case> cases = {
     {{2, 6, 10, 8}, 9, Window::square(3, {.padding = 2})},
     {{2, 4, 7, 8}, 8, {.kernel_h = 1, .kernel_w = 3, .padding_w = 1}},
     {{2, 9, 8, 8}, 8, {.kernel_h = 5, .kernel_w = 3, .padding_h = 4, .dilation_h = 2}},
+    // The same in the derivative by the input: strides that leave three adjacent taps of it.
+    {{2, 12, 16, 9}, 10, Window::square(5, {.stride = 2, .padding = 2})},
+    {{2, 11, 12, 8}, 9, Window::square(3, {.stride = 2, .padding = 2, .dilation = 2})},
 };
 
 // The definition, one multiplication after the other: calls f(index of y, of x, of w).
@@ -313,12 +316,15 @@ TEST_CASE("six products for four pixels leave errors like those of the direct su
     return std::sqrt(sum / static_cast<double>(a.size()) / products) * 3.0;
   };
   const auto x_exact = widened(x), w_exact = widened(w), dy_exact = widened(dy);
-  Tensor<float> dx(c.x), dw(c.w());
-  Tensor<double> dx_exact(c.x), dw_exact(c.w());
+  Tensor<float> y(c.y()), dx(c.x), dw(c.w());
+  Tensor<double> y_exact(c.y()), dx_exact(c.x), dw_exact(c.w());
+  ops::conv2d_forward(y.view(), x.view(), w.view(), c.window, ops::Sums::fewest_products);
+  ops::conv2d_forward(y_exact.view(), x_exact.view(), w_exact.view(), c.window);
   ops::conv2d_backward_input(dx.view(), dy.view(), w.view(), c.window);
   ops::conv2d_backward_input(dx_exact.view(), dy_exact.view(), w_exact.view(), c.window);
   ops::conv2d_backward_weight(dw.view(), dy.view(), x.view(), c.window);
   ops::conv2d_backward_weight(dw_exact.view(), dy_exact.view(), x_exact.view(), c.window);
+  CHECK(error(y, y_exact, 576.0) < 32 * 0x1p-24);
   CHECK(error(dx, dx_exact, 576.0) < 32 * 0x1p-24);
   CHECK(error(dw, dw_exact, 8192.0) < 32 * 0x1p-24);
 }

@@ -29,6 +29,9 @@ const std::vector<GroupedCase> cases = {
     {{2, 6, 5, 5}, 5, 5, Window::square(3, {.stride = 2, .padding = 1})},
     {{1, 7, 9, 11}, 11, 11, Window::square(3, {.padding = 2, .dilation = 2})},
     {{1, 9, 8, 3}, 3, 3, Window::square(3, {.stride = 2, .padding = 1, .dilation = 3})},
+    // Depthwise, pixels that no output reads, or that padding alone surrounds.
+    {{2, 5, 5, 8}, 8, 8, Window::square(3, {.dilation = 2})},
+    {{2, 3, 4, 8}, 8, 8, Window::square(3, {.padding = 3})},
     {{1, 3, 3, 2}, 2, 2, Window::square(5, {.padding = 2})},
     {{1, 6, 6, 4}, 4, 4, {.kernel_h = 2, .kernel_w = 3, .stride_h = 2, .padding_w = 1}},
 };

@@ -221,7 +221,9 @@ void add_weight_sums(TensorView<T> dw, const T* dy, const Images& images, std::i
 /// Each output is, unless told otherwise, one chain of fused multiply-adds in the order of w's
 /// elements, without the kernel rows outside the image: exact for integer values while the sum of
 /// magnitudes is at most 2^24 (float). Cost: N OH OW kh kw Cin Cout multiply-adds, and one copy of
-/// x in cache where padding needs zeros left and right; memory: the weights once more.
+/// x in cache where padding needs zeros left and right; memory: the weights once more. With
+/// `fewest_products`, where the rule of `Sums` holds: half of the multiply-adds, one and a half
+/// copies of x in cache; memory: three times the weights.
 template <class T>
 void conv2d_forward(TensorView<T> y, TensorView<const std::type_identity_t<T>> x,
                     TensorView<const std::type_identity_t<T>> w, const Window& window,
@@ -258,9 +260,9 @@ struct GradientOptions {
 ///
 /// Shapes as in `conv2d_forward`. A stride of s splits the input pixels into s x s phases, each a
 /// convolution of dy with the taps that reach it, so no multiplication by a known zero is done.
-/// Float windows three wide with stride 1 and at least 8 channels take half of the products
-/// (`kernels::WinogradPoints`); rounding errors are then about 1.4 times those of a chain. bfloat16
-/// products round dy and w; with an odd number of output channels they are f32 products.
+/// Phases for which the rule of `Sums` holds take half of the products: those of windows three wide
+/// with stride 1, and of others wherever a stride leaves three adjacent taps. bfloat16 products
+/// round dy and w; with an odd number of output channels they are f32 products.
 template <class T>
 void conv2d_backward_input(TensorView<T> dx, TensorView<const std::type_identity_t<T>> dy,
                            TensorView<const std::type_identity_t<T>> w, const Window& window,
@@ -308,11 +310,14 @@ void conv2d_backward_input(TensorView<T> dx, TensorView<const std::type_identity
 /// dw[o, kh, kw, i] += sum over images and outputs of dy[n, oh, ow, o] x[n, the tap's pixel, i].
 ///
 /// Shapes as in `conv2d_forward`. Up to 16 chunks of images, a power of two, have a partial sum
-/// each, a chain over images and outputs in ascending order; they are added in order: the same bits
-/// for every thread count. Memory: 16 times the weights, at most 64 MiB or twice the weights
-/// (float), from the thread's cached blocks. Half of the products where `conv2d_backward_input`
-/// takes half: two more copies of the weights for each thread. bfloat16 products round dy and x,
-/// and take neighbouring pixels of a row in pairs, the second one first.
+/// each; they are added in order: the same bits for every thread count. Memory: 16 times the
+/// weights, at most 64 MiB or twice the weights (float), from the thread's cached blocks.
+///
+/// Where the rule of `Sums` holds, which here asks for stride 1 in both directions, a partial sum
+/// takes half of the products: the filter is made of six chains over images and groups of outputs,
+/// two more copies of the weights for each thread. Elsewhere it is one chain over images and
+/// outputs in ascending order. bfloat16 products round dy and x, and take neighbouring pixels of a
+/// row in pairs, the second one first.
 template <class T>
 void conv2d_backward_weight(TensorView<T> dw, TensorView<const std::type_identity_t<T>> dy,
                             TensorView<const std::type_identity_t<T>> x, const Window& window,
