@@ -54,3 +54,13 @@ TEST_CASE("round_up is the next multiple") {
   CHECK(round_up(10, 6) == 12);
   CHECK(round_up(7, 1) == 7);
 }
+
+TEST_CASE("least_common_multiple is the smallest that both divide") {
+  using bitdial::least_common_multiple;
+  static_assert(least_common_multiple(1, 1) == 1);
+  static_assert(least_common_multiple(32, 8) == 32);
+  static_assert(least_common_multiple(4, 8) == 8);
+  static_assert(least_common_multiple(6, 8) == 24);
+  CHECK(least_common_multiple(144, 64) == 576);
+  CHECK(least_common_multiple(7, 64) == 448);
+}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rounding: a float to the nearest integer, inline and vectorisable on every instruction set; an
-// integer to the next multiple.
+// integer to the next multiple of one number or of two.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +22,14 @@ namespace bitdial::inline BITDIAL_ABI {
 /// The smallest multiple of `step` that is not below x; x >= 0, step >= 1.
 [[nodiscard]] constexpr std::int64_t round_up(std::int64_t x, std::int64_t step) noexcept {
   return (x + step - 1) / step * step;
+}
+
+/// The smallest number that both divide; a, b >= 1. Cost: b divisions at most.
+[[nodiscard]] constexpr std::int64_t least_common_multiple(std::int64_t a,
+                                                           std::int64_t b) noexcept {
+  std::int64_t multiple = a;
+  while (multiple % b != 0) multiple += a;
+  return multiple;
 }
 
 }  // namespace bitdial::inline BITDIAL_ABI

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <numeric>
 #include <span>
 #include <type_traits>
 
@@ -137,7 +136,7 @@ class MatrixStep {
         return static_cast<std::size_t>(round_up(bytes, 64));
       };
       const auto [tile_rows, width] = shape_of(table, weights.path);
-      column_step = std::lcm(width, std::int64_t{8});
+      column_step = least_common_multiple(width, 8);
       cols = std::min(round_up(channels, width),
                       std::max(column_step, epilogue_cols / column_step * column_step));
       rows = std::max(tile_rows, std::min(epilogue_rows, epilogue_bytes / (cols * 4)));

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <numeric>
 #include <span>
 #include <utility>
 #include <vector>
@@ -191,7 +190,7 @@ class PlanCompiler {
       operands_.push_back({copy.part, -1, copy.to});
     }
     std::vector<std::size_t> order(program_.steps.size());
-    std::iota(order.begin(), order.end(), std::size_t{0});
+    for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
     std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
       return std::pair(program_.steps[a].node, a) < std::pair(program_.steps[b].node, b);
     });
@@ -303,7 +302,7 @@ class PlanCompiler {
   void place_buffers() {
     auto& buffers = program_.buffers;
     std::vector<std::size_t> order(buffers.size());
-    std::iota(order.begin(), order.end(), std::size_t{0});
+    for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
     std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
       return buffers[a].bytes != buffers[b].bytes ? buffers[a].bytes > buffers[b].bytes : a < b;
     });

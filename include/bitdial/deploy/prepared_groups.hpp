@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <numeric>
 #include <span>
 #include <utility>
 #include <vector>
@@ -62,7 +61,7 @@ namespace detail {
 [[nodiscard]] constexpr std::int64_t repeated_channels(std::int64_t channels, std::int64_t cols,
                                                        const Step& step) noexcept {
   constexpr std::int64_t most = 4096;
-  const std::int64_t whole = std::lcm(channels, cols);
+  const std::int64_t whole = least_common_multiple(channels, cols);
   const bool joins =
       step.window.stride_w == 1 && whole <= std::min(most, channels * step.y_shape.w);
   return joins ? whole : channels;

@@ -6,11 +6,11 @@
 #include <charconv>
 #include <cmath>
 #include <cstddef>
-#include <map>
 #include <span>
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -75,7 +75,7 @@ struct LatencyTable {
 
 inline Result<LatencyTable> LatencyTable::parse(std::string_view text) {
   LatencyTable table;
-  std::map<std::pair<std::string_view, Precision>, std::size_t> line_of;
+  std::unordered_map<std::string, std::size_t> line_of;  // by layer and precision, as lines begin
   bool has_columns = false;
   TextLines lines{text};
   while (lines.next()) {
@@ -114,7 +114,7 @@ inline Result<LatencyTable> LatencyTable::parse(std::string_view text) {
     if (error != std::errc{} || stop != end || !(milliseconds > 0.0 && milliseconds < 1e9)) {
       return wrong("milliseconds above 0 and below 1e9", found[2]);
     }
-    const auto [first, is_new] = line_of.emplace(std::pair{found[0], *precision}, lines.number());
+    const auto [first, is_new] = line_of.emplace(concat(found[0], ',', *precision), lines.number());
     if (!is_new) {
       return Failure{concat("latency table: line ", lines.number(), ": layer ",
                             detail::quoted(found[0]), " at ", *precision,
@@ -155,12 +155,12 @@ inline Result<LatencyTable> LatencyTable::parse(std::string_view text) {
 ///
 /// Throws `ConfigError` for a candidate of a searched layer that the table lacks.
 [[nodiscard]] inline SearchCosts latency_costs(nn::Module& network, const LatencyTable& table) {
-  std::map<std::pair<std::string_view, Precision>, double> times;
+  std::unordered_map<std::string, double> times;  // by layer and precision
   for (const LatencyTable::Row& row : table.rows) {
-    times.emplace(std::pair{std::string_view{row.layer}, row.precision}, row.milliseconds);
+    times.emplace(concat(row.layer, ',', row.precision), row.milliseconds);
   }
   return {network, "ms", [&](const std::string& name, Precision precision) {
-            const auto found = times.find(std::pair{std::string_view{name}, precision});
+            const auto found = times.find(concat(name, ',', precision));
             if (found == times.end()) {
               throw ConfigError(
                   concat("latency table: no time for layer '", name, "' at ", precision,

@@ -6,8 +6,8 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -55,16 +55,18 @@ namespace detail {
 /// was packed.
 inline void set_plausible_statistics(PackedNetwork& packed, nn::Module& network) {
   const auto layers = nn::quantized_layers(network);
-  std::map<std::pair<std::size_t, int>, double> weights;  // by layer and bits
+  constexpr std::size_t widths = 33;
+  std::vector<double> weights(layers.size() * widths,
+                              -1.0);  // mean squares, of each layer and width
   for (PackedPlan& plan : packed.plans) {
     for (std::size_t i = 0; i < layers.size(); ++i) {
       LayerState& state = plan.layers[i];
       const int bits = layers[i].second->executed(plan.requested).w;
-      const auto [weight, is_new] = weights.try_emplace({i, bits});
-      if (is_new) weight->second = detail::mean_square(layers[i].second->weight_codes(bits));
+      double& weight = weights[i * widths + static_cast<std::size_t>(bits)];
+      if (weight < 0.0) weight = detail::mean_square(layers[i].second->weight_codes(bits));
       const double largest = state.activation_levels.level((1 << state.executed.a) - 1);
       const double sum =
-          std::sqrt(static_cast<double>(packed.layers[i].depth()) * weight->second) * largest / 2;
+          std::sqrt(static_cast<double>(packed.layers[i].depth()) * weight) * largest / 2;
       Random random{7, i};
       for (float& m : state.multiplier) m = static_cast<float>(0.5 / sum);
       for (float& b : state.bias) b = random.uniform(-0.2F, 0.4F);
@@ -76,10 +78,11 @@ inline void set_plausible_statistics(PackedNetwork& packed, nn::Module& network)
 /// medians over seven rounds of the profiler, in which the plans take turns, so that a slow second
 /// of the machine hits all of them alike. A layer's step holds its product and what was fused into
 /// it.
-[[nodiscard]] inline std::vector<std::map<std::string, double>> layer_milliseconds(Session& session,
-                                                                                   double seconds) {
+[[nodiscard]] inline std::vector<std::unordered_map<std::string, double>> layer_milliseconds(
+    Session& session, double seconds) {
   constexpr int rounds = 7;
-  std::vector<std::map<std::string, std::vector<double>>> samples(session.model().plans().size());
+  std::vector<std::unordered_map<std::string, std::vector<double>>> samples(
+      session.model().plans().size());
   for (int round = 0; round < rounds; ++round) {
     const auto profiles = profile(session, {.seconds = seconds / rounds, .peak = 1.0}).value();
     for (std::size_t plan = 0; plan < profiles.size(); ++plan) {
@@ -88,7 +91,7 @@ inline void set_plausible_statistics(PackedNetwork& packed, nn::Module& network)
       }
     }
   }
-  std::vector<std::map<std::string, double>> medians(samples.size());
+  std::vector<std::unordered_map<std::string, double>> medians(samples.size());
   for (std::size_t plan = 0; plan < samples.size(); ++plan) {
     for (auto& [layer, taken] : samples[plan]) {
       const auto middle = taken.begin() + static_cast<std::ptrdiff_t>(taken.size() / 2);
