@@ -32,14 +32,13 @@ struct PreparedGroups {
   bool depthwise = false;
   std::uint32_t product_factor = 1;
   std::uint32_t code_factor = 0;
-  std::int64_t row = 0;              ///< channels that repeat: those of a pixel, or of several
-  std::int64_t group_taps = 4;       ///< depthwise: as the kernel takes them
-  std::int64_t shared_groups = 0;    ///< depthwise: between neighbouring rows of channels
-  std::span<std::int8_t> levels;     ///< depthwise: the kernel's order
-  std::span<float> scale, bias;      ///< depthwise: the kernel's order
-  std::span<std::int32_t> products;  ///< otherwise: weight levels [cout][taps][cin / groups]
-  std::vector<std::int64_t>
-      offsets;  ///< bytes from the first tap to every tap, in the kernel's order
+  std::int64_t row = 0;               ///< channels that repeat: those of a pixel, or of several
+  std::int64_t group_taps = 4;        ///< depthwise: as the kernel takes them
+  std::int64_t shared_groups = 0;     ///< depthwise: between neighbouring rows of channels
+  std::span<std::int8_t> levels;      ///< depthwise: the kernel's order
+  std::span<float> scale, bias;       ///< depthwise: the kernel's order
+  std::span<std::int32_t> products;   ///< otherwise: weight levels [cout][taps][cin / groups]
+  std::vector<std::int64_t> offsets;  ///< of the taps in bytes, in the order of the kernel
   BorderSums border;
 
   /// Multiplications of one image.
@@ -74,17 +73,22 @@ namespace detail {
          kernels::depthwise_groups(layer.depth(), 4) == layer.kernel_w;
 }
 
+/// A tap of a window.
+struct Tap {
+  std::int64_t y = 0, x = 0;
+};
+/// Tap t in the order in which the kernel takes them.
+[[nodiscard]] inline Tap kernel_tap(const PackedLayer& layer, std::int64_t t) noexcept {
+  if (takes_columns(layer)) return {t % layer.kernel_h, t / layer.kernel_h};
+  return {t / layer.kernel_w, t % layer.kernel_w};
+}
+
 /// The columns of taps that a row of `row` channels shares with the next one.
 [[nodiscard]] inline std::int64_t shared_columns(const PackedLayer& layer, const Step& step,
                                                  std::int64_t row) noexcept {
   const std::int64_t pixels = row == layer.cout ? step.window.stride_w : row / layer.cout;
   if (!takes_columns(layer) || pixels % step.window.dilation_w != 0) return 0;
   return std::max<std::int64_t>(0, layer.kernel_w - pixels / step.window.dilation_w);
-}
-
-/// Bytes of the levels of one channel, groups padded to four.
-[[nodiscard]] inline std::int64_t depthwise_level_bytes(const PackedLayer& layer) noexcept {
-  return 4 * kernels::depthwise_groups(layer.depth(), 4);
 }
 
 /// Where the parts of a prepared grouped convolution lie in its memory.
@@ -104,7 +108,7 @@ struct GroupedMemory {
     const std::int64_t cols = table.depthwise_u8s8.cols;
     row = repeated_channels(layer.cout, cols, step);
     padded = round_up(row, cols);
-    scale = aligned(padded * depthwise_level_bytes(layer));
+    scale = aligned(padded * round_up(layer.depth(), 4));
     bias = scale + aligned(padded * 4);
     end = bias + aligned(padded * 4);
   }
@@ -124,7 +128,6 @@ inline void pack_depthwise_levels(PreparedGroups& groups, std::span<const std::u
   }
   const std::int64_t taps = layer.depth(), g = groups.group_taps;
   const std::int64_t group_count = kernels::depthwise_groups(taps, g);
-  const bool columns = takes_columns(layer);
   std::fill(groups.levels.begin(), groups.levels.end(), std::int8_t{0});
   for (std::span<float>* values : {&groups.scale, &groups.bias}) {
     std::fill(values->begin(), values->end(), 0.0F);
@@ -133,9 +136,9 @@ inline void pack_depthwise_levels(PreparedGroups& groups, std::span<const std::u
     const std::int64_t channel = c % layer.cout;
     const std::int64_t place = kernels::depthwise_place(c, cols);
     for (std::int64_t t = 0; t < taps; ++t) {
-      const std::int64_t tap =
-          columns ? t % layer.kernel_h * layer.kernel_w + t / layer.kernel_h : t;
-      const std::uint8_t code = codes[static_cast<std::size_t>(channel * taps + tap)];
+      const Tap tap = kernel_tap(layer, t);
+      const std::uint8_t code =
+          codes[static_cast<std::size_t>(channel * taps + tap.y * layer.kernel_w + tap.x)];
       groups.levels.data()[((c / cols * group_count + t / g) * cols + place) * 4 + t % g] =
           static_cast<std::int8_t>(store_levels ? levels.level(code) : code - shift);
     }
@@ -163,15 +166,13 @@ inline void pack_depthwise_levels(PreparedGroups& groups, std::span<const std::u
   groups.depthwise = layer.is_depthwise();
   groups.product_factor = static_cast<std::uint32_t>(state.activation_levels.multiplier);
   groups.border = std::move(border);
-  const bool columns = detail::takes_columns(layer);
-  if (columns) groups.group_taps = layer.kernel_h;
+  if (detail::takes_columns(layer)) groups.group_taps = layer.kernel_h;
   const std::int64_t taps = layer.kernel_h * layer.kernel_w;
   groups.offsets.reserve(static_cast<std::size_t>(taps));
   for (std::int64_t t = 0; t < taps; ++t) {
-    const std::int64_t ky = columns ? t % layer.kernel_h : t / layer.kernel_w;
-    const std::int64_t kx = columns ? t / layer.kernel_h : t % layer.kernel_w;
-    groups.offsets.push_back(ky * step.window.dilation_h * x.line() +
-                             kx * step.window.dilation_w * x.pixel);
+    const detail::Tap tap = detail::kernel_tap(layer, t);
+    groups.offsets.push_back(tap.y * step.window.dilation_h * x.line() +
+                             tap.x * step.window.dilation_w * x.pixel);
   }
   return groups;
 }
@@ -206,7 +207,7 @@ inline void fill_groups(const kernels::KernelTable& table, const PackedLayer& la
   groups.row = parts.row;
   groups.shared_groups = detail::shared_columns(layer, step, parts.row);
   groups.levels = {reinterpret_cast<std::int8_t*>(memory),
-                   channels * static_cast<std::size_t>(detail::depthwise_level_bytes(layer))};
+                   channels * static_cast<std::size_t>(round_up(depth, 4))};
   groups.scale = {reinterpret_cast<float*>(memory + parts.scale), channels};
   groups.bias = {reinterpret_cast<float*>(memory + parts.bias), channels};
   detail::pack_depthwise_levels(groups, codes, layer, table.depthwise_u8s8.cols);
