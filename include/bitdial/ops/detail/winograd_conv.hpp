@@ -11,6 +11,7 @@
 #include <bitdial/core/tile_split.hpp>
 #include <bitdial/kernels/active.hpp>
 #include <bitdial/ops/detail/direct_conv.hpp>
+#include <bitdial/ops/detail/elementwise.hpp>
 #include <bitdial/ops/detail/image_rows.hpp>
 #include <bitdial/ops/detail/patches.hpp>
 #include <bitdial/ops/gemm.hpp>
