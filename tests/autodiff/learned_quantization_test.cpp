@@ -4,6 +4,8 @@
 #include <bitdial/autodiff/learned_quantization.hpp>
 
 #include <algorithm>
+#include <array>
+#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <vector>
@@ -69,10 +71,12 @@ TEST_CASE("a learned clip keeps bits: values, dx and d alpha are those of the qu
       for (const Shape& shape : shapes) {
         Tensor<float> x = test::random_tensor(shape, 3, -2.0F, 2.0F);
         const Tensor<float> dy = test::random_tensor(shape, 4, -1.0F, 1.0F);
-        x[0] = std::numeric_limits<float>::quiet_NaN();
-        x[1] = state.clip();
-        x[2] = 0.0F;
-        x[3] = -state.clip();
+        const float clip = state.clip(), infinity = std::numeric_limits<float>::infinity();
+        std::ranges::copy(
+            std::array{std::numeric_limits<float>::quiet_NaN(), clip, std::nextafter(clip, 0.0F),
+                       -clip, std::nextafter(-clip, 0.0F), 0.0F, -0.0F,
+                       std::numeric_limits<float>::denorm_min(), infinity, -infinity},
+            x.data());
         for (const int bits : {1, 2, 4, 8, 32}) {
           CAPTURE(bits);
           const Outcome wanted = stated(quantizer, state, bits, x, dy);

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <span>
 #include <utility>
@@ -82,11 +84,14 @@ Var clip_fake_quantize(Var x, Var level, const Quantizer& quantizer,
   const auto inside = std::make_shared<ops::BitMask>(size);
   const auto above = std::make_shared<ops::BitMask>(size);
   const auto below = clip.below == 0.0F ? nullptr : std::make_shared<ops::BitMask>(size);
+  constexpr float infinity = std::numeric_limits<float>::infinity();
+  // low < x < high, in bounds that are included.
+  const float least = std::nextafter(clip.low, infinity);
+  const float largest = std::nextafter(clip.high, -infinity);
   const auto mark = [=](std::int64_t begin, std::int64_t end, const float* values) {
-    inside->write(begin, end, values, [clip](float value) { return clip.passes(value); });
-    above->write(begin, end, values, [clip](float value) { return value >= clip.high; });
-    if (below == nullptr) return;
-    below->write(begin, end, values, [clip](float value) { return value <= clip.low; });
+    inside->write_between(begin, end, values, least, largest);
+    above->write_between(begin, end, values, clip.high, infinity);
+    if (below != nullptr) below->write_between(begin, end, values, -infinity, clip.low);
   };
   return detail::record_quantized(
       "clip fake_quantize", x, {x, level}, quantizer, state, bits, mark,
