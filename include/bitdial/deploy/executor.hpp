@@ -31,6 +31,11 @@ struct PreparedPlan {
   std::int64_t images = 1;             ///< that run at once
   std::int64_t work = 0;               ///< multiplications of one image
 
+  /// Whether `count` images give two threads `work_per_thread` multiplications each.
+  [[nodiscard]] bool pays_for_two(std::int64_t count, std::int64_t work_per_thread) const noexcept {
+    return static_cast<double>(count) * static_cast<double>(work) >=
+           2.0 * static_cast<double>(work_per_thread);
+  }
   [[nodiscard]] std::size_t heap_bytes() const noexcept {
     std::size_t bytes =
         program.heap_bytes() + bitdial::heap_bytes(steps) + bitdial::heap_bytes(groups);
@@ -146,7 +151,6 @@ class Executor {
     return context_.encoders[static_cast<std::size_t>(output.encoder)];
   }
 
-  // The memory of a border belonged to other buffers before.
   void clear_borders(const Step& step) const noexcept {
     for (const CodeOutput& output : step.codes) {
       if (!output.clears_border) continue;
@@ -191,8 +195,7 @@ class Executor {
                              step,           prepared,          operands};
     const std::int64_t lines = groups.lines();
     const std::int64_t team = std::min(team_for(groups.work()), lines);
-    on_team(team, [&](std::int64_t rank) {
-      if (rank == 0) clear_borders(step);
+    write_on_team(step, team, [&](std::int64_t rank) {
       groups.run({lines * rank / team, lines * (rank + 1) / team},
                  context_.scratch + static_cast<std::size_t>(rank) * context_.scratch_bytes);
     });
@@ -217,8 +220,7 @@ class Executor {
       return static_cast<double>(parts) / static_cast<double>((parts + team - 1) / team);
     };
     const bool by_columns = tiles < 16 * team && share(units) >= share(tiles);
-    on_team(team, [&](std::int64_t rank) {
-      if (rank == 0) clear_borders(step);
+    write_on_team(step, team, [&](std::int64_t rank) {
       std::byte* const scratch =
           context_.scratch + static_cast<std::size_t>(rank) * context_.scratch_bytes;
       const auto part = [&](std::int64_t count) {
@@ -247,8 +249,7 @@ class Executor {
     const std::int64_t work = std::max(step.x_shape.size(), step.y_shape.size()) * batch_.count;
     const std::int64_t chunks = (lines + grain - 1) / grain;
     const std::int64_t team = std::min(team_for(work * element_work), chunks);
-    on_team(team, [&](std::int64_t rank) {
-      if (rank == 0) clear_borders(step);
+    write_on_team(step, team, [&](std::int64_t rank) {
       const std::int64_t end = std::min(lines, chunks * (rank + 1) / team * grain);
       for (std::int64_t r = chunks * rank / team * grain; r < end; ++r) {
         if (step.kind == ops::NodeKind::input) {
@@ -276,6 +277,15 @@ class Executor {
     if (team > 1 || last_team_ > 1) member_.wait();
     last_team_ = team;
     for (std::int64_t rank = member_.rank; rank < team; rank += member_.size) body(rank);
+  }
+  /// The same for the results of a step. The memory of their borders belonged to other buffers
+  /// before: the first rank clears it.
+  template <class Body>
+  void write_on_team(const Step& step, std::int64_t team, Body&& body) {
+    on_team(team, [&](std::int64_t rank) {
+      if (rank == 0) clear_borders(step);
+      body(rank);
+    });
   }
 
   [[nodiscard]] std::uint8_t* code_line(const Step& step, const CodeOutput& output,
@@ -384,8 +394,8 @@ class Executor {
 template <class Observer = NoObserver>
 [[nodiscard]] const float* execute(const ExecutorContext& context, const PreparedPlan& plan,
                                    const ImageBatch& batch, Observer&& observer = {}) {
-  const bool pays = plan.work * batch.count / 2 >= context.work_per_thread;
-  if (WatchesLayers<Observer> || context.parallel_for.run != nullptr || !pays) {
+  if (WatchesLayers<Observer> || context.parallel_for.run != nullptr ||
+      !plan.pays_for_two(batch.count, context.work_per_thread)) {
     detail::Executor{context, plan, batch}.run(observer);
   } else {
     run_team(context.threads, [&](const TeamMember& member) {

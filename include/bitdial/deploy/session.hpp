@@ -236,8 +236,7 @@ class Session {
     const int threads = options_.threads;
     std::int64_t apart = 0;
     if constexpr (std::is_same_v<Observer, NoObserver>) {
-      const double work = static_cast<double>(total) * static_cast<double>(prepared.work);
-      const bool pays = work >= 2.0 * static_cast<double>(options_.work_that_pays());
+      const bool pays = prepared.pays_for_two(total, options_.work_that_pays());
       apart = threads > 1 && pays ? groups / threads * threads : 0;
       parallel_for(options_.parallel_for, threads, apart > 0 ? threads : 0, 1,
                    [&](std::int64_t rank, std::int64_t) {
