@@ -8,6 +8,7 @@
 #include <doctest/doctest.h>
 #include <bitdial/deploy/pack.hpp>
 #include <bitdial/models/r2plus1d.hpp>
+#include <bitdial/nn/cost.hpp>
 #include <support/parameter_derivatives.hpp>
 #include <support/tensors.hpp>
 
@@ -35,6 +36,19 @@ TEST_CASE("the layers of a small network, and what they cost") {
   // 27 * 4 * 4 / (36 + 12) = 9. Weights: stem 18 + 12; stage 1 twice 9 * 2 * 4 + 3 * 4 * 2;
   // stage 2 9 * 2 * 7 + 3 * 7 * 4 + 9 * 4 * 9 + 3 * 9 * 4 + 2 * 4; classifier 4 * 3 + 3.
   CHECK(nn::parameter_count(*net) == 30 + 2 * 96 + 126 + 84 + 324 + 108 + 8 + 15);
+
+  // Of a clip: every weight of a convolution meets 8 x 8 or 4 x 4 pixels of 3 frames.
+  const nn::NetworkCost cost = nn::cost(*net, {8, 8, 1});
+  REQUIRE(cost.layers.size() == 12);
+  CHECK(cost.multiply_accumulates() ==
+        192 * (30 + 2 * 96) + 48 * (126 + 84 + 324 + 108 + 8) + 4 * 3);
+  CHECK(cost.layers[7].name == "stage2.block1.conv1.time");
+  CHECK(cost.layers[7].output == Shape{4, 4, 4});
+  CHECK(cost.layers[7].frames == 3);
+  CHECK(cost.layers[11].frames == 1);
+  const std::vector<PrecisionPlan> one{Precision{8, 8}};
+  add_plans(*net, one);
+  CHECK(cost.parameters() == nn::parameter_count(*net));
 }
 
 TEST_CASE("clips in, logits out; the order of frames matters") {

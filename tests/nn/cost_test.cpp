@@ -2,11 +2,13 @@
 #include <bitdial/nn/cost.hpp>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include <doctest/doctest.h>
+#include <bitdial/nn/frames.hpp>
 #include <bitdial/switchable/switchable_batch_norm.hpp>
 #include <support/networks.hpp>
 
@@ -78,6 +80,43 @@ TEST_CASE("branches, and batch normalisations that stand alone") {
   const std::vector<PrecisionPlan> one{Precision{8, 8}};
   add_plans(net, one);
   CHECK(cost.parameters() == nn::parameter_count(net));
+}
+
+TEST_CASE("clips: frames count, and a convolution over time sees them as rows") {
+  const test::LayerFactory layers = test::watched_layers<BitList<8>>();
+  const auto over_time = [&](const nn::Conv2dOptions& options) {
+    auto inner = std::make_unique<nn::Sequential>();
+    layers.conv(*inner, "conv", options);
+    return inner;
+  };
+  nn::Sequential net;
+  net.add<nn::SplitFrames>("split", 7);
+  layers.conv(net, "space", {.in = 3, .out = 2, .kernel = 3});
+  net.add<nn::AcrossFrames>("time", 7,
+                            over_time({.in = 2, .out = 5, .kernel = {3, 1}, .stride = {2, 1}}));
+  net.add<nn::GlobalAveragePool>("pool");
+  net.add<nn::MeanOverFrames>("mean", 3);
+  layers.head(net, "head", {.in = 5, .out = 4});
+  nn::number_layers(net);
+  const nn::NetworkCost cost = nn::cost(net, {6, 4, 3});
+  REQUIRE(cost.layers.size() == 3);
+  CHECK(cost.layers[0].multiply_accumulates == 7 * 4 * 2 * (27 * 2));
+  CHECK(cost.layers[1].frames == 3);
+  CHECK(cost.layers[1].output == Shape{4, 2, 5});
+  CHECK(cost.layers[1].multiply_accumulates == 3 * 4 * 2 * (3 * 2 * 5));
+  CHECK(cost.layers[2].multiply_accumulates == 5 * 4);
+
+  nn::Sequential wide;
+  wide.add<nn::SplitFrames>("split", 7);
+  wide.add<nn::AcrossFrames>("time", 7, over_time({.in = 3, .out = 5, .kernel = 3}));
+  CHECK(test::error_text<ShapeError>([&] {
+          static_cast<void>(nn::cost(wide, {6, 4, 3}));
+        }) == "cost: node 1 lies across frames, its width 24 must stay, it becomes 22");
+
+  auto backbone = std::make_unique<nn::Sequential>();
+  layers.conv(*backbone, "conv", {.in = 3, .out = 2, .kernel = 3});
+  nn::TemporalSegments segments(std::move(backbone), 7);
+  CHECK(nn::cost(segments, {6, 4, 3}).multiply_accumulates() == 7 * 4 * 2 * (27 * 2));
 }
 
 TEST_CASE("the table has a line per layer and the sums") {

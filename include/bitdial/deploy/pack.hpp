@@ -91,8 +91,8 @@ inline void pack_weights(PackedNetwork& packed, const std::string& name,
 /// very numbers that evaluation in the training graph uses.
 ///
 /// Throws `PrecisionError` for a plan that the network was not prepared for and for a layer without
-/// integer form (32 bits), `ConfigError` for no plans, equal plans, a real-valued layer, and layers
-/// that were not numbered in graph order.
+/// integer form (32 bits), `ConfigError` for no plans, equal plans, a real-valued layer, a
+/// convolution over time, and layers that were not numbered in graph order.
 /// Cost: one encoding of every weight per width and plan.
 [[nodiscard]] inline PackedNetwork pack(nn::Module& network, const PackOptions& options) {
   if (options.plans.empty()) throw ConfigError("pack: expected at least one plan, got none");
@@ -103,6 +103,11 @@ inline void pack_weights(PackedNetwork& packed, const std::string& name,
   }
   const nn::Description description = nn::describe(network);
   const nn::Named<nn::QuantizedLayer> named = nn::quantized_layers(network);
+  if (!description.across_frames.empty()) {
+    throw ConfigError(
+        "pack: a convolution over time trains and evaluates but does not pack; use a 2D network "
+        "with consensus (TemporalSegments)");
+  }
   for (std::size_t i = 0; i < description.layers.size(); ++i) {
     if (i >= named.size() || named[i].second != description.layers[i] ||
         named[i].second->index() != static_cast<int>(i)) {

@@ -48,8 +48,11 @@ class SplitFrames final : public Module {
     detail::require_frames("split frames", s, 1, frames_);
     return ad::reshape(x, {s[0] * frames_, s[1] / frames_, s[2], s[3]});
   }
-  /// Nothing: the graph of a packed network is that of one frame.
-  [[nodiscard]] std::int32_t describe(Description&, std::int32_t x) const override { return x; }
+  /// No node: the graph is that of one frame.
+  [[nodiscard]] std::int32_t describe(Description& description, std::int32_t x) const override {
+    description.frames.push_back({.value = x, .first = description.next(), .count = frames_});
+    return x;
+  }
 
  private:
   std::int64_t frames_;
@@ -73,8 +76,11 @@ class MeanOverFrames final : public Module {
     x.tape().discard(clips);
     return y;
   }
-  /// Nothing, as `SplitFrames`: `consensus` of deploy/clip_consensus.hpp is the mean.
-  [[nodiscard]] std::int32_t describe(Description&, std::int32_t x) const override { return x; }
+  /// No node, as `SplitFrames`: `consensus` of deploy/clip_consensus.hpp is the mean.
+  [[nodiscard]] std::int32_t describe(Description& description, std::int32_t x) const override {
+    description.frames.push_back({.value = x, .first = description.next()});
+    return x;
+  }
 
  private:
   std::int64_t frames_;
@@ -108,11 +114,12 @@ class AcrossFrames final : public Module {
   void visit(ModuleVisitor& visitor, const std::string& name) override {
     inner_->visit(visitor, name);
   }
-  /// Throws `ConfigError`: the graph of a packed network sees one frame at a time.
-  [[nodiscard]] std::int32_t describe(Description&, std::int32_t) const override {
-    throw ConfigError(
-        "across frames: a convolution over time trains and evaluates but does not pack; use a 2D "
-        "network with consensus (TemporalSegments)");
+  /// The nodes of `inner`, marked: they do not pack.
+  [[nodiscard]] std::int32_t describe(Description& description, std::int32_t x) const override {
+    const std::int32_t first = description.next();
+    const std::int32_t y = inner_->describe(description, x);
+    description.across_frames.push_back({.first = first, .last = description.next()});
+    return y;
   }
 
  private:
@@ -148,7 +155,8 @@ class TemporalSegments final : public Module {
     backbone_->visit(visitor, name);
   }
   [[nodiscard]] std::int32_t describe(Description& description, std::int32_t x) const override {
-    return backbone_->describe(description, x);
+    const std::int32_t frames = split_.describe(description, x);
+    return mean_.describe(description, backbone_->describe(description, frames));
   }
 
  private:

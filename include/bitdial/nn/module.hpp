@@ -47,13 +47,33 @@ class ModuleVisitor {
 };
 
 /// A network as a graph plus its quantized layers and its per-channel maps, in order of appearance.
+/// The graph of a network of clips is that of one frame; what it says of time stands beside it.
 struct Description {
+  /// For the nodes from `first` on, a clip is `count` images of node `value`.
+  struct Frames {
+    std::int32_t value = 0;
+    std::int32_t first = 0;
+    std::int64_t count = 1;
+  };
+  /// Nodes `first .. last - 1` see the frames of a clip as the rows of one image.
+  struct AcrossFrames {
+    std::int32_t first = 0;
+    std::int32_t last = 0;
+  };
+
   /// The numbers of y = fma(x, multiplier[c], bias[c]) under a plan.
   using ScaleShift = std::function<Epilogue(const PrecisionPlan& plan)>;
 
   ops::Graph graph;
   std::vector<const QuantizedLayer*> layers;
   std::vector<ScaleShift> scale_shifts{};
+  std::vector<Frames> frames{};
+  std::vector<AcrossFrames> across_frames{};  ///< a packed network has none
+
+  /// The index of the node that is appended next.
+  [[nodiscard]] std::int32_t next() const noexcept {
+    return static_cast<std::int32_t>(graph.nodes.size());
+  }
 
   /// Appends the per-channel map of node x; returns the index of its node.
   std::int32_t append(std::int32_t x, ScaleShift numbers) {
