@@ -219,7 +219,8 @@ TEST_CASE("what does not pack is refused with a reason") {
   CHECK(text(net, {}) == "pack: expected at least one plan, got none");
   CHECK(text(net, {Precision{8, 8}, Precision{8, 8}}) ==
         "pack: every plan must be given once, w8a8 is there twice");
-  CHECK(test::contains(text(net, {Precision{4, 4}}), "no private state for w4a4; it has w8a8"));
+  CHECK(test::contains(text(net, {Precision{4, 4}}),
+                       "switchable layer 0 (a): no private state for w4a4; it has w8a8"));
   CHECK(test::contains(text(net, {Precision{32, 32}}), "no integer form"));
   const Precision p{8, 8};
   CHECK(text(net, {*PrecisionPlan::per_layer({p, p, p})}) ==

@@ -79,6 +79,14 @@ TEST_CASE("a name is used once, a module is there") {
   CHECK(nn::describe(net).graph.nodes.size() == 2);
 }
 
+TEST_CASE("a module that cannot be built is named") {
+  nn::Sequential net;
+  CHECK(test::error_text<ConfigError>([&] {
+          net.add<nn::Linear>("classifier", nn::LinearOptions{.in = 2, .out = 0});
+        }) == "module 'classifier': linear: features must be at least 1, got in 2, out 0");
+  CHECK(nn::describe(net).graph.nodes.size() == 1);
+}
+
 TEST_CASE("the graph is a chain") {
   nn::Sequential net;
   const auto window = ops::Window::square(2, {.stride = 2});

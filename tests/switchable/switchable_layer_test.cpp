@@ -94,7 +94,7 @@ TEST_CASE("a plan that was not added is refused with the plans that were") {
   for (const nn::Mode mode : {nn::Mode::training, nn::Mode::evaluation}) {
     const std::string text = test::error_text<PrecisionError>(
         [&] { static_cast<void>(conv.forward(x, {.plan = plan, .mode = mode})); });
-    CHECK(test::contains(text, "no private state for w4a4; it has w8a8;"));
+    CHECK(test::contains(text, "switchable layer: no private state for w4a4; it has w8a8;"));
   }
 }
 

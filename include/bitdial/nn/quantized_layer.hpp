@@ -5,8 +5,11 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
+#include <bitdial/core/text.hpp>
 #include <bitdial/ops/graph.hpp>
 #include <bitdial/quant/levels.hpp>
 #include <bitdial/quant/plan.hpp>
@@ -53,6 +56,12 @@ struct LayerPosition {
   /// first path. -1 where the image comes in.
   int previous = -1;
   std::optional<Precision> previous_pinned{};  ///< of the layer whose output comes in
+  std::string name{};                          ///< in the network
+
+  /// How messages call the layer: `layer 3 (block1.conv2)`; without a number `layer`.
+  [[nodiscard]] std::string text() const {
+    return index < 0 ? "layer" : concat("layer ", index, " (", name, ')');
+  }
 };
 
 /// The precision of the layer whose output comes in under `plan`, which fits the network; `w32a32`
@@ -76,7 +85,7 @@ class QuantizedLayer {
   /// The number of entries of a `PrecisionPlan` for the network of this layer.
   [[nodiscard]] int layer_count() const noexcept { return position_.count; }
   [[nodiscard]] const LayerPosition& position() const noexcept { return position_; }
-  void set_position(const LayerPosition& position) noexcept { position_ = position; }
+  void set_position(LayerPosition position) noexcept { position_ = std::move(position); }
 
   [[nodiscard]] virtual LayerGeometry geometry() const = 0;
 

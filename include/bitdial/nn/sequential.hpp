@@ -30,10 +30,19 @@ class Sequential final : public Module {
     return *this;
   }
 
-  /// Appends a module of type `M`, built from `arguments`.
+  /// Appends a module of type `M`, built from `arguments`; what its constructor throws about them
+  /// is thrown with the name.
   template <std::derived_from<Module> M, class... Arguments>
   Sequential& add(std::string name, Arguments&&... arguments) {
-    return add(std::move(name), std::make_unique<M>(std::forward<Arguments>(arguments)...));
+    ModulePtr module;
+    try {
+      module = std::make_unique<M>(std::forward<Arguments>(arguments)...);
+    } catch (const ConfigError& error) {
+      throw ConfigError(concat("module '", name, "': ", error.what()));
+    } catch (const PrecisionError& error) {
+      throw PrecisionError(concat("module '", name, "': ", error.what()));
+    }
+    return add(std::move(name), std::move(module));
   }
 
   [[nodiscard]] Var forward(Var x, const Pass& pass) override {

@@ -50,11 +50,12 @@ class Structure final : public ModuleVisitor {
   struct Layer {
     QuantizedLayer* layer = nullptr;
     int previous = -1;
+    std::string name{};
   };
   void parameter(const std::string&, Parameter&) override {}
   void buffer(const std::string&, Tensor<float>&) override {}
-  void layer(const std::string&, QuantizedLayer& item) override {
-    layers.push_back({&item, std::exchange(last_, static_cast<int>(layers.size()))});
+  void layer(const std::string& name, QuantizedLayer& item) override {
+    layers.push_back({&item, std::exchange(last_, static_cast<int>(layers.size())), name});
   }
   void fork(const std::string& name) override {
     if (forks_.empty()) blocks.push_back({name, static_cast<int>(layers.size()), 0});
@@ -158,20 +159,20 @@ class FollowerWalk final : public ModuleVisitor {
   return all;
 }
 
-/// Gives each quantized layer its position in a plan; returns their number. Call it once when a
-/// network is complete (the functions of `models/` do).
+/// Gives each quantized layer its position in a plan and its name; returns their number. Call it
+/// once when a network is complete (the functions of `models/` do).
 inline int number_layers(Module& network) {
   detail::Structure structure;
   network.visit(structure, "");
   const int count = static_cast<int>(structure.layers.size());
   for (int index = 0; index < count; ++index) {
-    const auto& [layer, previous] = structure.layers[static_cast<std::size_t>(index)];
-    LayerPosition position{.index = index, .count = count, .previous = previous};
+    const auto& [layer, previous, name] = structure.layers[static_cast<std::size_t>(index)];
+    LayerPosition position{.index = index, .count = count, .previous = previous, .name = name};
     if (previous >= 0) {
       const QuantizedLayer& before = *structure.layers[static_cast<std::size_t>(previous)].layer;
       if (before.is_pinned()) position.previous_pinned = before.executed(PrecisionPlan{});
     }
-    layer->set_position(position);
+    layer->set_position(std::move(position));
   }
   for (const auto& entry : detail::followers(network).found) {
     if (count == 0) break;

@@ -148,7 +148,7 @@ class CompositeLayer<Layer, Candidates<WeightBits, ActivationBits>, WeightPolicy
  private:
   [[nodiscard]] PrecisionError not_chosen() const {
     return PrecisionError(
-        concat("composite layer", index() < 0 ? std::string{} : concat(" ", index()),
+        concat("composite ", position().text(),
                ": it is a mixture of precisions and has no integer form; train a network of "
                "switchable layers at chosen_plan(network) and pack that one"));
   }

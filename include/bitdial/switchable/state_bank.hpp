@@ -9,6 +9,7 @@
 
 #include <bitdial/core/error.hpp>
 #include <bitdial/core/text.hpp>
+#include <bitdial/nn/quantized_layer.hpp>
 
 namespace bitdial::inline BITDIAL_ABI {
 
@@ -27,9 +28,13 @@ class StateBank {
     return *entries_.back().second;
   }
 
-  /// Throws `PrecisionError` with the keys that are there.
-  [[nodiscard]] State& at(const Key& key) { return *require(key); }
-  [[nodiscard]] const State& at(const Key& key) const { return *require(key); }
+  /// Throws `PrecisionError` with the layer that asks and the keys that are there.
+  [[nodiscard]] State& at(const Key& key, const nn::LayerPosition& layer = {}) {
+    return *require(key, layer);
+  }
+  [[nodiscard]] const State& at(const Key& key, const nn::LayerPosition& layer = {}) const {
+    return *require(key, layer);
+  }
 
   [[nodiscard]] bool contains(const Key& key) const noexcept { return find(key) != nullptr; }
   [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
@@ -44,12 +49,12 @@ class StateBank {
     return nullptr;
   }
 
-  [[nodiscard]] State* require(const Key& key) const {
+  [[nodiscard]] State* require(const Key& key, const nn::LayerPosition& layer) const {
     if (State* present = find(key)) return present;
     std::vector<std::string> known;
     for (const auto& entry : entries_) known.push_back(entry.first.text());
-    throw PrecisionError(concat("switchable layer: no private state for ", key, "; it has ",
-                                known.empty() ? std::string{"none"} : join(known),
+    throw PrecisionError(concat("switchable ", layer.text(), ": no private state for ", key,
+                                "; it has ", known.empty() ? std::string{"none"} : join(known),
                                 "; call add_plans (or add_mixtures) before training"));
   }
 

@@ -39,7 +39,7 @@ class SwitchableBatchNorm final : public nn::Module, public nn::PlanFollower {
   }
 
   [[nodiscard]] Var forward(Var x, const nn::Pass& pass) override {
-    return nn::batch_norm(x, bank_.at(key(pass.plan)), options_.batch_norm, pass.mode);
+    return nn::batch_norm(x, state(pass.plan), options_.batch_norm, pass.mode);
   }
 
   void visit(nn::ModuleVisitor& visitor, const std::string& name) override {
@@ -51,7 +51,7 @@ class SwitchableBatchNorm final : public nn::Module, public nn::PlanFollower {
 
   [[nodiscard]] std::int32_t describe(nn::Description& description, std::int32_t x) const override {
     return description.append(x, [this](const PrecisionPlan& plan) {
-      return nn::folded(bank_.at(key(plan)), options_.batch_norm);
+      return nn::folded(state(plan), options_.batch_norm);
     });
   }
 
@@ -60,6 +60,17 @@ class SwitchableBatchNorm final : public nn::Module, public nn::PlanFollower {
   }
 
  private:
+  [[nodiscard]] nn::BatchNormState& state(const PrecisionPlan& plan) {
+    return bank_.at(key(plan), position());
+  }
+  [[nodiscard]] const nn::BatchNormState& state(const PrecisionPlan& plan) const {
+    return bank_.at(key(plan), position());
+  }
+  /// That of the leader.
+  [[nodiscard]] nn::LayerPosition position() const {
+    return leader() == nullptr ? nn::LayerPosition{} : leader()->position();
+  }
+
   /// The key of the leader.
   [[nodiscard]] typename Key::Key key(const PrecisionPlan& plan) const {
     const Precision asked = requested(plan);

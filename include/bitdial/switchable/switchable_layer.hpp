@@ -98,7 +98,8 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
       }
     }
     const Var quantized_x = quantized_input(x, pass, precision.a);
-    const Var quantized_w = weights_.quantize(x.tape(), layer_.weight(), pass.mode, precision.w);
+    const Var quantized_w =
+        weights_.quantize(x.tape(), layer_.weight(), pass.mode, precision.w, position());
     Var y;
     if constexpr (Layer::has_bias) {
       y = layer_.apply(quantized_x, quantized_w, layer_.bias_on(x.tape()));
@@ -283,16 +284,17 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
   }
 
   [[nodiscard]] PrivateState& private_state(const PrecisionPlan& plan) {
-    return bank_.at(key(plan));
+    return bank_.at(key(plan), position());
   }
   [[nodiscard]] const PrivateState& private_state(const PrecisionPlan& plan) const {
-    return bank_.at(key(plan));
+    return bank_.at(key(plan), position());
   }
 
   [[nodiscard]] Var quantized_input(Var x, const nn::Pass& pass, int bits) {
     const bool is_training = pass.mode == nn::Mode::training;
     if constexpr (LearnedState<ActivationPolicy>::is_kept) {
-      LearnedState<ActivationPolicy>& learned = learned_bank_.at(learned_key(pass.plan));
+      LearnedState<ActivationPolicy>& learned =
+          learned_bank_.at(learned_key(pass.plan), position());
       if (is_training && !learned.has_started()) {
         learned.start(activations_.fit(x.value().span(), bits), x.tape().group());
       }
@@ -319,7 +321,7 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
   /// What evaluation encodes activations with: what training has seen or learned.
   [[nodiscard]] typename ActivationPolicy::State frozen_state(const PrecisionPlan& plan) const {
     if constexpr (LearnedState<ActivationPolicy>::is_kept) {
-      const auto& learned = learned_bank_.at(learned_key(plan));
+      const auto& learned = learned_bank_.at(learned_key(plan), position());
       const auto untrained = activations_.fit({}, executed(plan).a);
       return learned.has_started() ? learned.over(untrained) : untrained;
     } else {
@@ -394,7 +396,7 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
   void require_width(Precision precision) const {
     if (has_width<WeightPolicy>(precision.w) && has_width<ActivationPolicy>(precision.a)) return;
     throw PrecisionError(concat(
-        "switchable layer", index() < 0 ? std::string{} : concat(" ", index()), ": ", precision,
+        "switchable ", position().text(), ": ", precision,
         " is not one of its precisions: it has BitList<", join(Bits::values), "> and 32, of which ",
         WeightPolicy::name, " quantizes weights to ", policy_min_bits<WeightPolicy>(), "..",
         policy_max_bits<WeightPolicy>(), " bits and ", ActivationPolicy::name, " activations to ",
@@ -405,11 +407,12 @@ class SwitchableLayer final : public nn::Module, public nn::QuantizedLayer {
     return bits == real_valued_bits || (Bits::contains(bits) && supports_bits<Policy>(bits));
   }
 
-  static void require_integers(int bits) {
+  void require_integers(int bits) const {
     if (!is_exact || bits == real_valued_bits) {
-      throw PrecisionError(concat(
-          "switchable layer: ", WeightPolicy::name, " with ", ActivationPolicy::name, " at ", bits,
-          " bits has no integer form; it trains and evaluates in f32 but does not pack"));
+      throw PrecisionError(
+          concat("switchable ", position().text(), ": ", WeightPolicy::name, " with ",
+                 ActivationPolicy::name, " at ", bits,
+                 " bits has no integer form; it trains and evaluates in f32 but does not pack"));
     }
   }
 

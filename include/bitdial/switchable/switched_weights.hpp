@@ -45,12 +45,13 @@ class SwitchedWeights {
     }
   }
 
-  /// The quantized weights of one pass.
-  [[nodiscard]] Var quantize(Tape& tape, nn::Parameter& weight, nn::Mode mode, int bits) {
+  /// The quantized weights of one pass of `layer`.
+  [[nodiscard]] Var quantize(Tape& tape, nn::Parameter& weight, nn::Mode mode, int bits,
+                             const nn::LayerPosition& layer) {
     Var w = tape.parameter(weight.value, weight.grad);
     const bool is_training = mode == nn::Mode::training;
     const bool learns = LearnedState<Policy>::is_kept && bits != real_valued_bits && is_training;
-    if (learns) start(weight.value.span(), bits);
+    if (learns) start(weight.value.span(), bits, layer);
     if constexpr (NoisyPolicy<Policy>) {
       if (is_training && bits != real_valued_bits) w = with_noise(w);
     }
@@ -144,9 +145,9 @@ class SwitchedWeights {
   }
 
   /// Gives learned numbers that have no value yet the one that they start with.
-  void start(std::span<const float> values, int bits) {
+  void start(std::span<const float> values, int bits, const nn::LayerPosition& layer) {
     for (std::int64_t f = 0; f < filters_; ++f) {
-      LearnedState<Policy>& learned = bank_.at({bits, f});
+      LearnedState<Policy>& learned = bank_.at({bits, f}, layer);
       if (!learned.has_started()) learned.start(quantizer_.fit(filter(values, f), bits));
     }
   }
