@@ -111,9 +111,9 @@ bench::NetworkPtr build(const Options& o) {
   }
   return bitdial::models::resnet_cifar<Widths, W, A>({.depth = depth,
                                                       .width = o.width,
+                                                      .order = order,
                                                       .in_channels = o.channels,
-                                                      .classes = o.classes,
-                                                      .order = order});
+                                                      .classes = o.classes});
 }
 
 /// One line per layer, one column per precision; pinned layers have one number.

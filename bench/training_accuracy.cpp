@@ -99,7 +99,7 @@ Outcome train(const Options& options, const Variant& variant, std::uint64_t seed
   namespace train = bitdial::train;
   const auto network =
       bitdial::models::resnet_cifar<Widths, bitdial::DoReFaWeights, bitdial::DoReFaActivations>(
-          {.depth = 8, .in_channels = 1, .stem_stride = 2});
+          {.depth = 8, .stem_stride = 2, .in_channels = 1});
   bitdial::nn::initialize(*network, seed);
   bitdial::add_plans(*network, plans());
   constexpr std::int64_t batch = 64;

@@ -19,8 +19,8 @@ using Activations = bitdial::DoReFaActivations;
 template <class... Policies>
 NetworkPtr resnet18(const Settings& settings) {
   return bitdial::models::resnet_imagenet<Widths, Policies...>(
-      {.stem = bitdial::models::ResNetStem::conv3,
-       .width = settings.width,
+      {.width = settings.width,
+       .stem = bitdial::models::ResNetStem::conv3,
        .classes = settings.classes});
 }
 

@@ -38,9 +38,9 @@ std::unique_ptr<bitdial::nn::Sequential> build_network(
     const std::vector<bitdial::PrecisionPlan>& plans) {
   auto network = bitdial::models::resnet_cifar<Widths>({.depth = options.depth(),
                                                         .width = 16,
+                                                        .stem_stride = 2,
                                                         .in_channels = images.image_shape()[2],
-                                                        .classes = images.classes(),
-                                                        .stem_stride = 2});
+                                                        .classes = images.classes()});
   bitdial::nn::initialize(*network, options.seed);
   bitdial::add_plans(*network, plans);
   return network;

@@ -29,9 +29,9 @@ inline bitdial::models::ResNetCifarOptions network_options(const Options& option
                                                            const bitdial::data::Dataset& images) {
   return {.depth = options.depth(),
           .width = options.width,
+          .order = bitdial::models::ResidualOrder::preactivated,
           .in_channels = images.image_shape()[2],
-          .classes = images.classes(),
-          .order = bitdial::models::ResidualOrder::preactivated};
+          .classes = images.classes()};
 }
 
 inline constexpr std::int64_t batch_size = 64;

@@ -69,8 +69,8 @@ TEST_CASE("MobileNet-V2") {
 
 TEST_CASE("ResNet-50 for ImageNet, narrow") {
   check_training(*models::resnet_imagenet<Bits>({.depth = 50,
-                                                 .stem = models::ResNetStem::conv3,
                                                  .width = 8,
+                                                 .stem = models::ResNetStem::conv3,
                                                  .in_channels = 1,
                                                  .classes = 10}));
 }

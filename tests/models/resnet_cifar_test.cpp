@@ -106,7 +106,7 @@ TEST_CASE("every order of layers: a step of training, then packed as evaluated")
     const int number = static_cast<int>(order);
     CAPTURE(number);
     const auto net = models::resnet_cifar<Bits, DoReFaWeights, TwoSidedActivations>(
-        {.depth = 8, .width = 4, .classes = 5, .order = order});
+        {.depth = 8, .width = 4, .order = order, .classes = 5});
     test::check_step_and_packing(*net, {12, 8, 3}, plans);
   }
 }

@@ -123,14 +123,14 @@ TEST_CASE("a step of training, then packed as evaluated") {
     models::ResNetImageNetOptions options;
     Shape image;
   } cases[] = {
-      {{.depth = 18, .stem = ResNetStem::conv7_pool, .width = 4, .classes = 5}, {37, 34, 3}},
-      {{.depth = 18, .stem = ResNetStem::conv3_pool, .width = 3, .in_channels = 1, .classes = 7},
+      {{.depth = 18, .width = 4, .stem = ResNetStem::conv7_pool, .classes = 5}, {37, 34, 3}},
+      {{.depth = 18, .width = 3, .stem = ResNetStem::conv3_pool, .in_channels = 1, .classes = 7},
        {18, 17, 1}},
-      {{.depth = 50, .stem = ResNetStem::conv3, .width = 4, .classes = 3}, {16, 16, 3}},
+      {{.depth = 50, .width = 4, .stem = ResNetStem::conv3, .classes = 3}, {16, 16, 3}},
       {{.depth = 50,
+        .width = 4,
         .stem = ResNetStem::conv3_pool,
         .order = ResidualOrder::preactivated,
-        .width = 4,
         .classes = 3},
        {17, 16, 3}},
   };

@@ -263,14 +263,14 @@ TEST_CASE("networks are searched by their first template argument") {
   }
   SUBCASE("pre-activated ResNet-8: normalisations that stand alone") {
     const models::ResNetCifarOptions options{
-        .depth = 8, .width = 4, .classes = 3, .order = models::ResidualOrder::preactivated};
+        .depth = 8, .width = 4, .order = models::ResidualOrder::preactivated, .classes = 3};
     check_network(*models::resnet_cifar<PaperWidths, GaussianWeights, HwgqActivations>(options),
                   *models::resnet_cifar<BitList<4, 2>, DoReFaWeights, DoReFaActivations>(options),
                   {12, 11, 3});
   }
   SUBCASE("ReLU before normalisation") {
     const models::ResNetCifarOptions options{
-        .depth = 8, .width = 4, .classes = 3, .order = models::ResidualOrder::conv_relu_norm};
+        .depth = 8, .width = 4, .order = models::ResidualOrder::conv_relu_norm, .classes = 3};
     check_network(
         *models::resnet_cifar<Candidates<BitList<4, 2>>, DoReFaWeights, TwoSidedActivations>(
             options),

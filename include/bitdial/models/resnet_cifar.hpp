@@ -16,10 +16,10 @@ namespace bitdial::inline BITDIAL_ABI::models {
 struct ResNetCifarOptions {
   int depth = 20;           ///< 6 n + 2: 8, 14, 20, 32, 44, 56, 110
   std::int64_t width = 16;  ///< channels of the first stage; the others have 2 and 4 times as many
+  std::int64_t stem_stride = 1;  ///< 2 quarters the work of every layer after the stem
+  ResidualOrder order = ResidualOrder::conv_norm_relu;
   std::int64_t in_channels = 3;  ///< any image size works: the head averages over it
   std::int64_t classes = 10;
-  ResidualOrder order = ResidualOrder::conv_norm_relu;
-  std::int64_t stem_stride = 1;              ///< 2 quarters the work of every layer after the stem
   Precision first_and_last{.w = 8, .a = 8};  ///< of the stem and of the classifier, under any plan
   std::optional<Precision> shortcuts{};      ///< of their convolutions; none: that of the plan
 };

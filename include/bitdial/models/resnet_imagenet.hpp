@@ -23,10 +23,10 @@ enum class ResNetStem : std::uint8_t {
 
 /// Depth, width and interface of `resnet_imagenet`.
 struct ResNetImageNetOptions {
-  int depth = 18;  ///< 18 or 34 (basic blocks), 50, 101 or 152 (bottlenecks)
+  int depth = 18;           ///< 18 or 34 (basic blocks), 50, 101 or 152 (bottlenecks)
+  std::int64_t width = 64;  ///< channels of the stem; the stages follow in proportion
   ResNetStem stem = ResNetStem::conv7_pool;
   ResidualOrder order = ResidualOrder::conv_norm_relu;
-  std::int64_t width = 64;  ///< channels of the stem; the stages follow in proportion
   std::int64_t in_channels = 3;
   std::int64_t classes = 1000;
   Precision first_and_last{.w = 8, .a = 8};  ///< of the stem and of the classifier, under any plan
