@@ -16,7 +16,7 @@ namespace bench {
 
 /// What is written to bench.json; docs/benchmarks.md says what each member means.
 struct Record {
-  std::string kind;       ///< kernel, network, training or peer
+  std::string kind;       ///< kernel, network, training, switch, program or peer
   std::string name;       ///< "resnet20@32"
   std::string precision;  ///< "w2a2", "f32"
   int threads = 1;

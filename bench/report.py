@@ -240,6 +240,25 @@ def scaling_table(book):
     return table
 
 
+def switch_table(book):
+    """What a call of run takes with one plan and with two in turns."""
+    table = Table("plans", "ns, the same plan", "ns, in turns", "ns, a switch")
+    for plans in book.distinct("switch", "precision"):
+        same, turns = (book.value("switch", name, plans, 1, 1) for name in ("same plan", "in turns"))
+        both = same is not None and turns is not None
+        table.rows.append((plans, show(same), show(turns), f"{turns - same:.1f}" if both else ""))
+    return table
+
+
+def programs_table(book):
+    """How large linked programs are."""
+    table = Table("program", "bytes")
+    for record in book.records:
+        if record["kind"] == "program":
+            table.rows.append((record["name"], f"{record['value']:.0f}"))
+    return table
+
+
 def network_charts(book, batch):
     """One chart per network: our plans and the integer peers, one thread thick, more thin."""
     figures = []
@@ -352,7 +371,9 @@ def markdown(book, facts):
     for batch in batches(book):
         out.append(f"## Networks, batch {batch}\n\n{networks_table(book, batch).markdown()}")
     for title, table in (("Training", training_table(book)), ("Scaling", scaling_table(book)),
-                         ("Kernels, one thread", kernels_table(book))):
+                         ("Kernels, one thread", kernels_table(book)),
+                         ("Switching the plan", switch_table(book)),
+                         ("Programs, stripped", programs_table(book))):
         if table.rows:
             out.append(f"## {title}\n\n{table.markdown()}")
     if book.absent():
@@ -414,6 +435,10 @@ def page(book, facts):
     if scaling_table(book).rows:
         out.append("<details><summary>Scaling over threads</summary>"
                    f"<section>{scaling_table(book).html()}</section></details>\n")
+    for title, table in (("Switching the plan", switch_table(book)),
+                         ("Programs, stripped", programs_table(book))):
+        if table.rows:
+            out.append(f"<h2>{title}</h2>\n<section>{table.html()}</section>\n")
     for name, note in book.absent():
         out.append(f"<p>{html.escape(name)}: {html.escape(note)}</p>\n")
     return "".join(out) + "</main>\n</body>\n</html>\n"

@@ -4,7 +4,7 @@ import json
 import math
 import statistics
 
-KINDS = ("kernel", "network", "training", "peer")
+KINDS = ("kernel", "network", "training", "switch", "program", "peer")
 # What every record has. A value of null says that the number could not be measured; `note` why.
 MEMBERS = {"kind": str, "name": str, "precision": str, "threads": int, "batch": int,
            "value": (int, float, type(None)), "unit": str, "spread": (int, float),

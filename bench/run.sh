@@ -128,6 +128,7 @@ if [ $quick = yes ]; then
   training large 0.1 --network resnet18@64 --network mobilenet-v2@64 --step joint \
     --threads "$most_threads" --batch 8
   part loader 20 $build/bench/bench_loader --seconds 0.3 --json "$records/loader.jsonl"
+  part switch 20 $build/bench/bench_switch --json "$records/switch.jsonl"
 else
   part kernels 600 $build/bench/bench_kernels --json "$records/kernels.jsonl"
   for pass in 1 2 3; do
@@ -138,6 +139,7 @@ else
   training resnet20-double 5 --network resnet20@32 --threads "$most_threads" --batch 256
   training large 5 --network resnet18@64 --network mobilenet-v2@64 --threads "$most_threads"
   part loader 60 $build/bench/bench_loader --json "$records/loader.jsonl"
+  part switch 60 $build/bench/bench_switch --json "$records/switch.jsonl"
 fi
 
 fact() { sed -n "s/^$1: //p" "$records/kernels.log" | head -n 1; }

@@ -17,11 +17,12 @@ namespace bench {
   return std::chrono::duration<double>(Clock::now().time_since_epoch()).count();
 }
 
-/// Samples of one quantity. `median` and `spread` need at least one.
+/// Samples of one quantity. `least`, `median` and `spread` need at least one.
 class Samples {
  public:
   void add(double value) { values_.insert(std::ranges::upper_bound(values_, value), value); }
   [[nodiscard]] std::size_t count() const noexcept { return values_.size(); }
+  [[nodiscard]] double least() const { return values_.front(); }
   [[nodiscard]] double median() const { return quantile(0.5); }
   /// The distance between the quartiles, as a share of the median.
   [[nodiscard]] double spread() const { return (quantile(0.75) - quantile(0.25)) / median(); }

@@ -2,7 +2,7 @@
 // What a change of plan costs between two calls of `run`, in nanoseconds, on a network so small
 // that nothing hides it; and how large a program that classifies an image is.
 //
-//   bench_switch
+//   bench_switch [--json FILE]
 #include <algorithm>
 #include <bitdial/core/random.hpp>
 #include <bitdial/deploy/model.hpp>
@@ -12,8 +12,11 @@
 #include <cstdio>
 #include <exception>
 #include <filesystem>
+#include <string>
+#include <string_view>
 #include <vector>
 
+#include "record.hpp"
 #include "sampling.hpp"
 
 namespace {
@@ -55,7 +58,8 @@ std::vector<std::byte> tiny_model(const std::vector<int>& widths) {
   return model_bytes(network).value();
 }
 
-void measure() {
+void measure(const std::string& json) {
+  bench::RecordWriter writer{json};
   const std::vector<std::byte> bytes = tiny_model({8, 4, 2, 1});
   const Model model = Model::from_bytes(bytes).value();
   Session session = Session::create(model).value();
@@ -70,28 +74,45 @@ void measure() {
                                    }) *
            0.5e9;
   };
-  std::printf("%-14s %14s %14s %14s\n", "plans", "same plan, ns", "in turns, ns", "a switch, ns");
+  writer.header();
   for (std::size_t other = 1; other < model.plans().size(); ++other) {
-    // The shortest of many rounds each: what the machine does beside only makes them longer.
-    double same_first = 1e18, same_other = 1e18, turns = 1e18;
+    bench::Samples first, second, turns;
     for (int round = 0; round < 200; ++round) {
-      same_first = std::min(same_first, nanoseconds(0, 0));
-      same_other = std::min(same_other, nanoseconds(other, other));
-      turns = std::min(turns, nanoseconds(0, other));
+      first.add(nanoseconds(0, 0));
+      second.add(nanoseconds(other, other));
+      turns.add(nanoseconds(0, other));
     }
-    const double same = (same_first + same_other) / 2;
-    std::printf("%-4s and %-5s %14.1f %14.1f %14.1f\n", model.plans()[0].name().c_str(),
-                model.plans()[other].name().c_str(), same, turns, turns - same);
+    // The shortest of many rounds each: what the machine does beside only makes them longer.
+    const double same = (first.least() + second.least()) / 2;
+    const auto write = [&](const char* name, double value, double spread) {
+      writer.write({.kind = "switch",
+                    .name = name,
+                    .precision = concat(model.plans()[0].name(), ' ', model.plans()[other].name()),
+                    .value = value,
+                    .unit = "ns/call",
+                    .spread = spread});
+    };
+    write("same plan", same, std::max(first.spread(), second.spread()));
+    write("in turns", turns.least(), turns.spread());
+    std::printf("a switch: %.1f ns\n", turns.least() - same);
   }
-  std::printf("classify_image, stripped, all instruction sets: %ju bytes\n",
-              std::filesystem::file_size(BITDIAL_CLASSIFY_IMAGE));
+  writer.write({.kind = "program",
+                .name = "classify_image",
+                .precision = {},
+                .value = static_cast<double>(std::filesystem::file_size(BITDIAL_CLASSIFY_IMAGE)),
+                .unit = "bytes"});
 }
 
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
+  const bool has_file = argc == 3 && std::string_view{argv[1]} == "--json";
+  if (argc != 1 && !has_file) {
+    std::fprintf(stderr, "usage: bench_switch [--json FILE]\n");
+    return 2;
+  }
   try {
-    measure();
+    measure(has_file ? argv[2] : "");
   } catch (const std::exception& error) {
     std::fprintf(stderr, "bench_switch: %s\n", error.what());
     return 1;

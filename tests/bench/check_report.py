@@ -35,6 +35,12 @@ RECORDS = [
          unit="images/s"),
     peer("resnet20@32/joint/pytorch/peak-memory", 600.0, precision="f32", threads=2, batch=128,
          unit="MiB", spread=0),
+    record(kind="switch", name="same plan", precision="w8a8 w1a1", unit="ns/call", value=150.0,
+           peak_share=None),
+    record(kind="switch", name="in turns", precision="w8a8 w1a1", unit="ns/call", value=151.25,
+           peak_share=None),
+    record(kind="program", name="classify_image", precision="", unit="bytes", value=395984,
+           spread=0, peak_share=None),
     peer("onednn", None, note="not installed: no <such> library", unit="", precision=""),
 ]
 
@@ -62,7 +68,8 @@ def check_files(root, folder):
                     r"\| w1a1 +\|.* x 0\.25 \| .* x 0\.31 \|",  # of ONNX Runtime and of own w8a8
                     r"\| joint +\| default +\|.* x 2\.00 \| .* 150 \| +x 0\.25 \|",
                     r"qgemm +\| some<isa> +\| w8a8 +\| 3x4 +\| +200 \| +85 %",
-                    r"x 1\.60 \|\n", r"not installed: no <such> library", r"machine: a & b"):
+                    r"\| w8a8 w1a1 +\| +150 \| +151 \| +1\.2 \|",
+                    r"\| classify_image +\| 395984 \|", r"x 1\.60 \|\n", r"not installed: no <such> library", r"machine: a & b"):
         expect(re.search(pattern, table), f"bench.md has {pattern}", table)
 
     page = (out / "bench.html").read_text(encoding="utf-8")
