@@ -299,6 +299,12 @@ TEST_CASE("packs that serve one width are told apart by their number") {
   CHECK(y == std::vector<float>{-6.0F, 7.0F});
 }
 
+// What is wrong with a file; nothing for a good one.
+std::string error_of(const std::vector<std::byte>& bytes) {
+  const auto model = Model::from_bytes(bytes);
+  return model ? std::string{} : model.error();
+}
+
 TEST_CASE("the number of a pack must exist") {
   const auto bytes = model_bytes(hand_made_packs());
   REQUIRE_MESSAGE(bytes.ok(), bytes.error());
@@ -308,8 +314,7 @@ TEST_CASE("the number of a pack must exist") {
     test::put_number(forged, place, bits, 2);
     test::put_number(forged, place + 2, number, 2);
     REQUIRE(test::seal(forged));
-    const auto model = Model::from_bytes(forged);
-    return model ? std::string{} : model.error();
+    return error_of(forged);
   };
   const std::string where =
       "model in memory: damaged bitdial model: plan 1 (w1a1): layer 1 (head): ";
@@ -344,29 +349,35 @@ TEST_CASE("per-channel maps must fit the plans") {
       "the order of their nodes");
 }
 
+// The file of a network whose section `changed` is changed, as one of minor version `minor`.
+std::vector<std::byte> with_section(const PackedNetwork& network, std::uint32_t changed,
+                                    std::uint32_t minor, auto change) {
+  const auto bytes = model_bytes(network);
+  REQUIRE_MESSAGE(bytes.ok(), bytes.error());
+  const auto file = io::SectionFile::parse(*bytes, model_file_kind, "m");
+  REQUIRE_MESSAGE(file.ok(), file.error());
+  io::SectionFileKind kind = model_file_kind;
+  kind.minor = minor;
+  io::SectionFileWriter writer{kind};
+  for (const std::uint32_t id : {1U, 2U, 3U, 4U, 5U, 7U, 8U, 9U, 6U}) {
+    for (std::uint32_t index = 0; index < file->count(id); ++index) {
+      const auto section = file->section({id, index});
+      REQUIRE_MESSAGE(section.ok(), section.error());
+      std::vector<std::byte> copy(section->begin(), section->end());
+      if (id == changed) change(copy);
+      writer.add({id, index}, std::move(copy));
+    }
+  }
+  return writer.finish();
+}
+
 TEST_CASE("a section of groups must fit the layers") {
   const auto error_with = [](const std::vector<std::uint32_t>& groups) {
-    const auto bytes = model_bytes(hand_made_groups());
-    REQUIRE_MESSAGE(bytes.ok(), bytes.error());
-    const auto file = io::SectionFile::parse(*bytes, model_file_kind, "m");
-    REQUIRE_MESSAGE(file.ok(), file.error());
-    io::SectionFileWriter writer{model_file_kind};
-    for (std::uint32_t id = 1; id <= 7; ++id) {
-      for (std::uint32_t index = 0; index < file->count(id); ++index) {
-        const auto section = file->section({id, index});
-        REQUIRE_MESSAGE(section.ok(), section.error());
-        if (id == 7) {
-          io::ByteWriter own;
-          own.put_array(std::span<const std::uint32_t>{groups});
-          writer.add({id, index}, own.take());
-        } else {
-          writer.add({id, index}, {section->begin(), section->end()});
-        }
-      }
-    }
-    const auto changed = writer.finish();
-    const auto model = Model::from_bytes(changed);
-    return model ? std::string{} : model.error();
+    return error_of(with_section(hand_made_groups(), 7, 1, [&](std::vector<std::byte>& section) {
+      io::ByteWriter own;
+      own.put_array(std::span<const std::uint32_t>{groups});
+      section = own.take();
+    }));
   };
   CHECK(error_with({2, 1}).empty());
   CHECK(error_with({2}) ==
@@ -421,38 +432,16 @@ TEST_CASE("preprocessing stands in a section of its own, and runs") {
   CHECK(y == std::vector<float>{0.0F, 3.0F});
 }
 
-// The file of version 1.2 with its section 8 changed, in a file of minor version `minor`.
-std::vector<std::byte> with_preprocessing(std::uint32_t minor, auto change) {
-  const auto bytes = model_bytes(hand_made_normalised());
-  REQUIRE_MESSAGE(bytes.ok(), bytes.error());
-  const auto file = io::SectionFile::parse(*bytes, model_file_kind, "m");
-  REQUIRE_MESSAGE(file.ok(), file.error());
-  io::SectionFileKind kind = model_file_kind;
-  kind.minor = minor;
-  io::SectionFileWriter writer{kind};
-  for (const std::uint32_t id : {1U, 2U, 3U, 4U, 5U, 8U, 6U}) {
-    for (std::uint32_t index = 0; index < file->count(id); ++index) {
-      const auto section = file->section({id, index});
-      REQUIRE_MESSAGE(section.ok(), section.error());
-      std::vector<std::byte> copy(section->begin(), section->end());
-      if (id == 8) change(copy);
-      writer.add({id, index}, std::move(copy));
-    }
-  }
-  return writer.finish();
-}
-
 TEST_CASE("a section of preprocessing must fit; a newer minor version may append to it") {
+  const auto with_preprocessing = [](std::uint32_t minor, auto change) {
+    return with_section(hand_made_normalised(), 8, minor, change);
+  };
   const auto longer = [](std::vector<std::byte>& section) { section.resize(section.size() + 4); };
   const auto newer = with_preprocessing(model_file_kind.minor + 1, longer);
   const auto model = Model::from_bytes(newer);
   REQUIRE_MESSAGE(model.ok(), model.error());
   CHECK(model->preprocessing() == hand_made_normalised().preprocessing);
 
-  const auto error_of = [](const std::vector<std::byte>& bytes) {
-    const auto opened = Model::from_bytes(bytes);
-    return opened ? std::string{} : opened.error();
-  };
   CHECK(error_of(with_preprocessing(2, longer)) ==
         "model in memory: damaged bitdial model: section preprocessing: 4 bytes are left over at "
         "offset 43");
