@@ -47,7 +47,7 @@ class SwitchedWeights {
 
   /// The quantized weights of one pass of `layer`.
   [[nodiscard]] Var quantize(Tape& tape, nn::Parameter& weight, nn::Mode mode, int bits,
-                             const nn::LayerPosition& layer) {
+                             const nn::LayerPosition& layer = {}) {
     Var w = tape.parameter(weight.value, weight.grad);
     const bool is_training = mode == nn::Mode::training;
     const bool learns = LearnedState<Policy>::is_kept && bits != real_valued_bits && is_training;
