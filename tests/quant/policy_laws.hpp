@@ -58,17 +58,6 @@ inline std::vector<float> sample(std::size_t size) {
   return x;
 }
 
-/// The surrogate at x, whichever form the policy has. `state` is held where the policy holds it.
-template <class P>
-void surrogate(const P& policy, std::span<const double> x, const typename P::State& state, int bits,
-               std::span<double> y) {
-  if constexpr (requires { policy.surrogate(x, bits, y); }) {
-    policy.surrogate(x, bits, y);
-  } else {
-    policy.surrogate(x, state, bits, y);
-  }
-}
-
 template <class P>
 std::vector<float> values(const Quantizer<P>& quantizer, const typename P::State& state, int bits) {
   std::vector<float> result;
@@ -190,7 +179,7 @@ std::string close(const P& policy, int bits) {
   const std::vector<double> wide(x.begin(), x.end());
   std::vector<double> surrogate(x.size());
   std::vector<float> y(x.size());
-  laws::surrogate(policy, wide, quantizer.fit(x, bits), bits, surrogate);
+  surrogate_forward<P, double>(policy, wide, quantizer.fit(x, bits), bits, surrogate);
   quantizer.fake_quantize(x, bits, y);
   const std::vector<float> line = values(quantizer, quantizer.fit(x, bits), bits);
   const double step = static_cast<double>(line[1]) - static_cast<double>(line[0]);
@@ -332,7 +321,7 @@ std::string differentiable_at(const P& policy, int bits, const std::vector<float
   std::vector<double> point(x.begin(), x.end());
   std::vector<double> y(x.size());
   const auto loss = [&] {
-    laws::surrogate(policy, point, state, bits, y);
+    surrogate_forward<P, double>(policy, point, state, bits, y);
     double sum = 0.0;
     for (std::size_t i = 0; i < y.size(); ++i) sum += static_cast<double>(dy[i]) * y[i];
     return sum;
@@ -397,7 +386,7 @@ std::string real_path(const P& policy) {
   const std::vector<double> wide(x.begin(), x.end());
   std::vector<double> surrogate(x.size());
   std::vector<float> y(x.size());
-  laws::surrogate(policy, wide, quantizer.fit(x, 32), 32, surrogate);
+  surrogate_forward<P, double>(policy, wide, quantizer.fit(x, 32), 32, surrogate);
   quantizer.fake_quantize(x, 32, y);
   for (std::size_t i = 0; i < x.size(); ++i) {
     if (std::fabs(surrogate[i] - static_cast<double>(y[i])) > 1e-6) {

@@ -13,10 +13,12 @@ TEST_CASE("abs_statistics: maximum, its first index, sum") {
   CHECK(statistics.max == 3.0F);
   CHECK(statistics.index == 1);
   CHECK(statistics.sum == 7.5);
+  CHECK(statistics.mean() == 1.875);
   const AbsStatistics empty = abs_statistics({});
   CHECK(empty.max == 0.0F);
   CHECK(empty.index == -1);
   CHECK(empty.sum == 0.0);
+  CHECK(empty.mean() == 0.0);
   CHECK(abs_statistics(std::vector<float>(3)).index == -1);
   CHECK(abs_statistics(std::vector<float>{NAN, 2.0F}).max == 2.0F);
 }

@@ -90,27 +90,57 @@ concept RealValuedPolicy = requires(const P policy, float x, const typename P::S
   { policy.real_valued(x, state) } -> std::same_as<float>;
 };
 
+/// `static constexpr bool straight_through = true`: the surrogate is y = x at all bits, and
+/// `real_valued` is the identity; in the place of `surrogate`, `backward` and `gate`.
+template <class P>
+concept StraightThroughPolicy = requires {
+  requires static_cast<bool>(P::straight_through);
+};
+
 /// `surrogate`: the real-valued map of a whole tensor whose derivative stands for the derivative of
 /// the rounded map. Written in double; used to state and to test the gradient, never in training.
 /// `surrogate(x, bits, y)` measures x itself, so the gradient goes through what is measured;
 /// `surrogate(x, state, bits, y)` holds the state constant.
 template <class P>
-concept SurrogatePolicy = requires(const P policy, std::span<const double> x, int bits,
-                                   std::span<double> y) {
+concept SurrogatePolicy = StraightThroughPolicy<P> ||
+    requires(const P policy, std::span<const double> x, int bits, std::span<double> y) {
   policy.surrogate(x, bits, y);
-}
-|| requires(const P policy, std::span<const double> x, const typename P::State& state, int bits,
-            std::span<double> y) {
+} || requires(const P policy, std::span<const double> x, const typename P::State& state, int bits,
+              std::span<double> y) {
   policy.surrogate(x, state, bits, y);
 };
 
+/// y = surrogate(x), in whichever form the policy has it.
+template <SurrogatePolicy P, class Real>
+void surrogate_forward(const P& policy, std::span<const Real> x, const typename P::State& state,
+                       int bits, std::span<Real> y) {
+  if constexpr (StraightThroughPolicy<P>) {
+    IdentitySurrogate::forward(x, y);
+  } else if constexpr (requires { policy.surrogate(x, bits, y); }) {
+    policy.surrogate(x, bits, y);
+  } else {
+    policy.surrogate(x, state, bits, y);
+  }
+}
+
 /// `backward`: the exact derivative of the surrogate, dx = J^T dy; overwrites dx.
 template <class P>
-concept BackwardPolicy = requires(const P policy, std::span<const float> x,
-                                  std::span<const float> dy, const typename P::State& state,
-                                  int bits, std::span<float> dx) {
+concept BackwardPolicy = StraightThroughPolicy<P> ||
+    requires(const P policy, std::span<const float> x, std::span<const float> dy,
+             const typename P::State& state, int bits, std::span<float> dx) {
   policy.backward(x, dy, state, bits, dx);
 };
+
+/// dx = J^T dy of the surrogate.
+template <BackwardPolicy P>
+void surrogate_backward(const P& policy, std::span<const float> x, std::span<const float> dy,
+                        const typename P::State& state, int bits, std::span<float> dx) {
+  if constexpr (StraightThroughPolicy<P>) {
+    IdentitySurrogate::backward(dy, dx);
+  } else {
+    policy.backward(x, dy, state, bits, dx);
+  }
+}
 
 /// Optional: `uniform_steps`, where the codes at these bits are those of `UniformSteps`: training
 /// makes them with a kernel. Nothing where they are not.

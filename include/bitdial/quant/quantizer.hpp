@@ -64,11 +64,11 @@ class Quantizer {
   static_assert(SurrogatePolicy<Policy>,
                 "bitdial: Quantizer<Policy>: Policy needs `void surrogate(std::span<const double> "
                 "x, int bits, std::span<double> y) const` (or with `const State& state` before "
-                "`bits`).");
+                "`bits`), or `static constexpr bool straight_through = true` for y = x.");
   static_assert(BackwardPolicy<Policy>,
                 "bitdial: Quantizer<Policy>: Policy needs `void backward(std::span<const float> "
                 "x, std::span<const float> dy, const State& state, int bits, std::span<float> dx) "
-                "const`.");
+                "const`, or `static constexpr bool straight_through = true` for dx = dy.");
   static_assert(
       !NamedParametersPolicy<Policy> || LearnedPolicy<Policy>,
       "bitdial: Quantizer<Policy>: Policy names learned `parameters`, so it needs `State "
@@ -183,11 +183,12 @@ class Quantizer {
   void backward(std::span<const float> x, std::span<const float> dy, const State& state, int bits,
                 std::span<float> dx) const {
     check("backward", bits, {{"x", x.size()}, {"dy", dy.size()}, {"dx", dx.size()}});
-    policy_.backward(Shifted{policy_, x}.values(), dy, state, bits, dx);
+    surrogate_backward(policy_, Shifted{policy_, x}.values(), dy, state, bits, dx);
   }
 
   /// The clamp that `backward` differentiates at these bits; nothing where it is another function.
   [[nodiscard]] std::optional<ClampSurrogate> gate(int bits) const noexcept {
+    if constexpr (StraightThroughPolicy<Policy>) return ClampSurrogate::identity();
     if constexpr (GatedPolicy<Policy>) return policy_.gate(bits);
     return std::nullopt;
   }

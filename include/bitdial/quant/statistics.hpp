@@ -22,12 +22,18 @@ struct AbsStatistics {
   float max = 0.0F;         ///< 0 for an empty tensor; NaN elements are passed over
   std::int64_t index = -1;  ///< of the first element that reaches `max`, -1 if max is 0
   double sum = 0.0;         ///< NaN if an element is
+  std::size_t size = 0;     ///< elements
+
+  /// mean |x|; 0 for an empty tensor.
+  [[nodiscard]] double mean() const noexcept {
+    return size == 0 ? 0.0 : sum / static_cast<double>(size);
+  }
 };
 
 /// One pass over x; chunk sums in double are added in order, so threads do not matter.
 [[nodiscard]] inline AbsStatistics abs_statistics(std::span<const float> x) {
   const auto reduce = [x](std::int64_t begin, std::int64_t end) {
-    AbsStatistics chunk;
+    AbsStatistics chunk{.size = static_cast<std::size_t>(end - begin)};
     for (std::int64_t i = begin; i < end; ++i) {
       const float magnitude = std::fabs(x[static_cast<std::size_t>(i)]);
       chunk.sum += static_cast<double>(magnitude);
@@ -40,6 +46,7 @@ struct AbsStatistics {
   };
   const auto combine = [](AbsStatistics total, const AbsStatistics& chunk) {
     total.sum += chunk.sum;
+    total.size += chunk.size;
     if (chunk.max > total.max) {
       total.max = chunk.max;
       total.index = chunk.index;

@@ -5,7 +5,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string_view>
 
@@ -14,7 +13,6 @@
 #include <bitdial/quant/policy.hpp>
 #include <bitdial/quant/smallest_scale.hpp>
 #include <bitdial/quant/statistics.hpp>
-#include <bitdial/quant/straight_through.hpp>
 
 namespace bitdial::inline BITDIAL_ABI {
 
@@ -29,6 +27,7 @@ struct GaussianWeights {
   static constexpr std::string_view name = "GaussianWeights";
   static constexpr std::string_view paper = "arXiv 2004.05795";
   static constexpr TensorRole role = TensorRole::weights;
+  static constexpr bool straight_through = true;
 
   struct State {
     float deviation = 1.0F;
@@ -54,18 +53,6 @@ struct GaussianWeights {
     return {.scale = step(state, bits) / 2.0F, .multiplier = 2, .offset = 1 - (1 << bits)};
   }
   [[nodiscard]] float real_valued(float w, const State&) const noexcept { return w; }
-
-  template <class Real>
-  void surrogate(std::span<const Real> w, int, std::span<Real> y) const {
-    IdentitySurrogate::forward(w, y);
-  }
-  void backward(std::span<const float>, std::span<const float> dy, const State&, int,
-                std::span<float> dw) const {
-    IdentitySurrogate::backward(dy, dw);
-  }
-  [[nodiscard]] std::optional<ClampSurrogate> gate(int) const noexcept {
-    return ClampSurrogate::identity();
-  }
 
  private:
   [[nodiscard]] static float step(const State& state, int bits) noexcept {

@@ -60,6 +60,7 @@ struct LogWeights {
   static constexpr std::string_view name = "LogWeights";
   static constexpr std::string_view paper = "arXiv 2002.02815";
   static constexpr TensorRole role = TensorRole::weights;
+  static constexpr bool straight_through = true;
 
   struct State {
     float divisor = 1.0F;  ///< the largest of min(|w|, 1), 1 if that is 0
@@ -90,19 +91,6 @@ struct LogWeights {
   }
 
   [[nodiscard]] float real_valued(float w, const State&) const noexcept { return w; }
-
-  template <class Real>
-  void surrogate(std::span<const Real> w, int, std::span<Real> y) const {
-    IdentitySurrogate::forward(w, y);
-  }
-  void backward(std::span<const float>, std::span<const float> dy, const State&, int,
-                std::span<float> dw) const {
-    IdentitySurrogate::backward(dy, dw);
-  }
-
-  [[nodiscard]] std::optional<ClampSurrogate> gate(int) const noexcept {
-    return ClampSurrogate::identity();
-  }
 
  private:
   [[nodiscard]] static float clamped_magnitude(float w) noexcept {

@@ -8,7 +8,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <optional>
 #include <span>
 #include <string_view>
 
@@ -160,6 +159,7 @@ struct LqNetsWeights {
   static constexpr std::string_view name = "LqNetsWeights";
   static constexpr std::string_view paper = "arXiv 1807.10029";
   static constexpr TensorRole role = TensorRole::weights;
+  static constexpr bool straight_through = true;
   static constexpr bool filterwise = true;
   static constexpr BasisBits bits_of_basis = BasisBits::minus_and_plus;
   using State = LqNetsState;
@@ -189,18 +189,6 @@ struct LqNetsWeights {
   [[nodiscard]] float real_valued(float w, const State&) const noexcept { return w; }
   [[nodiscard]] State relearn(std::span<const float> w, const State& state, int bits) const {
     return detail::qem_step(w, state, bits_of_basis, bits);
-  }
-
-  template <class Real>
-  void surrogate(std::span<const Real> w, int, std::span<Real> y) const {
-    IdentitySurrogate::forward(w, y);
-  }
-  void backward(std::span<const float>, std::span<const float> dy, const State&, int,
-                std::span<float> dw) const {
-    IdentitySurrogate::backward(dy, dw);
-  }
-  [[nodiscard]] std::optional<ClampSurrogate> gate(int) const noexcept {
-    return ClampSurrogate::identity();
   }
 };
 

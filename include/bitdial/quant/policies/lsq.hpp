@@ -102,10 +102,10 @@ struct LsqValues {
     return {std::copysign(1.0F, state.step) * static_cast<float>(factor * sums[0])};
   }
   /// 2 mean|x| / sqrt(Qp); 1 for a tensor of zeros.
-  [[nodiscard]] static State initial(const AbsStatistics& statistics, std::size_t size,
+  [[nodiscard]] static State initial(const AbsStatistics& statistics,
                                      const IntegerGrid& grid) noexcept {
-    const double mean = size == 0 ? 0.0 : statistics.sum / static_cast<double>(size);
-    const auto step = static_cast<float>(2.0 * mean / std::sqrt(std::max(1, grid.high)));
+    const auto step =
+        static_cast<float>(2.0 * statistics.mean() / std::sqrt(std::max(1, grid.high)));
     return {std::isfinite(step) ? scale_or_one(step) : 1.0F};
   }
 };
@@ -133,7 +133,7 @@ struct LsqWeights {
   [[nodiscard]] State fit(std::span<const float> w, int bits) const {
     const AbsStatistics statistics = weight_statistics(name, w);
     if (bits == real_valued_bits) return {};
-    return detail::LsqValues::initial(statistics, w.size(), grid(bits));
+    return detail::LsqValues::initial(statistics, grid(bits));
   }
   [[nodiscard]] std::int32_t encode(float w, const State& state, int bits) const noexcept {
     return detail::LsqValues::encode(w, state, grid(bits));
@@ -183,7 +183,7 @@ struct LsqActivations {
   [[nodiscard]] static constexpr bool represents_zero() noexcept { return true; }
   [[nodiscard]] State fit(std::span<const float> x, int bits) const {
     if (bits == real_valued_bits) return {};
-    return detail::LsqValues::initial(abs_statistics(x), x.size(), grid(bits));
+    return detail::LsqValues::initial(abs_statistics(x), grid(bits));
   }
   [[nodiscard]] std::int32_t encode(float x, const State& state, int bits) const noexcept {
     return detail::LsqValues::encode(x, state, grid(bits));

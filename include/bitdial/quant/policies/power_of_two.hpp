@@ -6,14 +6,12 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
-#include <optional>
 #include <span>
 #include <string_view>
 
 #include <bitdial/core/config.hpp>
 #include <bitdial/quant/policy.hpp>
 #include <bitdial/quant/statistics.hpp>
-#include <bitdial/quant/straight_through.hpp>
 
 namespace bitdial::inline BITDIAL_ABI {
 
@@ -40,6 +38,7 @@ struct PowersOfTwo {
   static constexpr std::string_view paper = "arXiv 1603.01025";
   static constexpr TensorRole role = TensorRole::weights;
   static constexpr int max_bits = 6;
+  static constexpr bool straight_through = true;
 
   struct State {
     friend bool operator==(const State&, const State&) = default;
@@ -75,18 +74,6 @@ struct PowersOfTwo {
     return std::copysign(std::ldexp(1.0F, e), static_cast<float>(from_zero));
   }
   [[nodiscard]] float real_valued(float w, const State&) const noexcept { return w; }
-
-  template <class Real>
-  void surrogate(std::span<const Real> w, int, std::span<Real> y) const {
-    IdentitySurrogate::forward(w, y);
-  }
-  void backward(std::span<const float>, std::span<const float> dy, const State&, int,
-                std::span<float> dw) const {
-    IdentitySurrogate::backward(dy, dw);
-  }
-  [[nodiscard]] std::optional<ClampSurrogate> gate(int) const noexcept {
-    return ClampSurrogate::identity();
-  }
 
  private:
   [[nodiscard]] static constexpr std::int32_t exponents(int bits) noexcept {

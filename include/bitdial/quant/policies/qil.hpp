@@ -43,11 +43,9 @@ struct QilInterval {
 
   /// Where both start: at half of min(max|x|, 2 mean|x| sqrt(top)), so that the interval begins at
   /// 0 and ends where the grid of LSQ starts with its last step.
-  [[nodiscard]] static float initial(const AbsStatistics& statistics, std::size_t size,
-                                     int top) noexcept {
-    const double mean = size == 0 ? 0.0 : statistics.sum / static_cast<double>(size);
+  [[nodiscard]] static float initial(const AbsStatistics& statistics, int top) noexcept {
     const double reach =
-        std::fmin(static_cast<double>(statistics.max), 2.0 * mean * std::sqrt(top));
+        std::fmin(static_cast<double>(statistics.max), 2.0 * statistics.mean() * std::sqrt(top));
     const auto found = static_cast<float>(reach / 2.0);
     return found >= smallest_scale && std::isfinite(found) ? found : 0.5F;
   }
@@ -88,7 +86,7 @@ struct QilWeights {
   [[nodiscard]] State fit(std::span<const float> w, int bits) const {
     const AbsStatistics statistics = weight_statistics(name, w);
     if (bits == real_valued_bits) return {};
-    const float start = detail::QilInterval::initial(statistics, w.size(), top(bits));
+    const float start = detail::QilInterval::initial(statistics, top(bits));
     return {start, start, 1.0F};
   }
   [[nodiscard]] std::int32_t encode(float w, const State& state, int bits) const noexcept {
@@ -186,7 +184,7 @@ struct QilActivations {
 
   [[nodiscard]] State fit(std::span<const float> x, int bits) const {
     if (bits == real_valued_bits) return {};
-    const float start = detail::QilInterval::initial(abs_statistics(x), x.size(), (1 << bits) - 1);
+    const float start = detail::QilInterval::initial(abs_statistics(x), (1 << bits) - 1);
     return {start, start};
   }
   [[nodiscard]] std::int32_t encode(float x, const State& state, int bits) const noexcept {

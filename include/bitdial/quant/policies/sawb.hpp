@@ -6,7 +6,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string_view>
 
@@ -16,7 +15,6 @@
 #include <bitdial/quant/precision.hpp>
 #include <bitdial/quant/smallest_scale.hpp>
 #include <bitdial/quant/statistics.hpp>
-#include <bitdial/quant/straight_through.hpp>
 
 namespace bitdial::inline BITDIAL_ABI {
 
@@ -38,6 +36,7 @@ struct SawbWeights {
   static constexpr std::string_view name = "SawbWeights";
   static constexpr std::string_view paper = "arXiv 1807.06964";
   static constexpr TensorRole role = TensorRole::weights;
+  static constexpr bool straight_through = true;
 
   struct State {
     float clip = 1.0F;
@@ -59,10 +58,10 @@ struct SawbWeights {
     const Moments found = moments(w);
     const auto size = static_cast<double>(w.size());
     const double rms = std::sqrt(std::fma(found.mean, found.mean, found.squares / size));
-    const double mean = statistics.sum / size;
     const SawbFactors& factor = factors[static_cast<std::size_t>(bits - 1)];
-    const auto clip = static_cast<float>(std::fma(static_cast<double>(factor.rms), rms,
-                                                  static_cast<double>(factor.mean_abs) * mean));
+    const auto clip =
+        static_cast<float>(std::fma(static_cast<double>(factor.rms), rms,
+                                    static_cast<double>(factor.mean_abs) * statistics.mean()));
     return {scale_or_one(clip)};
   }
   [[nodiscard]] std::int32_t encode(float w, const State& state, int bits) const noexcept {
@@ -73,18 +72,6 @@ struct SawbWeights {
     return TwoSidedGrid{state.clip}.levels(bits);
   }
   [[nodiscard]] float real_valued(float w, const State&) const noexcept { return w; }
-
-  template <class Real>
-  void surrogate(std::span<const Real> w, int, std::span<Real> y) const {
-    IdentitySurrogate::forward(w, y);
-  }
-  void backward(std::span<const float>, std::span<const float> dy, const State&, int,
-                std::span<float> dw) const {
-    IdentitySurrogate::backward(dy, dw);
-  }
-  [[nodiscard]] std::optional<ClampSurrogate> gate(int) const noexcept {
-    return ClampSurrogate::identity();
-  }
 };
 
 }  // namespace bitdial::inline BITDIAL_ABI

@@ -97,16 +97,12 @@ struct ScaleAdjusted {
 
   template <class Real>
   void surrogate(std::span<const Real> w, const State& state, int bits, std::span<Real> y) const {
-    if constexpr (requires { weights.surrogate(w, bits, y); }) {
-      weights.surrogate(w, bits, y);
-    } else {
-      weights.surrogate(w, state.weights, bits, y);
-    }
+    surrogate_forward(weights, w, state.weights, bits, y);
     for (Real& value : y) value *= static_cast<Real>(state.factor);
   }
   void backward(std::span<const float> w, std::span<const float> dy, const State& state, int bits,
                 std::span<float> dw) const {
-    weights.backward(w, dy, state.weights, bits, dw);
+    surrogate_backward(weights, w, dy, state.weights, bits, dw);
     detail::transform_spans(
         dw, [factor = state.factor](float value) { return factor * value; },
         std::span<const float>{dw});

@@ -33,9 +33,7 @@ struct ScaledDoReFaWeights {
 
   [[nodiscard]] State fit(std::span<const float> w) const {
     const AbsStatistics statistics = weight_statistics(name, w);
-    if (w.empty()) return {};
-    return {TanhRange::from(statistics),
-            static_cast<float>(statistics.sum / static_cast<double>(w.size()))};
+    return {TanhRange::from(statistics), static_cast<float>(statistics.mean())};
   }
   [[nodiscard]] std::int32_t encode(float w, const State& state, int bits) const noexcept {
     return RoundGrid::encode(state.range.unit(w), bits);

@@ -33,6 +33,7 @@ struct SignWeights {
   static constexpr std::string_view paper = "arXiv 1511.00363";
   static constexpr TensorRole role = TensorRole::weights;
   static constexpr int max_bits = 1;
+  static constexpr bool straight_through = true;
 
   struct State {
     friend bool operator==(const State&, const State&) = default;
@@ -58,19 +59,6 @@ struct SignWeights {
     return SignGrid::levels(magnitude);
   }
   [[nodiscard]] float real_valued(float w, const State&) const noexcept { return w; }
-
-  template <class Real>
-  void surrogate(std::span<const Real> w, int, std::span<Real> y) const {
-    IdentitySurrogate::forward(w, y);
-  }
-  void backward(std::span<const float>, std::span<const float> dy, const State&, int,
-                std::span<float> dw) const {
-    IdentitySurrogate::backward(dy, dw);
-  }
-
-  [[nodiscard]] std::optional<ClampSurrogate> gate(int) const noexcept {
-    return ClampSurrogate::identity();
-  }
 };
 
 /// The sign of an activation that is 0.

@@ -5,7 +5,6 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string_view>
 
@@ -14,7 +13,6 @@
 #include <bitdial/quant/policy.hpp>
 #include <bitdial/quant/span_loops.hpp>
 #include <bitdial/quant/statistics.hpp>
-#include <bitdial/quant/straight_through.hpp>
 
 namespace bitdial::inline BITDIAL_ABI {
 
@@ -29,6 +27,7 @@ struct TernaryWeights {
   static constexpr TensorRole role = TensorRole::weights;
   static constexpr int min_bits = 2;
   static constexpr int max_bits = 2;
+  static constexpr bool straight_through = true;
 
   struct State {
     float threshold = 0.0F;
@@ -42,9 +41,7 @@ struct TernaryWeights {
   [[nodiscard]] static constexpr bool represents_zero() noexcept { return true; }
 
   [[nodiscard]] State fit(std::span<const float> w) const {
-    const AbsStatistics statistics = weight_statistics(name, w);
-    if (w.empty()) return {};
-    const double mean = statistics.sum / static_cast<double>(w.size());
+    const double mean = weight_statistics(name, w).mean();
     const auto threshold = static_cast<float>(static_cast<double>(threshold_factor) * mean);
     const auto above = detail::sum_spans<2>(
         [threshold](float value) {
@@ -62,18 +59,6 @@ struct TernaryWeights {
     return TernaryGrid::levels(state.alpha);
   }
   [[nodiscard]] float real_valued(float w, const State&) const noexcept { return w; }
-
-  template <class Real>
-  void surrogate(std::span<const Real> w, int, std::span<Real> y) const {
-    IdentitySurrogate::forward(w, y);
-  }
-  void backward(std::span<const float>, std::span<const float> dy, const State&, int,
-                std::span<float> dw) const {
-    IdentitySurrogate::backward(dy, dw);
-  }
-  [[nodiscard]] std::optional<ClampSurrogate> gate(int) const noexcept {
-    return ClampSurrogate::identity();
-  }
 };
 
 }  // namespace bitdial::inline BITDIAL_ABI
