@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -234,7 +235,8 @@ TEST_CASE("integer taps: exact sums modulo 2^32, and the codes that the epilogue
           return static_cast<std::uint8_t>(fill == Fill::random ? numbers.between(0, 255) : 255);
         });
         for (const auto& factors :
-             {std::pair{1, 0}, std::pair{2, 1}, std::pair{-3, 7}, std::pair{1 << 20, -(1 << 24)}}) {
+             {std::pair{1, 0}, std::pair{2, 1}, std::pair{5, 0}, std::pair{-6, -3},
+              std::pair{-3, 7}, std::pair{1 << 20, -(1 << 24)}}) {
           const std::int32_t product_factor = factors.first, code_factor = factors.second;
           std::vector<std::int32_t> expected;
           std::vector<std::uint8_t> expected_codes;
@@ -296,6 +298,51 @@ TEST_CASE("integer taps: exact sums modulo 2^32, and the codes that the epilogue
           }
           CHECK(wrong == 0);
         }
+      }
+    }
+  });
+}
+
+TEST_CASE("integer taps: the codes of NaN, infinities and what no integer holds") {
+  for_each_supported_isa([](const kernels::KernelTable& table) {
+    const std::int64_t cols = table.depthwise_u8s8.cols;
+    const float infinity = std::numeric_limits<float>::infinity();
+    const std::vector<float> extremes{std::nanf(""), infinity, -infinity, 1e30F, -1e30F,
+                                      3e9F,          -3e9F,    -0.0F,     0.4F,  100.0F};
+    for (const float inverse_step : {0.0F, 1.0F, 255.0F}) {
+      const kernels::CodeSteps steps{.clip = 200.0F, .inverse_step = inverse_step, .max_code = 201};
+      IntegerCase c{.pixels = 3, .channels = 2 * cols, .taps = 9, .group_taps = 3};
+      c.levels.assign(static_cast<std::size_t>(c.taps * c.channels), 0);
+      c.scale.assign(static_cast<std::size_t>(c.channels), 1.0F);
+      c.offsets.assign(static_cast<std::size_t>(c.taps), 0);
+      for (std::int64_t i = 0; i < c.channels; ++i) {
+        c.bias.push_back(extremes[static_cast<std::size_t>(i) % extremes.size()]);
+      }
+      const std::vector<std::int8_t> w = c.packed_levels(cols);
+      const std::vector<float> scale = c.packed_values(c.scale, cols);
+      const std::vector<float> bias = c.packed_values(c.bias, cols);
+      GuardedArray<std::uint8_t> x(c.channels), codes(c.pixels * c.channels);
+      x.fill([] { return std::uint8_t{7}; });
+      for (const std::int64_t shared : {0, 1, 2}) {
+        table.depthwise_u8s8.run({.pixels = c.pixels,
+                                  .channels = c.channels,
+                                  .taps = c.taps,
+                                  .group_taps = c.group_taps,
+                                  .shared_groups = shared,
+                                  .x = x.data(),
+                                  .offsets = c.offsets.data(),
+                                  .w = w.data(),
+                                  .scale = scale.data(),
+                                  .bias = bias.data(),
+                                  .steps = steps,
+                                  .codes = codes.data(),
+                                  .codes_step = c.channels});
+        int wrong = 0;
+        for (std::int64_t i = 0; i < c.pixels * c.channels; ++i) {
+          const float y = c.bias[static_cast<std::size_t>(i % c.channels)];
+          wrong += codes[i] != kernels::scalar::code_of(y, steps);
+        }
+        CHECK(wrong == 0);
       }
     }
   });

@@ -26,7 +26,7 @@ namespace bitdial::inline BITDIAL_ABI {
 ///
 /// A depthwise layer runs on the kernel of the table, which takes a row of channels at a time. With
 /// a stride of 1 the codes of a line follow each other, and a row may span several pixels:
-/// `row` channels, whole blocks of the kernel, where a single pixel would leave one half empty.
+/// `row` channels, whole blocks of the kernel, where single pixels would leave much of one empty.
 struct PreparedGroups {
   const LayerState* state = nullptr;
   bool depthwise = false;
@@ -55,22 +55,27 @@ struct PreparedGroups {
 
 namespace detail {
 
-/// The channels of several pixels that fill whole blocks of `cols`; those of one pixel where that
-/// would take too many.
-[[nodiscard]] constexpr std::int64_t repeated_channels(std::int64_t channels, std::int64_t cols,
-                                                       const Step& step) noexcept {
-  constexpr std::int64_t most = 4096;
-  const std::int64_t whole = least_common_multiple(channels, cols);
-  const bool joins =
-      step.window.stride_w == 1 && whole <= std::min(most, channels * step.y_shape.w);
-  return joins ? whole : channels;
-}
-
 /// Whether the taps of a depthwise layer are taken column by column, which neighbouring windows
 /// share: where that makes no more groups of at most four.
 [[nodiscard]] inline bool takes_columns(const PackedLayer& layer) noexcept {
   return layer.is_depthwise() && layer.kernel_h <= 4 &&
          kernels::depthwise_groups(layer.depth(), 4) == layer.kernel_w;
+}
+
+/// The channels of several pixels that fill whole blocks of `cols`; those of one pixel where that
+/// would take too many, or where fewer blocks do not pay for columns that are no longer shared.
+[[nodiscard]] inline std::int64_t repeated_channels(const PackedLayer& layer, std::int64_t cols,
+                                                    const Step& step) noexcept {
+  constexpr std::int64_t most = 4096;
+  const std::int64_t channels = layer.cout, whole = least_common_multiple(channels, cols);
+  if (step.window.stride_w != 1 || whole > std::min(most, channels * step.y_shape.w)) {
+    return channels;
+  }
+  const std::int64_t pixels = whole / channels;
+  const std::int64_t blocks = whole / cols,
+                     blocks_apart = pixels * (round_up(channels, cols) / cols);
+  const bool shares = pixels == 1 || pixels < layer.kernel_w;
+  return shares || !takes_columns(layer) || 3 * blocks <= 2 * blocks_apart ? whole : channels;
 }
 
 /// A tap of a window.
@@ -106,7 +111,7 @@ struct GroupedMemory {
       return;
     }
     const std::int64_t cols = table.depthwise_u8s8.cols;
-    row = repeated_channels(layer.cout, cols, step);
+    row = repeated_channels(layer, cols, step);
     padded = round_up(row, cols);
     scale = aligned(padded * round_up(layer.depth(), 4));
     bias = scale + aligned(padded * 4);

@@ -2,11 +2,12 @@
 // The integer depthwise kernel: the codes of a group of up to four taps are interleaved, so that
 // one lane of 32 bits holds what the multiply-add of the matrix kernel wants, four products of one
 // channel. Groups that neighbouring pixels share are interleaved once.
-// Vocabulary: Bytes, byte_lanes, load_bytes, store_bytes, unpack_low8, unpack_high8, unpack_low16,
-// unpack_high16 (in every 16 bytes apart), U8S8Sums, U8S8Codes, codes_of, load_levels,
-// multiply_add, store_sums, mul_sums, add_sums, sums_to_f32, F32, load_f32, fmadd_f32,
-// Ints and StepVectors of code_steps.ipp, narrow_codes (four vectors of codes to bytes in the order
-// of the codes).
+// Vocabulary: Bytes, byte_lanes, load_bytes, store_bytes_part (the first so many, or all),
+// unpack_low8, unpack_high8, unpack_low16, unpack_high16 (in every 16 bytes apart), U8S8Sums,
+// U8S8Codes, codes_of, load_levels, multiply_add, store_sums, mul_sums, add_sums, sums_to_f32, F32,
+// load_f32, broadcast_f32, fmadd_f32, mul_f32, min_f32 (the second operand when one is NaN), Ints,
+// nearest_ints (the lowest integer for NaN) and StepVectors of code_steps.ipp, narrow_ints (four
+// vectors to bytes 0 .. 255, the nearest ones, in the order of the codes).
 
 inline constexpr std::int64_t depthwise_cols = byte_lanes;
 
@@ -83,55 +84,80 @@ template <int taps>
   }
 }
 
-[[gnu::noinline]] inline void store_depthwise_sums(const DepthwiseSums& sums, std::int64_t channels,
-                                                   std::int32_t* out) noexcept {
-  std::int32_t mixed[byte_lanes];
-  unroll<4>([&](auto i) __attribute__((always_inline)) {
-    store_sums(mixed + i * (byte_lanes / 4), sums.of[i]);
-  });
-  for (std::int64_t c = 0; c < channels; ++c) {
-    out[c] = mixed[c % 16 / 4 * (byte_lanes / 4) + c / 16 * 4 + c % 4];
+/// How sums become codes: at equal steps in registers.
+struct DepthwiseSteps {
+  explicit DepthwiseSteps(const DepthwiseU8S8& d) noexcept
+      : any{d.steps}, direct{d.sums == nullptr && d.steps.thresholds == nullptr} {
+    const float highest =
+        std::min(d.steps.clip * d.steps.inverse_step, static_cast<float>(d.steps.max_code));
+    factor = broadcast_f32(&d.steps.inverse_step);
+    last = broadcast_f32(&highest);
   }
+
+  StepVectors any;
+  bool direct;
+  F32 factor, last;
+};
+
+/// `finish_depthwise` for sums and for thresholds.
+[[gnu::noinline]] inline void finish_indirectly(const DepthwiseU8S8& d, const StepVectors& steps,
+                                                const DepthwiseSums& sums, std::int64_t p,
+                                                std::int64_t c) noexcept {
+  constexpr std::int64_t run = 4;  // channels that stay together
+  const std::int64_t channels = std::min(byte_lanes, d.channels - c);
+  if (d.sums == nullptr) {
+    Ints codes[4];
+    for (std::int64_t i = 0; i < 4; ++i) {
+      const std::int64_t at = c + i * (byte_lanes / 4);
+      const F32 y[1]{
+          fmadd_f32(sums_to_f32(sums.of[i]), load_f32(d.scale + at), load_f32(d.bias + at))};
+      Ints code[1];
+      steps(y, code);
+      codes[i] = code[0];
+    }
+    const Bytes narrowed = narrow_ints(codes[0], codes[1], codes[2], codes[3]);
+    return store_bytes_part(d.codes + p * d.codes_step + c, narrowed, channels);
+  }
+  std::int32_t mixed[byte_lanes], ordered[byte_lanes];
+  for (std::int64_t i = 0; i < 4; ++i) store_sums(mixed + i * (byte_lanes / 4), sums.of[i]);
+  for (std::int64_t k = 0; k < byte_lanes; k += run) {
+    std::copy_n(mixed + depthwise_place(k, byte_lanes), run, ordered + k);
+  }
+  std::copy_n(ordered, channels, d.sums + p * d.channels + c);
 }
 
-[[gnu::always_inline]] inline Bytes depthwise_codes(const DepthwiseU8S8& d,
-                                                    const StepVectors& codes_of_values,
-                                                    const DepthwiseSums& sums,
-                                                    std::int64_t c) noexcept {
-  F32 y[4];
-  unroll<4>([&](auto i) __attribute__((always_inline)) {
-    const std::int64_t at = c + i * (byte_lanes / 4);
-    y[i] = fmadd_f32(sums_to_f32(sums.of[i]), load_f32(d.scale + at), load_f32(d.bias + at));
-  });
+/// The codes at equal steps of a block of channels. NaN and what no integer holds become the lowest
+/// integer, and that the lowest code.
+[[gnu::always_inline]] inline Bytes direct_codes(const DepthwiseSteps& steps,
+                                                 const DepthwiseSums& sums, const float* scale,
+                                                 const float* bias) noexcept {
   Ints codes[4];
-  codes_of_values(y, codes);
-  return narrow_codes(codes[0], codes[1], codes[2], codes[3]);
+  unroll<4>([&](auto i) __attribute__((always_inline)) {
+    constexpr std::int64_t at = i * (byte_lanes / 4);
+    const F32 y = fmadd_f32(sums_to_f32(sums.of[i]), load_f32(scale + at), load_f32(bias + at));
+    codes[i] = nearest_ints(min_f32(steps.last, mul_f32(y, steps.factor)));
+  });
+  return narrow_ints(codes[0], codes[1], codes[2], codes[3]);
 }
 
-/// The sums or codes of the block that begins at channel c, at pixel p.
+/// Stores the sums or codes of the block that begins at channel c, at pixel p.
 [[gnu::always_inline]] inline void finish_depthwise(const DepthwiseU8S8& d,
-                                                    const StepVectors& codes_of_values,
+                                                    const DepthwiseSteps& steps,
                                                     const DepthwiseSums& sums, std::int64_t p,
                                                     std::int64_t c) noexcept {
-  const std::int64_t channels = std::min(byte_lanes, d.channels - c);
-  if (d.sums != nullptr) {
-    const DepthwiseSums stored = sums;  // whose address the callee takes: `sums` stay in registers
-    return store_depthwise_sums(stored, channels, d.sums + p * d.channels + c);
-  }
-  const Bytes codes = depthwise_codes(d, codes_of_values, sums, c);
-  std::uint8_t* const out = d.codes + p * d.codes_step + c;
-  if (channels == byte_lanes) {
-    store_bytes(out, codes);
+  if (steps.direct) {
+    store_bytes_part(d.codes + p * d.codes_step + c,
+                     direct_codes(steps, sums, d.scale + c, d.bias + c),
+                     std::min(byte_lanes, d.channels - c));
   } else {
-    std::uint8_t part[byte_lanes];
-    store_bytes(part, codes);
-    std::memcpy(out, part, static_cast<std::size_t>(channels));
+    const DepthwiseSums stored = sums;  // whose address the callee takes: `sums` stay in registers
+    finish_indirectly(d, steps.any, stored, p, c);
   }
 }
 
 /// Any groups.
 inline void depthwise_u8s8_pixels(const DepthwiseU8S8& d) noexcept {
-  const StepVectors codes_of_values{d.steps};
+  const DepthwiseSteps steps{d};
   const bool with_codes = d.code_factor != 0;
   for (std::int64_t p = 0; p < d.pixels; ++p) {
     const std::int8_t* w = d.w;
@@ -147,14 +173,14 @@ inline void depthwise_u8s8_pixels(const DepthwiseU8S8& d) noexcept {
         if (with_codes) add_codes(codes, group);
       }
       combine(d, products, codes);
-      finish_depthwise(d, codes_of_values, products, p, c);
+      finish_depthwise(d, steps, products, p, c);
     }
   }
 }
 
 /// Three groups of three taps. Those that the pixel before has read stay in registers.
 inline void depthwise_u8s8_columns(const DepthwiseU8S8& d) noexcept {
-  const StepVectors codes_of_values{d.steps};
+  const DepthwiseSteps steps{d};
   const bool with_codes = d.code_factor != 0;
   const std::int8_t* w = d.w;
   for (std::int64_t c = 0; c < d.channels; c += byte_lanes, w += 3 * 4 * byte_lanes) {
@@ -177,7 +203,7 @@ inline void depthwise_u8s8_columns(const DepthwiseU8S8& d) noexcept {
         unroll<3>([&](auto g) __attribute__((always_inline)) { add_codes(codes, groups[g]); });
       }
       combine(d, products, codes);
-      finish_depthwise(d, codes_of_values, products, p, c);
+      finish_depthwise(d, steps, products, p, c);
     }
   }
 }

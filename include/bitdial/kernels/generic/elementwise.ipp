@@ -134,18 +134,33 @@ inline void requantize_tile(const RequantizeTile& q) noexcept {
   requantize_tile_from(q, 0);
 }
 
+/// `vectors` vectors of values from `i` on: tap by tap, for which all of them stay in registers.
+template <int vectors>
+inline void maximum_of_taps(const Maximum& m, std::int64_t i) noexcept {
+  const float* x = m.x + i;
+  const std::int64_t next_line = m.line_stride - m.columns * m.column_stride;
+  F32 most[vectors];
+  unroll<vectors>([&](auto v)
+                      __attribute__((always_inline)) { most[v] = load_f32(x + v * f32_lanes); });
+  for (std::int64_t taps = m.lines * m.columns, column = m.columns; taps > 0; --taps) {
+    unroll<vectors>([&](auto v) __attribute__((always_inline)) {
+      most[v] = max_f32(load_f32(x + v * f32_lanes), most[v]);
+    });
+    x += m.column_stride;
+    if (--column == 0) {
+      column = m.columns;
+      x += next_line;
+    }
+  }
+  unroll<vectors>([&](auto v) __attribute__((always_inline)) {
+    store_f32(m.y + i + v * f32_lanes, most[v]);
+  });
+}
+
 inline void maximum(const Maximum& m) noexcept {
   std::int64_t i = 0;
-  for (; i + f32_lanes <= m.count; i += f32_lanes) {
-    F32 most = load_f32(m.x + i);
-    for (std::int64_t l = 0; l < m.lines; ++l) {
-      const float* x = m.x + l * m.line_stride + i;
-      for (std::int64_t c = 0; c < m.columns; ++c, x += m.column_stride) {
-        most = max_f32(load_f32(x), most);
-      }
-    }
-    store_f32(m.y + i, most);
-  }
+  for (; i + 4 * f32_lanes <= m.count; i += 4 * f32_lanes) maximum_of_taps<4>(m, i);
+  for (; i + f32_lanes <= m.count; i += f32_lanes) maximum_of_taps<1>(m, i);
   scalar::maximum_from(m, i);
 }
 

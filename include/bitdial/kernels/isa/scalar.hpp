@@ -102,7 +102,7 @@ inline void requantize_tile(const RequantizeTile& q) noexcept {
 #include <bitdial/kernels/generic/winograd_reference.ipp>
 
 /// Values from `i` on.
-inline void maximum_from(const Maximum& m, std::int64_t i) noexcept {
+[[gnu::noinline]] inline void maximum_from(const Maximum& m, std::int64_t i) noexcept {
   for (; i < m.count; ++i) {
     float most = m.x[i];
     for (std::int64_t l = 0; l < m.lines; ++l) {

@@ -354,6 +354,12 @@ inline Bytes load_bytes(const std::uint8_t* p) noexcept {
 inline void store_bytes(std::uint8_t* p, Bytes v) noexcept {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v);
 }
+inline void store_bytes_part(std::uint8_t* p, Bytes v, std::int64_t count) noexcept {
+  if (count == byte_lanes) return store_bytes(p, v);
+  std::uint8_t bytes[byte_lanes];
+  store_bytes(bytes, v);
+  std::memcpy(p, bytes, static_cast<std::size_t>(count));
+}
 inline Bytes broadcast_block(const std::uint8_t* p) noexcept {
   return _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
 }
@@ -446,8 +452,8 @@ inline U8S8Sums add_sums(U8S8Sums a, U8S8Sums b) noexcept {
 inline F32 sums_to_f32(U8S8Sums v) noexcept {
   return _mm256_cvtepi32_ps(v);
 }
-inline Bytes narrow_codes(Ints a, Ints b, Ints c, Ints d) noexcept {
-  return _mm256_packus_epi16(_mm256_packus_epi32(a, b), _mm256_packus_epi32(c, d));
+inline Bytes narrow_ints(Ints a, Ints b, Ints c, Ints d) noexcept {
+  return _mm256_packus_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
 }
 
 namespace narrower = scalar;

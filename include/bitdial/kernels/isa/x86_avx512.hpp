@@ -254,6 +254,9 @@ inline Bytes load_bytes(const std::uint8_t* p) noexcept {
 inline void store_bytes(std::uint8_t* p, Bytes v) noexcept {
   _mm512_storeu_si512(p, v);
 }
+inline void store_bytes_part(std::uint8_t* p, Bytes v, std::int64_t count) noexcept {
+  _mm512_mask_storeu_epi8(p, ~0ULL >> (byte_lanes - count), v);
+}
 inline Bytes broadcast_block(const std::uint8_t* p) noexcept {
   return _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
 }
@@ -330,8 +333,8 @@ inline U8S8Sums add_sums(U8S8Sums a, U8S8Sums b) noexcept {
 inline F32 sums_to_f32(U8S8Sums v) noexcept {
   return _mm512_cvtepi32_ps(v);
 }
-inline Bytes narrow_codes(Ints a, Ints b, Ints c, Ints d) noexcept {
-  return _mm512_packus_epi16(_mm512_packus_epi32(a, b), _mm512_packus_epi32(c, d));
+inline Bytes narrow_ints(Ints a, Ints b, Ints c, Ints d) noexcept {
+  return _mm512_packus_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
 }
 
 namespace narrower = avx2;

@@ -76,10 +76,11 @@ inline Bits count_bits(Bits counts, Bits v) noexcept {
   return _mm512_add_epi32(counts, _mm512_popcnt_epi32(v));
 }
 
-using avx512::add_sums, avx512::byte_lanes, avx512::Bytes, avx512::F32, avx512::fmadd_f32,
-    avx512::Ints, avx512::load_bytes, avx512::load_f32, avx512::mul_sums, avx512::narrow_codes,
-    avx512::StepVectors, avx512::store_bytes, avx512::sums_to_f32, avx512::unpack_high16,
-    avx512::unpack_high8, avx512::unpack_low16, avx512::unpack_low8;
+using avx512::add_sums, avx512::broadcast_f32, avx512::byte_lanes, avx512::Bytes, avx512::F32,
+    avx512::fmadd_f32, avx512::Ints, avx512::load_bytes, avx512::load_f32, avx512::min_f32,
+    avx512::mul_f32, avx512::mul_sums, avx512::narrow_ints, avx512::nearest_ints,
+    avx512::StepVectors, avx512::store_bytes, avx512::store_bytes_part, avx512::sums_to_f32,
+    avx512::unpack_high16, avx512::unpack_high8, avx512::unpack_low16, avx512::unpack_low8;
 inline U8S8Codes codes_of(Bytes v) noexcept {
   return v;
 }
@@ -147,6 +148,8 @@ inline void look_up_bytes(const LookUpBytes& q) noexcept {
 
 #  include <bitdial/kernels/generic/bit_planes.ipp>
 #  include <bitdial/kernels/generic/depthwise_u8s8.ipp>
+
+#  include <bitdial/kernels/generic/depthwise_pairs.ipp>
 #  include <bitdial/kernels/generic/gemm_codes.ipp>
 #  include <bitdial/kernels/generic/gemm_lookup_dot.ipp>
 #  include <bitdial/kernels/generic/gemm_u8s8.ipp>
@@ -162,7 +165,7 @@ inline constexpr KernelTable table = [] {
   t.gemm_lookup = {lookup_rows, lookup_cols, gemm_lookup};
   t.lookup_order = LookupOrder::by_column;
   t.subset_sums = subset_sums;
-  t.depthwise_u8s8 = {1, depthwise_cols, depthwise_u8s8};
+  t.depthwise_u8s8 = {1, depthwise_cols, depthwise_u8s8_or_pairs};
   return t;
 }();
 
