@@ -132,8 +132,9 @@ void add_elementwise(const KernelTable& t) {
                      .codes = out.data()});
        });
   each("requantize", "32", [&t, sums, x, y = x]() mutable {
-    t.requantize({.sums = sums.data(),
-                  .count = count,
+    t.requantize({.rows = 1,
+                  .cols = count,
+                  .sums = sums.data(),
                   .scale = x.data(),
                   .bias = x.data(),
                   .relu = true,

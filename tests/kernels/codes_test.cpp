@@ -167,8 +167,9 @@ TEST_CASE("requantize: fma, residual, relu, bit for bit") {
       residual.fill([&] { return numbers.real(-1.0F, 1.0F); });
       for (const bool with_residual : {false, true}) {
         for (const bool relu : {false, true}) {
-          t.requantize({.sums = sums.data(),
-                        .count = count,
+          t.requantize({.rows = 1,
+                        .cols = count,
+                        .sums = sums.data(),
                         .scale = scale.data(),
                         .bias = bias.data(),
                         .residual = with_residual ? residual.data() : nullptr,
@@ -204,18 +205,21 @@ TEST_CASE("requantize: sums are corrected modulo 2^32 before they become floats"
       scale.fill([&] { return numbers.real(-2, 2); });
       for (const bool with_offsets : {false, true}) {
         const auto factor = static_cast<std::uint32_t>(with_offsets ? -3 : 2);
-        const auto constant = static_cast<std::uint32_t>(numbers.bits());
-        t.requantize({.sums = sums.data(),
-                      .count = count,
+        const auto constant = static_cast<std::int32_t>(numbers.bits());
+        const std::uint32_t* const row_offsets = offsets.data();
+        t.requantize({.rows = 1,
+                      .cols = count,
+                      .sums = sums.data(),
                       .scale = scale.data(),
                       .bias = scale.data(),
-                      .y = y.data(),
                       .factor = factor,
-                      .constant = constant,
-                      .offsets = with_offsets ? offsets.data() : nullptr});
+                      .row_terms = &constant,
+                      .offsets = with_offsets ? &row_offsets : nullptr,
+                      .y = y.data()});
         int wrong = 0;
         for (std::int64_t i = 0; i < count; ++i) {
-          const std::uint32_t sum = factor * static_cast<std::uint32_t>(sums[i]) + constant +
+          const std::uint32_t sum = factor * static_cast<std::uint32_t>(sums[i]) +
+                                    static_cast<std::uint32_t>(constant) +
                                     (with_offsets ? offsets[i] : 0);
           const auto value = static_cast<float>(static_cast<std::int32_t>(sum));
           wrong += y[i] != std::fma(value, scale[i], scale[i]);
@@ -285,8 +289,9 @@ TEST_CASE("requantize: the residual may be the output; relu turns NaN and -0 int
     const std::vector<float> scale(count, 3.0F);
     const std::vector<float> bias(count, 0.5F);
     std::vector<float> y(count, 10.0F);
-    kernels::Requantize operands{.sums = sums.data(),
-                                 .count = count,
+    kernels::Requantize operands{.rows = 1,
+                                 .cols = count,
+                                 .sums = sums.data(),
                                  .scale = scale.data(),
                                  .bias = bias.data(),
                                  .residual = y.data(),
@@ -311,7 +316,7 @@ TEST_CASE("requantize: the residual may be the output; relu turns NaN and -0 int
   });
 }
 
-TEST_CASE("requantize_tile: the bits of requantize, then of quantize, row by row") {
+TEST_CASE("requantize: lines of rows, every operand with and without") {
   for_each_supported_isa([](const kernels::KernelTable& t) {
     Numbers numbers(17);
     for (const std::int64_t cols : {1, 7, 8, 16, 17, 32, 64, 83, 130}) {
@@ -319,7 +324,8 @@ TEST_CASE("requantize_tile: the bits of requantize, then of quantize, row by row
         const bool adds = (parts & 1) != 0, relu = (parts & 2) != 0, corrects = (parts & 4) != 0;
         const bool owes = (parts & 8) != 0, writes_y = (parts & 16) != 0;
         const bool writes_codes = (parts & 32) != 0;
-        const std::int64_t rows = 1 + (parts + cols) % 9, stride = cols + 3;
+        const std::int64_t lines = 1 + (parts / 2 + cols) % 3, line_rows = 1 + (parts + cols) % 9;
+        const std::int64_t rows = lines * line_rows, stride = cols + 3, gap = lines * 5;
         const NearlyEqualSteps thresholds(parts % 3 == 0 ? 5 : 40, true, numbers);
         const kernels::CodeSteps steps =
             parts % 2 == 0 ? kernels::CodeSteps{.clip = 0.9F, .inverse_step = 15.0F, .max_code = 12}
@@ -327,58 +333,58 @@ TEST_CASE("requantize_tile: the bits of requantize, then of quantize, row by row
         const std::int64_t size = (rows - 1) * stride + cols;
         GuardedArray<std::int32_t> sums(size);
         GuardedArray<float> scale(cols), bias(cols), residual(size), y(size), expected_y(cols);
-        GuardedArray<std::uint8_t> codes(size), expected_codes(cols);
+        GuardedArray<std::uint8_t> codes(size + (lines - 1) * gap), expected_codes(cols);
         GuardedArray<std::uint32_t> offsets(cols + rows);
-        GuardedArray<std::int32_t> row_sums(rows);
+        GuardedArray<std::int32_t> row_terms(rows);
         sums.fill([&] { return static_cast<std::int32_t>(numbers.between(-5000, 5000)); });
         scale.fill([&] { return numbers.real(-0.01F, 0.01F); });
         bias.fill([&] { return numbers.real(-1, 1); });
         residual.fill([&] { return numbers.real(-1, 1); });
         offsets.fill([&] { return static_cast<std::uint32_t>(numbers.between(-900, 900)); });
-        row_sums.fill([&] { return static_cast<std::int32_t>(numbers.between(0, 5000)); });
+        row_terms.fill([&] { return static_cast<std::int32_t>(numbers.between(-5000, 5000)); });
         y.fill([] { return 7.0F; });
         codes.fill([] { return std::uint8_t{77}; });
         std::vector<const std::uint32_t*> owed;
         for (std::int64_t r = 0; r < rows; ++r) owed.push_back(offsets.data() + r);
-        t.requantize_tile({.rows = rows,
-                           .cols = cols,
-                           .sums = sums.data(),
-                           .sums_stride = stride,
-                           .scale = scale.data(),
-                           .bias = bias.data(),
-                           .residual = adds ? residual.data() : nullptr,
-                           .residual_stride = stride,
-                           .relu = relu,
-                           .factor = corrects ? 3U : 1U,
-                           .row_factor = corrects ? static_cast<std::uint32_t>(-2) : 0U,
-                           .row_sums = corrects ? row_sums.data() : nullptr,
-                           .offsets = owes ? owed.data() : nullptr,
-                           .y = writes_y ? y.data() : nullptr,
-                           .y_stride = stride,
-                           .codes = writes_codes ? codes.data() : nullptr,
-                           .codes_stride = stride,
-                           .steps = steps});
+        t.requantize({.lines = lines,
+                      .rows = line_rows,
+                      .cols = cols,
+                      .sums = sums.data(),
+                      .sums_stride = stride,
+                      .scale = scale.data(),
+                      .bias = bias.data(),
+                      .residual = adds ? residual.data() : nullptr,
+                      .residual_stride = stride,
+                      .relu = relu,
+                      .factor = corrects ? 3U : 1U,
+                      .row_terms = corrects ? row_terms.data() : nullptr,
+                      .offsets = owes ? owed.data() : nullptr,
+                      .y = writes_y ? y.data() : nullptr,
+                      .y_stride = stride,
+                      .codes = writes_codes ? codes.data() : nullptr,
+                      .codes_stride = stride,
+                      .codes_line = line_rows * stride + gap,
+                      .steps = steps});
         int wrong = 0;
         for (std::int64_t r = 0; r < rows; ++r) {
-          t.requantize({.sums = sums.data() + r * stride,
-                        .count = cols,
-                        .scale = scale.data(),
-                        .bias = bias.data(),
-                        .residual = adds ? residual.data() + r * stride : nullptr,
-                        .relu = relu,
-                        .y = expected_y.data(),
-                        .factor = corrects ? 3U : 1U,
-                        .constant = corrects ? static_cast<std::uint32_t>(-2 * row_sums[r]) : 0U,
-                        .offsets = owes ? owed[static_cast<std::size_t>(r)] : nullptr});
+          for (std::int64_t j = 0; j < cols; ++j) {
+            std::int32_t sum = sums[r * stride + j];
+            if (corrects) sum = 3 * sum + row_terms[r];
+            if (owes) sum += static_cast<std::int32_t>(owed[static_cast<std::size_t>(r)][j]);
+            float value = std::fma(static_cast<float>(sum), scale[j], bias[j]);
+            if (adds) value += residual[r * stride + j];
+            expected_y[j] = relu && !(value > 0) ? 0.0F : value;
+          }
           t.quantize({.x = expected_y.data(),
                       .count = cols,
                       .steps = steps,
                       .codes = expected_codes.data()});
           const std::int64_t length = r + 1 < rows ? stride : cols;
+          const std::uint8_t* const code_row = codes.data() + r * stride + r / line_rows * gap;
           for (std::int64_t j = 0; j < length; ++j) {
             const bool inside = j < cols;
             wrong += y[r * stride + j] != (inside && writes_y ? expected_y[j] : 7.0F);
-            wrong += codes[r * stride + j] != (inside && writes_codes ? expected_codes[j] : 77);
+            wrong += code_row[j] != (inside && writes_codes ? expected_codes[j] : 77);
           }
         }
         CAPTURE(cols);
@@ -502,38 +508,51 @@ TEST_CASE("sum_codes: every count") {
   });
 }
 
-TEST_CASE("sum_rows: windows that overlap, touch and stand apart") {
+TEST_CASE("sum_rows: windows that overlap, touch and stand apart, in lines that do") {
   for_each_supported_isa([](const kernels::KernelTable& t) {
     Numbers numbers(17);
+    int cases = 0;
     for (const std::int64_t channels : {1, 3, 4, 8, 16, 24, 32, 64, 100, 128, 512}) {
       for (const std::int64_t stride : {1, 2}) {
         for (const std::int64_t taps : {1, 3, 5}) {
           for (const std::int64_t rows : {1, 2, 7, 12, 16, 33, 60}) {
-            const std::int64_t line = (60 * stride + taps) * channels;
-            const std::int64_t offsets[] = {0, line, 2 * line};
+            ++cases;
+            // Lines of a convolution, lines apart, and lines that parts of rows do not divide.
+            const std::int64_t lines = cases % 5 == 0 ? 1 : cases % 4 + 2;
+            const std::int64_t width = (rows * stride + taps) * channels + (cases % 3 == 0 ? 3 : 0);
+            const std::int64_t line = cases % 7 == 0 ? 4 * width : stride * width;
+            const std::int64_t offsets[] = {0, width, (cases % 4 == 0 ? 3 : 2) * width};
             const std::int64_t count = taps * channels, step = stride * channels;
-            GuardedArray<std::uint8_t> codes(2 * line + (rows - 1) * step + count);
+            const auto factor = static_cast<std::uint32_t>(cases % 2 == 0 ? 1 : -3);
+            GuardedArray<std::uint8_t> codes((lines - 1) * line + offsets[2] + (rows - 1) * step +
+                                             count);
             codes.fill([&] { return static_cast<std::uint8_t>(numbers.between(0, 255)); });
-            std::vector<std::int32_t> sums(static_cast<std::size_t>(rows), -1), expected;
+            GuardedArray<std::int32_t> sums(lines * rows);
             t.sum_rows({.codes = codes.data(),
+                        .lines = lines,
+                        .line = line,
                         .rows = rows,
                         .stride = step,
                         .count = count,
+                        .factor = factor,
                         .sums = sums.data(),
                         .segments = 3,
                         .offsets = offsets});
-            for (std::int64_t r = 0; r < rows; ++r) {
+            int wrong = 0;
+            for (std::int64_t r = 0; r < lines * rows; ++r) {
+              const std::uint8_t* const row = codes.data() + r / rows * line + r % rows * step;
               std::int32_t sum = 0;
               for (const std::int64_t offset : offsets) {
-                for (std::int64_t i = 0; i < count; ++i) sum += codes[offset + r * step + i];
+                for (std::int64_t i = 0; i < count; ++i) sum += row[offset + i];
               }
-              expected.push_back(sum);
+              wrong += sums[r] != static_cast<std::int32_t>(factor) * sum;
             }
             CAPTURE(channels);
             CAPTURE(stride);
             CAPTURE(taps);
             CAPTURE(rows);
-            CHECK(sums == expected);
+            CAPTURE(lines);
+            CHECK(wrong == 0);
           }
         }
       }

@@ -24,12 +24,21 @@ namespace bitdial::inline BITDIAL_ABI {
   return (x + step - 1) / step * step;
 }
 
-/// The smallest number that both divide; a, b >= 1. Cost: b divisions at most.
+/// The largest number that divides both; a, b >= 0. Euclid's algorithm.
+[[nodiscard]] constexpr std::int64_t greatest_common_divisor(std::int64_t a,
+                                                             std::int64_t b) noexcept {
+  while (b != 0) {
+    const std::int64_t rest = a % b;
+    a = b;
+    b = rest;
+  }
+  return a;
+}
+
+/// The smallest number that both divide; a, b >= 1.
 [[nodiscard]] constexpr std::int64_t least_common_multiple(std::int64_t a,
                                                            std::int64_t b) noexcept {
-  std::int64_t multiple = a;
-  while (multiple % b != 0) multiple += a;
-  return multiple;
+  return a / greatest_common_divisor(a, b) * b;
 }
 
 }  // namespace bitdial::inline BITDIAL_ABI

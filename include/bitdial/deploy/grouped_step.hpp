@@ -129,8 +129,9 @@ class GroupedStep {
       if (!groups_.border.empty()) add_border(line % step_.y_shape.h, ox, pixel);
       const std::int64_t at = line * size + ox * channels;
       table_.requantize(
-          {.sums = pixel,
-           .count = channels,
+          {.rows = 1,
+           .cols = channels,
+           .sums = pixel,
            .scale = groups_.state->multiplier.data(),
            .bias = groups_.state->bias.data(),
            .residual = operands_.residual == nullptr ? nullptr : operands_.residual + at,

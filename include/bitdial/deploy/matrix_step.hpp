@@ -46,7 +46,7 @@ inline constexpr std::int64_t weight_block_bytes = std::int64_t{1} << 19;
 inline constexpr std::int64_t epilogue_cols = 256;
 inline constexpr std::int64_t epilogue_bytes = std::int64_t{1} << 14;
 /// What is done once for many rows costs little for each.
-inline constexpr std::int64_t epilogue_rows = 64;
+inline constexpr std::int64_t epilogue_rows = 256;
 /// Of every kernel.
 inline constexpr std::int64_t most_tile_rows = 16;
 
@@ -101,32 +101,28 @@ class MatrixStep {
     const std::int64_t column_bytes = std::max<std::int64_t>(1, weight_bytes_per_column());
     const std::int64_t block = std::max(step, weight_block_bytes / column_bytes / step * step);
     const std::int64_t part = parts_.cols;
+    auto* const sums = reinterpret_cast<std::int32_t*>(scratch);
+    auto* const row_terms = reinterpret_cast<std::int32_t*>(scratch + parts_.row_terms);
+    Epilogue epilogue = epilogue_of(scratch);
     for (std::int64_t begin = columns.begin; begin < columns.end; begin += block) {
       const std::int64_t end = std::min(columns.end, begin + block);
       for (std::int64_t i = tiles.begin; i < tiles.end;) {
         const TileRun run = tiles_.run(i, tiles.end, parts_.rows);
-        const Rows a = rows_of(run.rows, scratch);
+        if (prepared_.row_sum_factor != 0) sum_rows(run, row_terms);
         for (std::int64_t col = begin; col < end; col += part) {
           const IndexRange cols{col, std::min(end, col + part)};
-          multiply(a, run, cols, scratch);
-          finish(a, cols, scratch);
+          multiply(run, cols, sums);
+          finish(run, cols, epilogue);
         }
-        i += run.count;
+        i += run.tiles();
       }
     }
   }
 
  private:
-  /// Rows ready for the kernel.
-  struct Rows {
-    RowRun run;
-    const std::uint8_t* a = nullptr;
-    const std::int32_t* sums = nullptr;  ///< of the codes of each row, where the epilogue needs it
-  };
-
   /// Offsets of the parts of a thread's scratch.
   struct Scratch {
-    std::size_t values = 0, row_sums = 0, end = 0;
+    std::size_t values = 0, row_terms = 0, end = 0;
     std::int64_t cols = 0, rows = 0;  ///< that the epilogue sees at once
     std::int64_t column_step = 8;     ///< where parts of columns may begin
 
@@ -141,8 +137,8 @@ class MatrixStep {
                       std::max(column_step, epilogue_cols / column_step * column_step));
       rows = std::max(tile_rows, std::min(epilogue_rows, epilogue_bytes / (cols * 4)));
       values = aligned(rows * cols * 4);
-      row_sums = values + aligned(rows * cols * 4);
-      end = row_sums + aligned(rows * 4);
+      row_terms = values + aligned(rows * cols * 4);
+      end = row_terms + aligned(rows * 4);
     }
   };
 
@@ -166,109 +162,123 @@ class MatrixStep {
     return weights.bytes.panel_bytes(table_) / table_.gemm_u8s8.cols;
   }
 
-  [[nodiscard]] Rows rows_of(const RowRun& run, std::byte* scratch) const noexcept {
-    const WindowRows& rows = prepared_.rows;
-    const std::uint8_t* const codes =
-        operands_.x + run.image * rows.x.image() + in_image(rows, run);
-    auto* const sums = reinterpret_cast<std::int32_t*>(scratch + parts_.row_sums);
-    const OperandImages& images = prepared_.images;
-    const WindowRows& image_rows = prepared_.image_rows;
-    const std::uint8_t* const a =
-        images.empty() ? codes
-                       : operands_.images + run.image * images.stride() + in_image(image_rows, run);
-    if (prepared_.row_sum_factor != 0 && images.form == KernelPath::planes) {
-      table_.sum_plane_rows({.rows = run.rows,
-                             .planes = images.bits,
-                             .count = 8 * image_rows.run,
-                             .a = a,
-                             .a_stride = image_rows.row_step,
-                             .plane_stride = images.image.image(),
-                             .sums = sums,
-                             .segments = image_rows.segments(),
-                             .offsets = image_rows.offsets.data()});
-    } else if (prepared_.row_sum_factor != 0) {
-      table_.sum_rows({.codes = codes,
-                       .rows = run.rows,
-                       .stride = rows.row_step,
-                       .count = rows.run,
-                       .sums = sums,
-                       .segments = rows.segments(),
-                       .offsets = rows.offsets.data()});
-    }
-    return {.run = run, .a = a, .sums = sums};
-  }
-
   [[nodiscard]] static std::int64_t in_image(const WindowRows& rows, const RowRun& run) noexcept {
     return rows.origin + run.line * rows.line_step + run.first * rows.row_step;
   }
+  [[nodiscard]] const std::uint8_t* codes_of(const RowRun& run) const noexcept {
+    const WindowRows& rows = prepared_.rows;
+    return operands_.x + run.image * rows.x.image() + in_image(rows, run);
+  }
+  [[nodiscard]] const std::uint8_t* image_of(const RowRun& run) const noexcept {
+    return operands_.images + run.image * prepared_.images.stride() +
+           in_image(prepared_.image_rows, run);
+  }
 
-  void multiply(const Rows& rows, const TileRun& run, IndexRange cols,
-                std::byte* scratch) const noexcept {
+  /// What the codes of each row of a run add to its sums.
+  void sum_rows(const TileRun& run, std::int32_t* row_terms) const noexcept {
+    if (prepared_.images.form == KernelPath::planes) {
+      const WindowRows& rows = prepared_.image_rows;
+      for (std::int64_t line = 0; line < run.lines; ++line) {
+        table_.sum_plane_rows({.rows = run.rows.rows,
+                               .planes = prepared_.images.bits,
+                               .count = 8 * rows.run,
+                               .a = image_of(run.rows) + line * rows.line_step,
+                               .a_stride = rows.row_step,
+                               .plane_stride = prepared_.images.image.image(),
+                               .factor = prepared_.row_sum_factor,
+                               .sums = row_terms + line * run.rows.rows,
+                               .segments = rows.segments(),
+                               .offsets = rows.offsets.data()});
+      }
+    } else {
+      const WindowRows& rows = prepared_.rows;
+      table_.sum_rows({.codes = codes_of(run.rows),
+                       .lines = run.lines,
+                       .line = rows.line_step,
+                       .rows = run.rows.rows,
+                       .stride = rows.row_step,
+                       .count = rows.run,
+                       .factor = prepared_.row_sum_factor,
+                       .sums = row_terms,
+                       .segments = rows.segments(),
+                       .offsets = rows.offsets.data()});
+    }
+  }
+
+  /// The rows of a run as a kernel reads them.
+  struct Rows {
+    const TileRun& run;
+    const WindowRows& rows;
+    const std::uint8_t* first;
+  };
+
+  void multiply(const TileRun& run, IndexRange cols, std::int32_t* sums) const noexcept {
     const std::int64_t width = shape_of(table_, prepared_.weights->path).cols;
-    auto* const sums = reinterpret_cast<std::int32_t*>(scratch);
+    const bool reads_images = needs_images();
+    const WindowRows& rows = reads_images ? prepared_.image_rows : prepared_.rows;
+    const std::uint8_t* const a = reads_images ? image_of(run.rows) : codes_of(run.rows);
     for (std::int64_t col = cols.begin; col < cols.end; col += width) {
-      multiply_panel(rows, run, {col, std::min(cols.end, col + width)}, sums + (col - cols.begin));
+      multiply_panel({run, rows, a}, {col, std::min(cols.end, col + width)},
+                     sums + (col - cols.begin));
     }
   }
 
   /// The sums of all tiles of a run and one panel of weights.
-  void multiply_panel(const Rows& rows, const TileRun& run, IndexRange cols,
-                      std::int32_t* c) const noexcept {
+  void multiply_panel(const Rows& a, IndexRange cols, std::int32_t* c) const noexcept {
     const PreparedWeights& weights = *prepared_.weights;
-    const WindowRows& codes = prepared_.rows;
-    const WindowRows& images = prepared_.image_rows;
+    const WindowRows& rows = a.rows;
     const std::int64_t count = cols.end - cols.begin, stride = parts_.cols;
     switch (weights.path) {
       case KernelPath::planes:
         return run_tiles(
-            run, table_.gemm_planes,
+            a, table_.gemm_planes,
             {.cols = count,
-             .words = weights.planes.words / images.segments(),
+             .words = weights.planes.words / rows.segments(),
              .a_planes = prepared_.images.bits,
              .b_planes = weights.planes.planes,
-             .a = rows.a,
-             .a_stride = images.row_step,
+             .a = a.first,
+             .a_stride = rows.row_step,
              .plane_stride = prepared_.images.image.image(),
              .b = weights.planes.data + cols.begin * weights.planes.words * weights.planes.planes,
              .c = c,
              .c_stride = stride,
-             .segments = images.segments(),
-             .offsets = images.offsets.data()});
+             .segments = rows.segments(),
+             .offsets = rows.offsets.data()});
       case KernelPath::lookup:
         return run_tiles(
-            run, table_.gemm_lookup,
+            a, table_.gemm_lookup,
             {.cols = count,
              .bits = prepared_.images.bits,
              .planes = weights.lookup.planes,
              .blocks = weights.lookup.blocks(),
              .segments = weights.lookup.segments,
-             .a = rows.a,
-             .a_stride = images.row_step,
-             .segment_stride = images.segments() > 1 ? images.offsets[1] - images.offsets[0] : 0,
+             .a = a.first,
+             .a_stride = rows.row_step,
+             .segment_stride = rows.segments() > 1 ? rows.offsets[1] - rows.offsets[0] : 0,
              .b = weights.lookup.data + cols.begin * weights.lookup.column_bytes(),
              .c = c,
              .c_stride = stride});
       case KernelPath::packed:
-        return run_tiles(run, table_.gemm_codes,
+        return run_tiles(a, table_.gemm_codes,
                          {.cols = count,
                           .bits = weights.packed.bits,
                           .blocks = weights.packed.blocks(),
-                          .a = rows.a,
-                          .a_stride = codes.row_step,
+                          .a = a.first,
+                          .a_stride = rows.row_step,
                           .b = weights.packed.data + cols.begin * weights.packed.blocks() * 4,
                           .c = c,
                           .c_stride = stride});
       default:
-        return run_tiles(run, table_.gemm_u8s8,
+        return run_tiles(a, table_.gemm_u8s8,
                          {.cols = count,
                           .groups = weights.bytes.groups(),
-                          .a = rows.a,
-                          .a_stride = codes.row_step,
+                          .a = a.first,
+                          .a_stride = rows.row_step,
                           .b = weights.bytes.panel(table_, cols.begin),
                           .c = c,
                           .c_stride = stride,
                           .segments = weights.bytes.segments,
-                          .offsets = codes.offsets.data(),
+                          .offsets = rows.offsets.data(),
                           .short_groups = prepared_.short_groups,
                           .short_runs = weights.bytes.short_runs(table_, cols.begin)});
     }
@@ -276,95 +286,120 @@ class MatrixStep {
 
   /// `tile` for each tile of a run; it holds the operands of the first row.
   template <class Tile>
-  static void run_tiles(const TileRun& run, const kernels::TileKernel<Tile>& kernel,
+  static void run_tiles(const Rows& a, const kernels::TileKernel<Tile>& kernel,
                         std::type_identity_t<Tile> tile) noexcept {
-    for (std::int64_t i = 0; i < run.count; ++i) {
-      tile.rows = run.size(i);
-      kernel.run(tile);
-      tile.a += tile.rows * tile.a_stride;
-      tile.c += tile.rows * tile.c_stride;
+    for (std::int64_t line = 0; line < a.run.lines; ++line) {
+      tile.a = a.first + line * a.rows.line_step;
+      for (std::int64_t i = 0; i < a.run.count; ++i) {
+        tile.rows = a.run.size(i);
+        kernel.run(tile);
+        tile.a += tile.rows * tile.a_stride;
+        tile.c += tile.rows * tile.c_stride;
+      }
     }
   }
 
-  /// Where the codes of rows begin, from row to row `step` bytes.
-  struct CodeRows {
-    std::uint8_t* codes = nullptr;
-    std::int64_t step = 0;
+  /// Where the codes of pixels stand that a reader wants, and what lies between them, in bytes.
+  struct CodePlaces {
+    std::uint8_t* first = nullptr;
+    std::int64_t image = 0, line = 0, pixel = 0;
+
+    [[nodiscard]] std::uint8_t* at(const RowRun& run, std::int64_t channel) const noexcept {
+      return first + run.image * image + run.line * line + run.first * pixel + channel;
+    }
   };
-  [[nodiscard]] CodeRows code_rows(const CodeOutput& output, const RowRun& run,
-                                   std::int64_t channel) const noexcept {
+  [[nodiscard]] CodePlaces places_of(const CodeOutput& output) const noexcept {
     const ProgramBuffer& buffer = buffers_[static_cast<std::size_t>(output.buffer)];
     const CodeLayout& layout = buffer.layout;
-    const bool image_rows = prepared_.rows.images_are_rows;
-    const std::int64_t first = image_rows
-                                   ? run.first * layout.image() + layout.at(0, 0)
-                                   : run.image * layout.image() + layout.at(run.line, run.first);
-    return {reinterpret_cast<std::uint8_t*>(operands_.arena + buffer.offset) + first +
-                step_.first_channel + channel,
-            image_rows ? layout.image() : layout.pixel};
+    return {.first = reinterpret_cast<std::uint8_t*>(operands_.arena + buffer.offset) +
+                     layout.at(0, 0) + step_.first_channel,
+            .image = layout.image(),
+            .line = layout.line(),
+            .pixel = prepared_.rows.images_are_rows ? layout.image() : layout.pixel};
+  }
+
+  /// Operands of the epilogue, of which a tile changes only a few, and what they point to.
+  struct Epilogue {
+    kernels::Requantize tile;
+    CodePlaces places;  ///< of the codes that the tile makes
+  };
+
+  [[nodiscard]] Epilogue epilogue_of(std::byte* scratch) const noexcept {
+    Epilogue epilogue{
+        .tile = {.sums = reinterpret_cast<const std::int32_t*>(scratch),
+                 .sums_stride = parts_.cols,
+                 .residual_stride = step_.y_shape.c,
+                 .relu = step_.relu,
+                 .factor = prepared_.product_factor,
+                 .row_terms = prepared_.row_sum_factor == 0 ? nullptr
+                                                            : reinterpret_cast<const std::int32_t*>(
+                                                                  scratch + parts_.row_terms),
+                 .y = step_.codes.size() > 1 ? reinterpret_cast<float*>(scratch + parts_.values)
+                                             : nullptr,
+                 .y_stride = operands_.y != nullptr ? step_.pixel : parts_.cols},
+        .places = {}};
+    if (!step_.codes.empty()) {
+      epilogue.places = places_of(step_.codes.front());
+      epilogue.tile.codes_stride = epilogue.places.pixel;
+      epilogue.tile.codes_line = epilogue.places.line;
+      epilogue.tile.steps =
+          encoders_[static_cast<std::size_t>(step_.codes.front().encoder)].steps();
+    }
+    return epilogue;
   }
 
   /// From the sums of rows to y and its codes. The codes of the first reader are made in
   /// registers, those of others from y.
-  void finish(const Rows& rows, IndexRange cols, std::byte* scratch) const noexcept {
-    const Scratch& part = parts_;
-    const std::int64_t channels = step_.y_shape.c, count = cols.end - cols.begin;
-    const std::int64_t row = tiles_.row_of(rows.run), at = row * channels + cols.begin;
-    kernels::RequantizeTile tile{
-        .rows = rows.run.rows,
-        .cols = count,
-        .sums = reinterpret_cast<const std::int32_t*>(scratch),
-        .sums_stride = part.cols,
-        .scale = prepared_.state->multiplier.data() + cols.begin,
-        .bias = prepared_.state->bias.data() + cols.begin,
-        .residual = operands_.residual == nullptr ? nullptr : operands_.residual + at,
-        .residual_stride = channels,
-        .relu = step_.relu,
-        .factor = prepared_.product_factor,
-        .row_factor = prepared_.row_sum_factor,
-        .row_sums = rows.sums,
-        .y = operands_.y != nullptr   ? operands_.y + row * step_.pixel + cols.begin
-             : step_.codes.size() > 1 ? reinterpret_cast<float*>(scratch + part.values)
-                                      : nullptr,
-        .y_stride = operands_.y != nullptr ? step_.pixel : count};
-    if (!step_.codes.empty()) {
-      const CodeOutput& first = step_.codes.front();
-      const CodeRows out = code_rows(first, rows.run, cols.begin);
-      tile.codes = out.codes;
-      tile.codes_stride = out.step;
-      tile.steps = encoders_[static_cast<std::size_t>(first.encoder)].steps();
+  void finish(const TileRun& run, IndexRange cols, Epilogue& epilogue) const noexcept {
+    const std::int64_t row = tiles_.row_of(run.rows);
+    kernels::Requantize& tile = epilogue.tile;
+    tile.lines = run.lines;
+    tile.rows = run.rows.rows;
+    tile.cols = cols.end - cols.begin;
+    tile.scale = prepared_.state->multiplier.data() + cols.begin;
+    tile.bias = prepared_.state->bias.data() + cols.begin;
+    if (operands_.residual != nullptr) {
+      tile.residual = operands_.residual + row * step_.y_shape.c + cols.begin;
     }
+    if (operands_.y != nullptr) tile.y = operands_.y + row * step_.pixel + cols.begin;
+    if (!step_.codes.empty()) tile.codes = epilogue.places.at(run.rows, cols.begin);
     const std::uint32_t* owed[std::max(epilogue_rows, most_tile_rows)];
     if (!prepared_.border.empty()) {
-      for (std::int64_t r = 0; r < rows.run.rows; ++r) {
-        owed[r] = border_of(rows.run, r, cols.begin);
-      }
+      find_owed(run, cols.begin, owed);
       tile.offsets = owed;
     }
-    table_.requantize_tile(tile);
+    table_.requantize(tile);
     for (std::size_t i = 1; i < step_.codes.size(); ++i) {
-      encode(step_.codes[i], rows.run, cols, tile.y, tile.y_stride);
+      encode(step_.codes[i], run, cols, tile.y, tile.y_stride);
     }
   }
 
-  void encode(const CodeOutput& output, const RowRun& run, IndexRange cols, const float* y,
+  void encode(const CodeOutput& output, const TileRun& run, IndexRange cols, const float* y,
               std::int64_t y_step) const noexcept {
     const PreparedEncoder& encoder = encoders_[static_cast<std::size_t>(output.encoder)];
-    const auto [codes, step] = code_rows(output, run, cols.begin);
-    encoder.encode(table_, {.rows = run.rows,
-                            .size = cols.end - cols.begin,
-                            .x = y,
-                            .x_step = y_step,
-                            .codes = codes,
-                            .codes_step = step});
+    const CodePlaces places = places_of(output);
+    for (std::int64_t line = 0; line < run.lines; ++line) {
+      encoder.encode(table_, {.rows = run.rows.rows,
+                              .size = cols.end - cols.begin,
+                              .x = y + line * run.rows.rows * y_step,
+                              .x_step = y_step,
+                              .codes = places.at(run.rows, cols.begin) + line * places.line,
+                              .codes_step = places.pixel});
+    }
   }
 
-  /// What the border owes to row r of a run, from channel `channel` on.
-  [[nodiscard]] const std::uint32_t* border_of(const RowRun& run, std::int64_t r,
-                                               std::int64_t channel) const noexcept {
+  /// What the border owes to each row of a run, from channel `channel` on.
+  void find_owed(const TileRun& run, std::int64_t channel,
+                 const std::uint32_t** owed) const noexcept {
     // Where lines are joined no window leaves the image, so that all pixels are alike.
     const bool joined = prepared_.rows.images_are_rows || prepared_.rows.lines != step_.y_shape.h;
-    return prepared_.border.at(joined ? 0 : run.line, joined ? 0 : run.first + r) + channel;
+    for (std::int64_t line = 0; line < run.lines; ++line) {
+      for (std::int64_t r = 0; r < run.rows.rows; ++r) {
+        *owed++ = prepared_.border.at(joined ? 0 : run.rows.line + line,
+                                      joined ? 0 : run.rows.first + r) +
+                  channel;
+      }
+    }
   }
 
   const kernels::KernelTable& table_;

@@ -79,13 +79,15 @@ struct WindowRows {
   }
 };
 
-/// Neighbouring tiles of one line; a tile is what one kernel call computes.
+/// Neighbouring tiles of one line, or of whole lines; a tile is what one kernel call computes.
 struct TileRun {
-  RowRun rows;  ///< of all tiles
+  RowRun rows;             ///< of the first line
+  std::int64_t lines = 1;  ///< if more than one, whole ones
   TileSplit line_tiles;
-  std::int64_t first = 0, count = 0;  ///< of the tiles of the line
+  std::int64_t first = 0, count = 0;  ///< of the tiles of each line
 
-  /// Rows of tile i, 0 <= i < count.
+  [[nodiscard]] std::int64_t tiles() const noexcept { return lines * count; }
+  /// Rows of tile i of a line, 0 <= i < count.
   [[nodiscard]] std::int64_t size(std::int64_t i) const noexcept {
     return line_tiles.size(first + i);
   }
@@ -102,18 +104,22 @@ class RowTiles {
 
   [[nodiscard]] std::int64_t count() const noexcept { return count_; }
 
-  /// Tile i and those after it, before tile `end`: as many as lie in one line and have at most
-  /// `most` rows together, but at least one.
+  /// Tile i and those after it, before tile `end`: as many as have at most `most` rows together, in
+  /// whole lines of one image or in a part of a line, but at least one.
   [[nodiscard]] TileRun run(std::int64_t i, std::int64_t end, std::int64_t most) const noexcept {
     const std::int64_t line = i / line_tiles_.count(), first = i % line_tiles_.count();
     const std::int64_t last = std::min(line_tiles_.count(), first + end - i);
     const std::int64_t begin = line_tiles_.begin(first);
     std::int64_t next = first + 1;
     while (next < last && line_tiles_.begin(next + 1) - begin <= most) ++next;
+    const bool whole = next - first == line_tiles_.count();
     return {.rows = {.image = line / lines_,
                      .line = line % lines_,
                      .first = begin,
                      .rows = line_tiles_.begin(next) - begin},
+            .lines = whole ? std::min({most / line_rows_, (end - i) / line_tiles_.count(),
+                                       lines_ - line % lines_})
+                           : 1,
             .line_tiles = line_tiles_,
             .first = first,
             .count = next - first};

@@ -195,26 +195,14 @@ struct Decode {
   float* y = nullptr;
 };
 
-/// Operands of requantize: with I[c] = factor * sums[c] + constant + offsets[c] modulo 2^32,
-/// y = fma(float(I[c]), scale[c], bias[c]), then + residual[c] when there is one, then
-/// y > 0 ? y : +0 when `relu` (so NaN becomes 0).
+/// Operands of requantize: values and codes of sums. With
+/// I[c] = factor * sums[c] + row_terms[r] + offsets[r][c] modulo 2^32 in row r,
+///   y = fma(float(I[c]), scale[c], bias[c]), then + residual[c] when there is one, then
+///   y > 0 ? y : +0 when `relu` (so NaN becomes 0),
+/// and the codes are those of y. There are `lines` times `rows` rows; only codes have gaps between
+/// lines. y or codes may be null, and are not written then.
 struct Requantize {
-  const std::int32_t* sums = nullptr;
-  std::int64_t count = 0;
-  const float* scale = nullptr;
-  const float* bias = nullptr;
-  const float* residual = nullptr;  ///< may be null; may be the same array as y
-  bool relu = false;
-  float* y = nullptr;
-  std::uint32_t factor = 1;
-  std::uint32_t constant = 0;
-  const std::uint32_t* offsets = nullptr;  ///< may be null
-};
-
-/// Operands of requantize_tile: `requantize` and `quantize` for the rows of a tile of sums, with
-/// constant = row_factor * row_sums[r] in row r. y or codes may be null, and are not written then.
-struct RequantizeTile {
-  std::int64_t rows = 0, cols = 0;
+  std::int64_t lines = 1, rows = 0, cols = 0;
   const std::int32_t* sums = nullptr;
   std::int64_t sums_stride = 0;
   const float* scale = nullptr;
@@ -223,14 +211,14 @@ struct RequantizeTile {
   std::int64_t residual_stride = 0;
   bool relu = false;
   std::uint32_t factor = 1;
-  std::uint32_t row_factor = 0;
-  const std::int32_t* row_sums = nullptr;         ///< null where row_factor is 0
+  const std::int32_t* row_terms = nullptr;        ///< may be null: zeros
   const std::uint32_t* const* offsets = nullptr;  ///< of each row; may be null
   float* y = nullptr;
   std::int64_t y_stride = 0;
   std::uint8_t* codes = nullptr;
   std::int64_t codes_stride = 0;
-  CodeSteps steps{};  ///< of the codes
+  std::int64_t codes_line = 0;  ///< bytes between lines of codes
+  CodeSteps steps{};            ///< of the codes
 };
 
 /// Operands of maximum: y[i] = the largest of `lines` x `columns` values, one at
@@ -267,20 +255,25 @@ struct PackPlanes {
   std::int64_t word_stride = 1;
 };
 
-/// Operands of sum_rows: sums[r] = the sum of row r, whose codes are `segments` runs of `count`,
-/// segment s from codes + r * stride + offsets[s] on. What lies between rows may be read.
+/// Operands of sum_rows: sums[l * rows + r] = factor * the sum of row r of line l, modulo 2^32. Its
+/// codes are `segments` runs of `count`, segment s from codes + l * line + r * stride + offsets[s]
+/// on, offsets ascending. What lies between the first code and the last one may be read.
 struct SumRows {
   const std::uint8_t* codes = nullptr;
-  std::int64_t rows = 0;
+  std::int64_t lines = 1;
+  std::int64_t line = 0;  ///< bytes between lines
+  std::int64_t rows = 0;  ///< of a line
   std::int64_t stride = 0;
   std::int64_t count = 0;
+  std::uint32_t factor = 1;
   std::int32_t* sums = nullptr;
   std::int64_t segments = 1;
   const std::int64_t* offsets = whole_row;
 };
 
-/// Operands of sum_plane_rows: sums[r] = the sum of the codes of row r, given as planes as in
-/// GemmPlanesTile; a segment is `count` codes, and the last word of 64 may be read whole.
+/// Operands of sum_plane_rows: sums[r] = factor * the sum of the codes of row r, modulo 2^32, given
+/// as planes as in GemmPlanesTile; a segment is `count` codes, and the last word of 64 may be read
+/// whole.
 struct SumPlaneRows {
   std::int64_t rows = 0;
   std::int64_t planes = 1;
@@ -288,6 +281,7 @@ struct SumPlaneRows {
   const std::uint8_t* a = nullptr;
   std::int64_t a_stride = 0;
   std::int64_t plane_stride = 0;
+  std::uint32_t factor = 1;
   std::int32_t* sums = nullptr;
   std::int64_t segments = 1;
   const std::int64_t* offsets = whole_row;
@@ -320,7 +314,6 @@ struct KernelTable {
 
   void (*quantize)(const Quantize&) noexcept = nullptr;
   void (*requantize)(const Requantize&) noexcept = nullptr;
-  void (*requantize_tile)(const RequantizeTile&) noexcept = nullptr;
   void (*maximum)(const Maximum&) noexcept = nullptr;
   void (*look_up_bytes)(const LookUpBytes&) noexcept = nullptr;
 

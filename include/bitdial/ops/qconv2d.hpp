@@ -168,7 +168,7 @@ class IntegerWindows {
     const std::int64_t fitting = filter_bytes / std::max<std::int64_t>(1, packed.k);
     cols_ = std::min(round_up(packed.n, kernel.cols),
                      std::clamp(fitting / kernel.cols * kernel.cols, kernel.cols, most_cols));
-    scale_.assign(static_cast<std::size_t>(kernel.rows * cols_), scale);
+    scale_.assign(static_cast<std::size_t>(cols_), scale);
     zero_.assign(scale_.size(), 0.0F);
   }
 
@@ -231,23 +231,29 @@ class IntegerWindows {
         t.short_runs = packed.short_runs(filters_.table(), col, skipped);
         kernel.run(t);
       }
-      kernels::Requantize values{.sums = sums,
-                                 .count = cols.end - cols.begin,
+      kernels::Requantize values{.rows = count,
+                                 .cols = cols.end - cols.begin,
+                                 .sums = sums,
+                                 .sums_stride = cols_,
                                  .scale = scale_.data(),
                                  .bias = zero_.data(),
+                                 .factor = of_products_,
                                  .y = y + j * packed.n,
-                                 .factor = of_products_};
-      if (code_sums == nullptr && x_.levels.offset == 0 && packed.n == cols_) {
-        values.count *= count;  // all pixels are alike, and neighbours
+                                 .y_stride = packed.n};
+      if (code_sums == nullptr && x_.levels.offset == 0) {
         filters_.table().requantize(values);
         continue;
       }
+      values.rows = 1;
       for (std::int64_t r = j; r < j + count; ++r, values.sums += cols_, values.y += packed.n) {
+        std::int32_t term = 0;
         if (code_sums != nullptr) {
-          values.constant = of_codes_ * static_cast<std::uint32_t>(code_sums[r]);
+          term = static_cast<std::int32_t>(of_codes_ * static_cast<std::uint32_t>(code_sums[r]));
         }
-        const std::uint32_t* const more = owed.at(i, r);
-        values.offsets = more == nullptr ? nullptr : more + cols.begin;
+        const std::uint32_t* more = owed.at(i, r);
+        values.row_terms = &term;
+        values.offsets = more == nullptr ? nullptr : &more;
+        if (more != nullptr) more += cols.begin;
         filters_.table().requantize(values);
       }
     }

@@ -39,17 +39,29 @@ class StepVectors {
         codes[i] = is_any_farther(line, floats_of(code), certain_) ? compared(x[i], line) : code;
       });
     } else {
-      unroll<count>([&](auto i) __attribute__((always_inline)) { codes[i] = Ints{}; });
-      for (std::int32_t t = 0; t < count_; ++t) {
-        const F32 threshold = broadcast_f32(thresholds_ + t);
-        unroll<count>([&](auto i) __attribute__((always_inline)) {
-          codes[i] = add_at_least(codes[i], x[i], threshold);
-        });
-      }
+      // Arrays of this branch alone: the others stay in registers.
+      F32 values[count];
+      Ints counts[count];
+      unroll<count>([&](auto i) __attribute__((always_inline)) { values[i] = x[i]; });
+      count_thresholds(values, counts);
+      unroll<count>([&](auto i) __attribute__((always_inline)) { codes[i] = counts[i]; });
     }
   }
 
  private:
+  /// counts[i] = the number of thresholds at or below x[i].
+  template <int count>
+  [[gnu::noinline]] void count_thresholds(const F32 (&x)[count],
+                                          Ints (&counts)[count]) const noexcept {
+    unroll<count>([&](auto i) __attribute__((always_inline)) { counts[i] = Ints{}; });
+    for (std::int32_t t = 0; t < count_; ++t) {
+      const F32 threshold = broadcast_f32(thresholds_ + t);
+      unroll<count>([&](auto i) __attribute__((always_inline)) {
+        counts[i] = add_at_least(counts[i], x[i], threshold);
+      });
+    }
+  }
+
   /// The code of the line, or one less, and a comparison with the threshold between them.
   [[nodiscard, gnu::noinline, gnu::cold]] Ints compared(F32 x, F32 line) const noexcept {
     const float half = -0.5F, last = static_cast<float>(count_ - 1);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The element-wise kernels. Tails go through the one-element functions of the portable table, those
-// of requantize_tile through the kernel of `narrower`, the namespace of the next weaker table.
+// of requantize through the kernel of `narrower`, the namespace of the next weaker table.
 // Vocabulary: that of code_steps.ipp, f32_lanes, load_f32, store_f32, add_f32, load_ints,
 // broadcast_int, mul_ints, add_ints (modulo 2^32), floats_of, store_codes, Codes64, load_codes64,
 // plane_word.
@@ -17,121 +17,105 @@ inline void quantize(const Quantize& q) noexcept {
   for (; i < q.count; ++i) q.codes[i] = scalar::code_of(q.x[i], q.steps);
 }
 
-inline void requantize(const Requantize& q) noexcept {
-  const F32 zero{};
-  const Ints factor = broadcast_int(q.factor), constant = broadcast_int(q.constant);
-  std::int64_t i = 0;
-  for (; i + f32_lanes <= q.count; i += f32_lanes) {
-    Ints sums = load_ints(q.sums + i);
-    if (q.factor != 1) sums = mul_ints(sums, factor);
-    sums = add_ints(sums, constant);
-    if (q.offsets != nullptr) sums = add_ints(sums, load_ints(q.offsets + i));
-    F32 y = fmadd_f32(floats_of(sums), load_f32(q.scale + i), load_f32(q.bias + i));
-    if (q.residual != nullptr) y = add_f32(y, load_f32(q.residual + i));
-    if (q.relu) y = max_f32(y, zero);
-    store_f32(q.y + i, y);
-  }
-  for (; i < q.count; ++i) q.y[i] = scalar::requantize_one(q, i);
-}
-
-/// `vectors` vectors of columns from `j` on in every row, `group` rows at once: what belongs to a
-/// channel is loaded once for all rows, and operands into locals, which no store of a code can
-/// change.
-template <int group, int vectors>
-inline void requantize_columns(const RequantizeTile& q, const StepVectors& steps,
+/// Columns from `j` on of every row, four vectors at once: of one row, or one of each of four rows.
+/// What belongs to a channel is loaded once for all rows, and operands into locals, which no store
+/// of a code can change.
+template <bool four_rows>
+inline void requantize_columns(const Requantize& q, const StepVectors& steps,
                                std::int64_t j) noexcept {
   const F32 zero{};
   const StepVectors codes_of_values = steps;
   const Ints factor = broadcast_int(q.factor);
   // Codes at equal steps begin at 0, and there is no value below.
   const bool rectifies = q.relu && (q.y != nullptr || q.steps.thresholds != nullptr);
-  const std::uint32_t row_factor = q.row_factor;
-  const std::int64_t sums_stride = q.sums_stride, y_stride = q.y_stride;
-  const std::int64_t codes_stride = q.codes_stride, residual_stride = q.residual_stride;
-  const std::int32_t* const row_sums = q.row_sums;
+  // From vector to vector.
+  constexpr std::int64_t row = four_rows ? 1 : 0, col = four_rows ? 0 : f32_lanes;
+  const std::int64_t sums_stride = q.sums_stride, next_sums = row * sums_stride + col;
+  const std::int64_t residual_stride = q.residual_stride;
+  const std::int64_t next_residual = row * residual_stride + col;
+  const std::int64_t y_stride = q.y_stride, next_y = row * y_stride + col;
+  const std::int64_t codes_stride = q.codes_stride, next_codes = row * codes_stride + col;
+  const std::int32_t* const row_terms = q.row_terms;
   const std::uint32_t* const* const offsets = q.offsets;
   const std::int32_t* sums = q.sums + j;
   const float* residual = q.residual == nullptr ? nullptr : q.residual + j;
   float* y = q.y == nullptr ? nullptr : q.y + j;
   std::uint8_t* codes = q.codes == nullptr ? nullptr : q.codes + j;
-  F32 scale[vectors], bias[vectors];
-  unroll<vectors>([&](auto v) __attribute__((always_inline)) {
-    scale[v] = load_f32(q.scale + j + v * f32_lanes);
-    bias[v] = load_f32(q.bias + j + v * f32_lanes);
+  F32 scale[4], bias[4];
+  unroll<4>([&](auto v) __attribute__((always_inline)) {
+    scale[v] = load_f32(q.scale + j + v * col);
+    bias[v] = load_f32(q.bias + j + v * col);
   });
-  const auto requantize_rows = [&](auto rows, std::int64_t first) __attribute__((always_inline)) {
+  const auto requantize_vectors = [&](auto vectors, std::int64_t first, std::int64_t rows)
+      __attribute__((always_inline)) {
     const auto each = [&](auto&& body) __attribute__((always_inline)) {
-      unroll<rows * vectors>([&](auto i) __attribute__((always_inline)) {
-        constexpr int r = i / vectors, v = i % vectors;
-        body(std::integral_constant<int, r>{}, std::integral_constant<int, v>{}, v * f32_lanes);
-      });
+      unroll<vectors>(body);
     };
-    Ints integers[rows][vectors];
-    each([&](auto r, auto v, std::int64_t at) __attribute__((always_inline)) {
-      integers[r][v] = mul_ints(load_ints(sums + r * sums_stride + at), factor);
+    Ints integers[vectors];
+    each([&](auto v) __attribute__((always_inline)) {
+      integers[v] = mul_ints(load_ints(sums + v * next_sums), factor);
     });
-    if (row_factor != 0) {
-      each([&](auto r, auto v, std::int64_t) __attribute__((always_inline)) {
-        const auto sum = static_cast<std::uint32_t>(row_sums[first + r]);
-        integers[r][v] = add_ints(integers[r][v], broadcast_int(row_factor * sum));
+    if (row_terms != nullptr) {
+      each([&](auto v) __attribute__((always_inline)) {
+        const auto term = static_cast<std::uint32_t>(row_terms[first + v * row]);
+        integers[v] = add_ints(integers[v], broadcast_int(term));
       });
     }
     if (offsets != nullptr) {
-      each([&](auto r, auto v, std::int64_t at) __attribute__((always_inline)) {
-        integers[r][v] = add_ints(integers[r][v], load_ints(offsets[first + r] + j + at));
+      each([&](auto v) __attribute__((always_inline)) {
+        integers[v] = add_ints(integers[v], load_ints(offsets[first + v * row] + j + v * col));
       });
     }
-    F32 values[rows * vectors];
-    each([&](auto r, auto v, std::int64_t) __attribute__((always_inline)) {
-      values[r * vectors + v] = fmadd_f32(floats_of(integers[r][v]), scale[v], bias[v]);
+    F32 values[vectors];
+    each([&](auto v) __attribute__((always_inline)) {
+      values[v] = fmadd_f32(floats_of(integers[v]), scale[v], bias[v]);
     });
     if (residual != nullptr) {
-      each([&](auto r, auto v, std::int64_t at) __attribute__((always_inline)) {
-        values[r * vectors + v] =
-            add_f32(values[r * vectors + v], load_f32(residual + r * residual_stride + at));
+      each([&](auto v) __attribute__((always_inline)) {
+        values[v] = add_f32(values[v], load_f32(residual + v * next_residual));
       });
       residual += rows * residual_stride;
     }
     if (rectifies) {
-      each([&](auto r, auto v, std::int64_t) __attribute__((always_inline)) {
-        values[r * vectors + v] = max_f32(values[r * vectors + v], zero);
-      });
+      each([&](auto v) __attribute__((always_inline)) { values[v] = max_f32(values[v], zero); });
     }
     if (y != nullptr) {
-      each([&](auto r, auto v, std::int64_t at) __attribute__((always_inline)) {
-        store_f32(y + r * y_stride + at, values[r * vectors + v]);
-      });
+      each([&](auto v) __attribute__((always_inline)) { store_f32(y + v * next_y, values[v]); });
       y += rows * y_stride;
     }
     if (codes != nullptr) {
-      Ints coded[rows * vectors];
+      Ints coded[vectors];
       codes_of_values(values, coded);
-      each([&](auto r, auto v, std::int64_t at) __attribute__((always_inline)) {
-        store_codes(codes + r * codes_stride + at, coded[r * vectors + v]);
-      });
+      each([&](auto v)
+               __attribute__((always_inline)) { store_codes(codes + v * next_codes, coded[v]); });
       codes += rows * codes_stride;
     }
     sums += rows * sums_stride;
   };
+  constexpr std::integral_constant<int, 4> four{};
+  [[maybe_unused]] constexpr std::integral_constant<int, 1> one{};
+  constexpr std::int64_t group = four_rows ? 4 : 1;
   std::int64_t r = 0;
-  for (; r + group <= q.rows; r += group) {
-    requantize_rows(std::integral_constant<int, group>{}, r);
-  }
-  if constexpr (group > 1) {
-    for (; r < q.rows; ++r) requantize_rows(std::integral_constant<int, 1>{}, r);
+  for (std::int64_t line = 0; line < q.lines; ++line) {
+    const std::int64_t end = r + q.rows;
+    for (; r + group <= end; r += group) requantize_vectors(four, r, group);
+    if constexpr (four_rows) {
+      for (; r < end; ++r) requantize_vectors(one, r, 1);
+    }
+    codes += codes == nullptr ? 0 : q.codes_line - q.rows * codes_stride;
   }
 }
 
-/// Columns from `j` on of every row, four vectors at once. What is left goes to narrower vectors.
-inline void requantize_tile_from(const RequantizeTile& q, std::int64_t j) noexcept {
+/// Columns from `j` on of every row. What is left goes to narrower vectors.
+inline void requantize_from(const Requantize& q, std::int64_t j) noexcept {
   const StepVectors steps{q.steps};
-  for (; j + 4 * f32_lanes <= q.cols; j += 4 * f32_lanes) requantize_columns<1, 4>(q, steps, j);
-  for (; j + f32_lanes <= q.cols; j += f32_lanes) requantize_columns<4, 1>(q, steps, j);
-  if (j < q.cols) narrower::requantize_tile_from(q, j);
+  for (; j + 4 * f32_lanes <= q.cols; j += 4 * f32_lanes) requantize_columns<false>(q, steps, j);
+  for (; j + f32_lanes <= q.cols; j += f32_lanes) requantize_columns<true>(q, steps, j);
+  if (j < q.cols) narrower::requantize_from(q, j);
 }
 
-inline void requantize_tile(const RequantizeTile& q) noexcept {
-  requantize_tile_from(q, 0);
+inline void requantize(const Requantize& q) noexcept {
+  requantize_from(q, 0);
 }
 
 /// `vectors` vectors of values from `i` on: tap by tap, for which all of them stay in registers.

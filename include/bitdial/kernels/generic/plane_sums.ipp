@@ -25,6 +25,6 @@ inline void sum_plane_rows(const SumPlaneRows& q) noexcept {
         sum += ones_of_run(plane + q.offsets[s], q.count);
       }
     }
-    q.sums[r] = static_cast<std::int32_t>(sum);
+    q.sums[r] = static_cast<std::int32_t>(q.factor * static_cast<std::uint32_t>(sum));
   }
 }

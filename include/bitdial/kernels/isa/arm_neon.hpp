@@ -191,8 +191,8 @@ inline Bits fold_counts(Bits counts) noexcept {
 inline void store_counts(std::int32_t* p, Bits v) noexcept {
   vst1q_s32(p, vreinterpretq_s32_u64(v));
 }
-inline void store_lanes(std::int32_t* p, Bits v) noexcept {
-  vst1_s32(p, vreinterpret_s32_u32(vmovn_u64(v)));
+inline Ints narrow_lanes(Bits a, Bits b) noexcept {
+  return vuzp1q_s32(vreinterpretq_s32_u64(a), vreinterpretq_s32_u64(b));
 }
 inline std::uint64_t sum_lanes(Bits v) noexcept {
   return vaddvq_u64(v);
@@ -204,7 +204,8 @@ using CodePart = std::int64_t;
 inline CodePart code_part(std::int64_t count) noexcept {
   return count;
 }
-inline Bits add_code_sums_part(Bits sum, const std::uint8_t* p, CodePart count) noexcept {
+[[gnu::noinline]] inline Bits add_code_sums_part(Bits sum, const std::uint8_t* p,
+                                                 CodePart count) noexcept {
   for (; count >= 8; p += 8, count -= 8) {
     sum = vsetq_lane_u64(vgetq_lane_u64(sum, 0) + vaddlv_u8(vld1_u8(p)), sum, 0);
   }
@@ -252,7 +253,6 @@ inline constexpr KernelTable table = [] {
   t.gemm_planes = {planes_rows, planes_cols, gemm_planes};
   t.quantize = quantize;
   t.requantize = requantize;
-  t.requantize_tile = requantize_tile;
   t.maximum = maximum;
   t.pack_planes = pack_planes;
   t.sum_codes = sum_codes;

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <type_traits>
 
+#include <bitdial/core/rounding.hpp>
 #include <bitdial/kernels/kernel_table.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::kernels::scalar {
@@ -58,42 +59,26 @@ inline void decode(const Decode& q) noexcept {
   }
 }
 
-inline float requantize_one(const Requantize& q, std::int64_t i) noexcept {
-  std::uint32_t sum = q.factor * static_cast<std::uint32_t>(q.sums[i]) + q.constant;
-  if (q.offsets != nullptr) sum += q.offsets[i];
-  float y = std::fma(static_cast<float>(static_cast<std::int32_t>(sum)), q.scale[i], q.bias[i]);
-  if (q.residual != nullptr) y += q.residual[i];
-  if (q.relu) y = y > 0.0F ? y : 0.0F;
-  return y;
-}
-
-inline void requantize(const Requantize& q) noexcept {
-  for (std::int64_t i = 0; i < q.count; ++i) q.y[i] = requantize_one(q, i);
-}
-
 /// Columns from `begin` on of every row.
-inline void requantize_tile_from(const RequantizeTile& q, std::int64_t begin) noexcept {
-  for (std::int64_t r = 0; r < q.rows; ++r) {
-    const Requantize row{
-        .sums = q.sums + r * q.sums_stride,
-        .scale = q.scale,
-        .bias = q.bias,
-        .residual = q.residual == nullptr ? nullptr : q.residual + r * q.residual_stride,
-        .relu = q.relu,
-        .factor = q.factor,
-        .constant =
-            q.row_factor == 0 ? 0 : q.row_factor * static_cast<std::uint32_t>(q.row_sums[r]),
-        .offsets = q.offsets == nullptr ? nullptr : q.offsets[r]};
+inline void requantize_from(const Requantize& q, std::int64_t begin) noexcept {
+  for (std::int64_t r = 0; r < q.lines * q.rows; ++r) {
+    const std::int64_t place = r / q.rows * q.codes_line + r % q.rows * q.codes_stride;
     for (std::int64_t j = begin; j < q.cols; ++j) {
-      const float y = requantize_one(row, j);
+      std::uint32_t sum = q.factor * static_cast<std::uint32_t>(q.sums[r * q.sums_stride + j]);
+      if (q.row_terms != nullptr) sum += static_cast<std::uint32_t>(q.row_terms[r]);
+      if (q.offsets != nullptr) sum += q.offsets[r][j];
+      const auto value = static_cast<float>(static_cast<std::int32_t>(sum));
+      float y = std::fma(value, q.scale[j], q.bias[j]);
+      if (q.residual != nullptr) y += q.residual[r * q.residual_stride + j];
+      if (q.relu) y = y > 0.0F ? y : 0.0F;
       if (q.y != nullptr) q.y[r * q.y_stride + j] = y;
-      if (q.codes != nullptr) q.codes[r * q.codes_stride + j] = code_of(y, q.steps);
+      if (q.codes != nullptr) q.codes[place + j] = code_of(y, q.steps);
     }
   }
 }
 
-inline void requantize_tile(const RequantizeTile& q) noexcept {
-  requantize_tile_from(q, 0);
+inline void requantize(const Requantize& q) noexcept {
+  requantize_from(q, 0);
 }
 
 #include <bitdial/kernels/generic/bit_mask_reference.ipp>
@@ -179,12 +164,11 @@ inline std::uint64_t sum_codes(const std::uint8_t* codes, std::int64_t count) no
 }
 
 inline void sum_rows(const SumRows& q) noexcept {
-  for (std::int64_t r = 0; r < q.rows; ++r) {
+  for (std::int64_t r = 0; r < q.lines * q.rows; ++r) {
+    const std::uint8_t* const codes = q.codes + r / q.rows * q.line + r % q.rows * q.stride;
     std::uint64_t sum = 0;
-    for (std::int64_t s = 0; s < q.segments; ++s) {
-      sum += sum_codes(q.codes + r * q.stride + q.offsets[s], q.count);
-    }
-    q.sums[r] = static_cast<std::int32_t>(sum);
+    for (std::int64_t s = 0; s < q.segments; ++s) sum += sum_codes(codes + q.offsets[s], q.count);
+    q.sums[r] = static_cast<std::int32_t>(q.factor * static_cast<std::uint32_t>(sum));
   }
 }
 
@@ -222,7 +206,6 @@ inline constexpr KernelTable table = {
     .depthwise_u8s8 = {1, 16, depthwise_u8s8<16>},
     .quantize = quantize,
     .requantize = requantize,
-    .requantize_tile = requantize_tile,
     .maximum = maximum,
     .look_up_bytes = look_up_bytes,
     .pack_codes = pack_codes,

@@ -315,10 +315,9 @@ inline Bits fold_counts(Bits counts) noexcept {
 inline void store_counts(std::int32_t* p, Bits v) noexcept {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v);
 }
-inline void store_lanes(std::int32_t* p, Bits v) noexcept {
-  const __m256i order = _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6);
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
-                   _mm256_castsi256_si128(_mm256_permutevar8x32_epi32(v, order)));
+inline Ints narrow_lanes(Bits a, Bits b) noexcept {
+  const __m256 low = _mm256_shuffle_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b), 0x88);
+  return _mm256_permute4x64_epi64(_mm256_castps_si256(low), 0xd8);
 }
 inline std::uint64_t sum_lanes(Bits v) noexcept {
   alignas(32) std::uint64_t lanes[4];
@@ -332,7 +331,8 @@ using CodePart = std::int64_t;
 inline CodePart code_part(std::int64_t count) noexcept {
   return count;
 }
-inline Bits add_code_sums_part(Bits sum, const std::uint8_t* p, CodePart count) noexcept {
+[[gnu::noinline]] inline Bits add_code_sums_part(Bits sum, const std::uint8_t* p,
+                                                 CodePart count) noexcept {
   const auto add = [&sum](__m128i codes) {
     sum = _mm256_add_epi64(sum, _mm256_sad_epu8(_mm256_zextsi128_si256(codes), Bits{}));
   };
@@ -490,7 +490,6 @@ inline constexpr KernelTable table = [] {
   t.subset_sums = subset_sums;
   t.quantize = quantize;
   t.requantize = requantize;
-  t.requantize_tile = requantize_tile;
   t.maximum = maximum;
   t.pack_planes = pack_planes;
   t.sum_codes = sum_codes;

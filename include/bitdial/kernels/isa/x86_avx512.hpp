@@ -226,8 +226,9 @@ inline Bits fold_counts(Bits counts) noexcept {
 inline void store_counts(std::int32_t* p, Bits v) noexcept {
   _mm512_storeu_si512(p, v);
 }
-inline void store_lanes(std::int32_t* p, Bits v) noexcept {
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi64_epi32(v));
+inline Ints narrow_lanes(Bits a, Bits b) noexcept {
+  const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+  return _mm512_permutex2var_epi32(a, even, b);
 }
 inline std::uint64_t sum_lanes(Bits v) noexcept {
   return static_cast<std::uint64_t>(_mm512_reduce_add_epi64(v));
@@ -355,57 +356,6 @@ namespace narrower = avx2;
 #  include <bitdial/kernels/generic/row_sums.ipp>
 #  include <bitdial/kernels/generic/winograd.ipp>
 
-/// Rows of at most `bytes` codes, 16 or 32, as many at once as fit a vector. Returns how many were
-/// summed: all from which so many bytes may be read.
-template <std::int64_t bytes>
-inline std::int64_t sum_short_rows(const SumRows& q) noexcept {
-  constexpr std::int64_t together = 64 / bytes;
-  const std::int64_t room = (q.rows - 1) * q.stride + q.count - bytes;
-  const std::int64_t readable = room < 0 ? 0 : std::min(q.rows, room / q.stride + 1);
-  const __mmask64 row = (1ULL << q.count) - 1;
-  const __mmask64 inside = bytes == 32 ? row << 32 | row : row * 0x0001000100010001;
-  std::int64_t r = 0;
-  for (; r + together <= readable; r += together) {
-    __m512i sum{};
-    for (std::int64_t s = 0; s < q.segments; ++s) {
-      const std::uint8_t* const p = q.codes + r * q.stride + q.offsets[s];
-      __m512i v{};
-      if constexpr (bytes == 32) {
-        const auto load = [&](std::int64_t i) {
-          return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + i * q.stride));
-        };
-        v = _mm512_inserti64x4(_mm512_castsi256_si512(load(0)), load(1), 1);
-      } else {
-        const auto load = [&](std::int64_t i) {
-          return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + i * q.stride));
-        };
-        v = _mm512_inserti32x4(_mm512_castsi128_si512(load(0)), load(1), 1);
-        v = _mm512_inserti32x4(_mm512_inserti32x4(v, load(2), 2), load(3), 3);
-      }
-      sum = _mm512_add_epi64(sum, _mm512_sad_epu8(_mm512_maskz_mov_epi8(inside, v), Bits{}));
-    }
-    sum = _mm512_add_epi64(sum, _mm512_bsrli_epi128(sum, 8));
-    if constexpr (bytes == 32) sum = _mm512_add_epi64(sum, _mm512_permutex_epi64(sum, 0x4e));
-    const __m512i order =
-        _mm512_setr_epi64(0, 8 / together, 16 / together, 24 / together, 0, 0, 0, 0);
-    const __m256i sums = _mm512_cvtepi64_epi32(_mm512_permutexvar_epi64(order, sum));
-    std::memcpy(q.sums + r, &sums, together * sizeof(std::int32_t));
-  }
-  return r;
-}
-
-/// Windows of few channels are short rows without parts.
-inline void sum_rows_or_short_ones(const SumRows& q) noexcept {
-  const bool has_parts = q.stride % 8 == 0 && q.count % 8 == 0;
-  if (q.count > 32 || q.stride == 0 || has_parts) return sum_rows(q);
-  const std::int64_t done = q.count > 16 ? sum_short_rows<32>(q) : sum_short_rows<16>(q);
-  SumRows rest = q;
-  rest.rows -= done;
-  rest.codes += done * q.stride;
-  rest.sums += done;
-  sum_rows(rest);
-}
-
 inline constexpr KernelTable table = [] {
   KernelTable t = avx2::table;
   t.name = "avx512";
@@ -417,11 +367,10 @@ inline constexpr KernelTable table = [] {
   t.subset_sums = subset_sums;
   t.quantize = quantize;
   t.requantize = requantize;
-  t.requantize_tile = requantize_tile;
   t.maximum = maximum;
   t.pack_planes = pack_planes;
   t.sum_codes = sum_codes;
-  t.sum_rows = sum_rows_or_short_ones;
+  t.sum_rows = sum_rows;
   return t;
 }();
 
