@@ -17,9 +17,10 @@ inline void quantize(const Quantize& q) noexcept {
   for (; i < q.count; ++i) q.codes[i] = scalar::code_of(q.x[i], q.steps);
 }
 
-/// Columns from `j` on of every row, four vectors at once: of one row, or one of each of four rows.
-/// What belongs to a channel is loaded once for all rows, and operands into locals, which no store
-/// of a code can change.
+/// Columns from `j` on of every row, four vectors at once: of one row, or one of each of four rows;
+/// where fewer than four rows are left, the same vector of a row four times. What belongs to a
+/// channel is loaded once for all rows, and operands into locals, which no store of a code can
+/// change.
 template <bool four_rows>
 inline void requantize_columns(const Requantize& q, const StepVectors& steps,
                                std::int64_t j) noexcept {
@@ -28,79 +29,74 @@ inline void requantize_columns(const Requantize& q, const StepVectors& steps,
   const Ints factor = broadcast_int(q.factor);
   // Codes at equal steps begin at 0, and there is no value below.
   const bool rectifies = q.relu && (q.y != nullptr || q.steps.thresholds != nullptr);
-  // From vector to vector.
-  constexpr std::int64_t row = four_rows ? 1 : 0, col = four_rows ? 0 : f32_lanes;
-  const std::int64_t sums_stride = q.sums_stride, next_sums = row * sums_stride + col;
-  const std::int64_t residual_stride = q.residual_stride;
-  const std::int64_t next_residual = row * residual_stride + col;
-  const std::int64_t y_stride = q.y_stride, next_y = row * y_stride + col;
-  const std::int64_t codes_stride = q.codes_stride, next_codes = row * codes_stride + col;
-  const std::int32_t* const row_terms = q.row_terms;
-  const std::uint32_t* const* const offsets = q.offsets;
+  const std::int64_t sums_stride = q.sums_stride, residual_stride = q.residual_stride;
+  const std::int64_t y_stride = q.y_stride, codes_stride = q.codes_stride;
+  const std::int32_t* row_terms = q.row_terms;
+  const std::uint32_t* const* offsets = q.offsets;
   const std::int32_t* sums = q.sums + j;
   const float* residual = q.residual == nullptr ? nullptr : q.residual + j;
   float* y = q.y == nullptr ? nullptr : q.y + j;
   std::uint8_t* codes = q.codes == nullptr ? nullptr : q.codes + j;
+  constexpr std::int64_t col = four_rows ? 0 : f32_lanes;  // from vector to vector
+  const auto each = [](auto&& body) __attribute__((always_inline)) {
+    unroll<4>(body);
+  };
   F32 scale[4], bias[4];
-  unroll<4>([&](auto v) __attribute__((always_inline)) {
+  each([&](auto v) __attribute__((always_inline)) {
     scale[v] = load_f32(q.scale + j + v * col);
     bias[v] = load_f32(q.bias + j + v * col);
   });
-  const auto requantize_vectors = [&](auto vectors, std::int64_t first, std::int64_t rows)
-      __attribute__((always_inline)) {
-    const auto each = [&](auto&& body) __attribute__((always_inline)) {
-      unroll<vectors>(body);
-    };
-    Ints integers[vectors];
-    each([&](auto v) __attribute__((always_inline)) {
-      integers[v] = mul_ints(load_ints(sums + v * next_sums), factor);
-    });
-    if (row_terms != nullptr) {
-      each([&](auto v) __attribute__((always_inline)) {
-        const auto term = static_cast<std::uint32_t>(row_terms[first + v * row]);
-        integers[v] = add_ints(integers[v], broadcast_int(term));
-      });
-    }
-    if (offsets != nullptr) {
-      each([&](auto v) __attribute__((always_inline)) {
-        integers[v] = add_ints(integers[v], load_ints(offsets[first + v * row] + j + v * col));
-      });
-    }
-    F32 values[vectors];
-    each([&](auto v) __attribute__((always_inline)) {
-      values[v] = fmadd_f32(floats_of(integers[v]), scale[v], bias[v]);
-    });
-    if (residual != nullptr) {
-      each([&](auto v) __attribute__((always_inline)) {
-        values[v] = add_f32(values[v], load_f32(residual + v * next_residual));
-      });
-      residual += rows * residual_stride;
-    }
-    if (rectifies) {
-      each([&](auto v) __attribute__((always_inline)) { values[v] = max_f32(values[v], zero); });
-    }
-    if (y != nullptr) {
-      each([&](auto v) __attribute__((always_inline)) { store_f32(y + v * next_y, values[v]); });
-      y += rows * y_stride;
-    }
-    if (codes != nullptr) {
-      Ints coded[vectors];
-      codes_of_values(values, coded);
-      each([&](auto v)
-               __attribute__((always_inline)) { store_codes(codes + v * next_codes, coded[v]); });
-      codes += rows * codes_stride;
-    }
-    sums += rows * sums_stride;
-  };
-  constexpr std::integral_constant<int, 4> four{};
-  [[maybe_unused]] constexpr std::integral_constant<int, 1> one{};
-  constexpr std::int64_t group = four_rows ? 4 : 1;
-  std::int64_t r = 0;
+  std::int64_t rows = 1;  // at once
   for (std::int64_t line = 0; line < q.lines; ++line) {
-    const std::int64_t end = r + q.rows;
-    for (; r + group <= end; r += group) requantize_vectors(four, r, group);
-    if constexpr (four_rows) {
-      for (; r < end; ++r) requantize_vectors(one, r, 1);
+    for (std::int64_t left = q.rows; left > 0; left -= rows) {
+      rows = four_rows && left >= 4 ? 4 : 1;
+      const std::int64_t row = rows / 4;  // from vector to vector
+      const std::int64_t next_sums = row * sums_stride + col;
+      Ints integers[4];
+      each([&](auto v) __attribute__((always_inline)) {
+        integers[v] = mul_ints(load_ints(sums + v * next_sums), factor);
+      });
+      sums += rows * sums_stride;
+      if (row_terms != nullptr) {
+        each([&](auto v) __attribute__((always_inline)) {
+          const auto term = static_cast<std::uint32_t>(row_terms[v * row]);
+          integers[v] = add_ints(integers[v], broadcast_int(term));
+        });
+        row_terms += rows;
+      }
+      if (offsets != nullptr) {
+        each([&](auto v) __attribute__((always_inline)) {
+          integers[v] = add_ints(integers[v], load_ints(offsets[v * row] + j + v * col));
+        });
+        offsets += rows;
+      }
+      F32 values[4];
+      each([&](auto v) __attribute__((always_inline)) {
+        values[v] = fmadd_f32(floats_of(integers[v]), scale[v], bias[v]);
+      });
+      if (residual != nullptr) {
+        const std::int64_t next = row * residual_stride + col;
+        each([&](auto v) __attribute__((always_inline)) {
+          values[v] = add_f32(values[v], load_f32(residual + v * next));
+        });
+        residual += rows * residual_stride;
+      }
+      if (rectifies) {
+        each([&](auto v) __attribute__((always_inline)) { values[v] = max_f32(values[v], zero); });
+      }
+      if (y != nullptr) {
+        const std::int64_t next = row * y_stride + col;
+        each([&](auto v) __attribute__((always_inline)) { store_f32(y + v * next, values[v]); });
+        y += rows * y_stride;
+      }
+      if (codes != nullptr) {
+        const std::int64_t next = row * codes_stride + col;
+        Ints coded[4];
+        codes_of_values(values, coded);
+        each([&](auto v)
+                 __attribute__((always_inline)) { store_codes(codes + v * next, coded[v]); });
+        codes += rows * codes_stride;
+      }
     }
     codes += codes == nullptr ? 0 : q.codes_line - q.rows * codes_stride;
   }
