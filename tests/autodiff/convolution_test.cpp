@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <bitdial/autodiff/convolution.hpp>
+#include <bitdial/autodiff/functions.hpp>
+#include <bitdial/quant/policies/dorefa.hpp>
+#include <bitdial/quant/quantizer.hpp>
 
 #include <doctest/doctest.h>
 #include <algorithm>
+#include <cmath>
 #include <support/tensors.hpp>
 
 using namespace bitdial;
@@ -38,5 +42,78 @@ TEST_CASE("both derivatives of a convolution multiply what the tape says") {
     ops::conv2d_backward_weight(dw.view(), dy.view(), x.view(), window, products);
     CHECK(std::ranges::equal(on_tape.grad().span(), dx.span()));
     CHECK(std::ranges::equal(weight.grad().span(), dw.span()));
+  }
+}
+
+namespace {
+
+/// The derivatives of a convolution whose result a batch normalisation reads, when its gradient
+/// waits and when it was computed before.
+struct Derivatives {
+  Tensor<float> dx, dw;
+
+  Derivatives(const Tensor<float>& x, const Tensor<float>& w, const ops::Window& window,
+              std::int64_t groups, int bits, bool waits) {
+    Tape tape;
+    const Var on_tape = tape.leaf(x), weight = tape.leaf(w);
+    const Var quantized = ad::fake_quantize(on_tape, Quantizer<DoReFaActivations>{}, bits);
+    const Var sums = groups == 1 ? ad::conv2d(quantized, weight, window)
+                                 : ad::grouped_conv2d(quantized, weight, window, groups);
+    if (!waits) {
+      tape.on_gradient(sums, [](Gradient& dy) { static_cast<void>(dy.values()); });
+    }
+    const std::int64_t channels = w.shape()[0];
+    Tensor<float> mean({channels}), variance({channels});
+    const Var gamma = tape.leaf(Tensor<float>({channels}, 0.5F));
+    const Var beta = tape.leaf(Tensor<float>({channels}, 0.25F));
+    const Var y = ad::relu(ad::batch_norm(sums, gamma, beta, mean, variance));
+    tape.backward(y, test::random_images(y.shape(), 3));
+    dx = on_tape.grad();
+    dw = weight.grad();
+  }
+};
+
+float largest_difference(const Tensor<float>& a, const Tensor<float>& b) {
+  float largest = 0.0F, size = 0.0F;
+  for (std::int64_t i = 0; i < a.size(); ++i) {
+    largest = std::max(largest, std::fabs(a[i] - b[i]));
+    size = std::max(size, std::fabs(a[i]));
+  }
+  return largest / size;
+}
+
+}  // namespace
+
+TEST_CASE("a gradient that waits is computed with the derivatives that read it, group by group") {
+  struct Case {
+    Shape x, w;
+    ops::Window window;
+    std::int64_t groups;
+  };
+  const Case cases[] = {
+      {{12, 32, 31, 16}, {96, 1, 1, 16}, ops::Window::square(1, {}), 1},
+      {{18, 33, 32, 8}, {64, 3, 3, 8}, ops::Window::square(3, {.padding = 1}), 1},
+      {{9, 65, 64, 6}, {128, 3, 3, 6}, ops::Window::square(3, {.stride = 2, .padding = 1}), 1},
+      {{8, 16, 15, 40}, {40, 3, 3, 1}, ops::Window::square(3, {.padding = 1}), 40},
+      {{9, 16, 15, 48}, {48, 3, 3, 1}, ops::Window::square(3, {.stride = 2, .padding = 1}), 48},
+      {{8, 64, 32, 12}, {72, 3, 3, 4}, ops::Window::square(3, {.padding = 1}), 3},
+  };
+  for (const Case& c : cases) {
+    CAPTURE(c.w);
+    const Tensor<float> x = test::random_images(c.x, 1);
+    const Tensor<float> w = test::random_images(c.w, 2);
+    for (const int bits : {32, 4}) {
+      const Derivatives before(x, w, c.window, c.groups, bits, false);
+      const Derivatives waiting(x, w, c.window, c.groups, bits, true);
+      CHECK(largest_difference(before.dx, waiting.dx) < 2e-6F);
+      CHECK(largest_difference(before.dw, waiting.dw) < 2e-5F);
+      for (const int threads : {1, 3}) {
+        set_thread_count(threads);
+        const Derivatives again(x, w, c.window, c.groups, bits, true);
+        set_thread_count(0);
+        CHECK(std::ranges::equal(again.dx.span(), waiting.dx.span()));
+        CHECK(std::ranges::equal(again.dw.span(), waiting.dw.span()));
+      }
+    }
   }
 }

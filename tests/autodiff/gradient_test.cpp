@@ -18,7 +18,7 @@ std::shared_ptr<const ops::BitMask> mask_of(const Tensor<float>& x, float above)
 
 }  // namespace
 
-TEST_CASE("masks wait until the values are read") {
+TEST_CASE("steps wait until the values are read") {
   const auto x = random_tensor<float>({90, 5}, 1);
   const auto y = random_tensor<float>({90, 5}, 2);
   const auto dy = random_tensor<float>({90, 5}, 3);
@@ -26,17 +26,23 @@ TEST_CASE("masks wait until the values are read") {
   CHECK(gradient.shape() == dy.shape());
   gradient.gate(mask_of(x, 0.0F));
   gradient.gate(mask_of(y, 0.5F));
-  CHECK(gradient.ungated()[7] == dy[7]);
-  Gradient in_pieces = gradient;
+  gradient.then([](std::int64_t begin, std::int64_t end, const float* from, float* to) {
+    for (std::int64_t i = begin; i < end; ++i) *to++ = *from++ + static_cast<float>(i);
+  });
+  CHECK(gradient.waits());
+  Tensor<float> in_pieces({90, 5});
   for (const std::int64_t begin : {0, 128, 256, 384}) {
-    in_pieces.gate_piece(begin, std::min<std::int64_t>(450, begin + 128));
+    const std::int64_t end = std::min<std::int64_t>(450, begin + 128);
+    CHECK(gradient.read(begin, end, in_pieces.data() + begin) == in_pieces.data() + begin);
   }
-  in_pieces.all_gated();
   const TensorView<const float> values = gradient;
+  CHECK_FALSE(gradient.waits());
+  CHECK(gradient.read(7, 8, nullptr) == values.data() + 7);
   for (std::int64_t i = 0; i < dy.size(); ++i) {
-    REQUIRE(values.data()[i] == (x[i] > 0.0F && y[i] > 0.5F ? dy[i] : 0.0F));
+    const float gated = x[i] > 0.0F && y[i] > 0.5F ? dy[i] : 0.0F;
+    REQUIRE(values.data()[i] == gated + static_cast<float>(i));
   }
-  CHECK(same_bits(in_pieces.values(), gradient.values()));
+  CHECK(same_bits(in_pieces, gradient.values()));
 
   Tensor<float> sum({90, 5}, 1.0F);
   gradient.add_to(sum.view());

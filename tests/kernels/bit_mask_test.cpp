@@ -128,8 +128,7 @@ TEST_CASE("gate: what does not pass is +0, whatever it was") {
       words[i] = static_cast<std::uint32_t>(numbers.bits());
     }
     const GuardedArray<float> gated(x.size());
-    for (std::int64_t i = 0; i < x.size(); ++i) gated[i] = x[i];
-    table.gate({.blocks = blocks, .words = words.data(), .x = gated.data()});
+    table.gate({.blocks = blocks, .words = words.data(), .x = x.data(), .y = gated.data()});
     std::int64_t wrong = 0;
     for (std::int64_t i = 0; i < x.size(); ++i) {
       if (bit_of(words, i)) {

@@ -22,9 +22,9 @@ TEST_CASE_TEMPLATE("a mask is its predicate, piece by piece", T, float, double) 
       const std::int64_t end = std::min(size, begin + 256);
       mask.write(begin, end, x.data() + begin, passes);
     }
-    Tensor<T> gated = dy;
+    Tensor<T> gated({size});
     for (std::int64_t begin = 0; begin < size; begin += 128) {
-      mask.gate(begin, std::min(size, begin + 128), gated.data() + begin);
+      mask.gate(begin, std::min(size, begin + 128), dy.data() + begin, gated.data() + begin);
     }
     for (std::int64_t i = 0; i < size; ++i) {
       REQUIRE(mask[i] == passes(x[i]));
@@ -39,7 +39,7 @@ TEST_CASE("a closed gate gives +0, whatever comes") {
   mask.write(0, 128, none.data(), [](float v) { return v > 0.0F; });
   Tensor<float> wild({128}, std::numeric_limits<float>::quiet_NaN());
   wild[1] = -1.0F;
-  mask.gate(0, 128, wild.data());
+  mask.gate(0, 128, wild.data(), wild.data());
   for (const float v : wild.span()) {
     REQUIRE(v == 0.0F);
     REQUIRE_FALSE(std::signbit(v));

@@ -2,11 +2,14 @@
 // Convolutions on tape handles: of values, and of codes where the operands are streamed from them.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <numeric>
 #include <type_traits>
 #include <utility>
 
 #include <bitdial/autodiff/tape.hpp>
+#include <bitdial/core/rounding.hpp>
 #include <bitdial/ops/conv2d.hpp>
 #include <bitdial/ops/grouped_conv2d.hpp>
 #include <bitdial/ops/qconv2d.hpp>
@@ -42,6 +45,130 @@ void conv2d_weight_gradient(TensorView<T> dw, TensorView<const T> dy, const Read
   ops::conv2d_backward_weight(dw, dy, x.all().view(), window, products);
 }
 
+/// The values of x that a derivative reads: in place, computed, or decoded for some images at a
+/// time.
+template <class T>
+class Operand {
+ public:
+  explicit Operand(const Reader<T>& x)
+      : shape_{x.shape()}, codes_{x.codes()}, values_{codes_ == nullptr ? x.all() : nothing()} {}
+
+  /// Calls body(images) for images first .. first + count - 1, which start at 0 in what it gets:
+  /// `StoredImages` or `CodedImages`.
+  template <class Body>
+  void visit(std::int64_t first, Body body) const {
+    const std::int64_t begin = first * (shape_.size() / shape_[0]);
+    if constexpr (std::is_same_v<T, float>) {
+      if (codes_ != nullptr) {
+        return body(
+            ops::detail::CodedImages{codes_->values.data() + begin, codes_->levels});
+      }
+    }
+    body(ops::detail::StoredImages<T>{values_.view().data() + begin});
+  }
+
+  /// The values of images first .. first + count - 1, valid until this thread asks again.
+  [[nodiscard]] TensorView<const T> values(std::int64_t first, std::int64_t count) const {
+    const Shape shape = shape_.with(0, count);
+    const T* data = nullptr;
+    visit(first, [&](const auto& images) {
+      data = images.in_place(0);
+      if (data != nullptr) return;
+      T* const copy = ops::detail::gemm_scratch<T, 13>(shape.size());
+      images.copy(0, shape.size(), copy);
+      data = copy;
+    });
+    return {data, shape};
+  }
+
+ private:
+  [[nodiscard]] static Whole<T> nothing() { return Whole<T>{Tensor<T>{}}; }
+
+  Shape shape_;
+  const Codes* codes_;
+  Whole<T> values_;
+};
+
+/// How a batch is taken through a derivative: group after group, so that what one operation writes
+/// is in the second-level cache when the next one reads it.
+struct ImageGroups {
+  std::int64_t images = 0;  ///< of each group but the last
+  std::int64_t count = 0;   ///< of groups; 0: all images at once
+
+  /// Groups of images of dy `[N, OH, OW, C]`, each whole blocks of masks, with a sum of the
+  /// gradients of w of their own. None where nothing waits, and below `small_batch` elements, which
+  /// the last-level cache holds; nor for many weights, which would be prepared and added up again
+  /// and again.
+  template <class T>
+  static ImageGroups of(const BasicGradient<T>& dy, const Shape& w, std::int64_t small_batch) {
+    constexpr std::int64_t most = 1 << 19, most_sums = 1 << 21;
+    if (!dy.waits() || dy.size() < small_batch) return {};
+    const std::int64_t all = dy.shape()[0], image = dy.size() / all;
+    const std::int64_t least = std::clamp<std::int64_t>(dy.size() / 8, 1 << 12, 1 << 16);
+    const std::int64_t most_groups = std::max<std::int64_t>(1, most_sums / w.size());
+    const std::int64_t unit = ops::BitMask::block / std::gcd(ops::BitMask::block, image);
+    const std::int64_t images = round_up(
+        std::max((least + image - 1) / image, (all + most_groups - 1) / most_groups), unit);
+    if (images * image > std::max(most, image) || 2 * images > all) return {};
+    return {images, (all + images - 1) / images};
+  }
+};
+
+/// `ops::grouped_conv2d_forward`. A depthwise one decodes what it reads some images at a time.
+template <class T>
+void grouped_conv2d_sums(TensorView<T> y, const Reader<T>& x, const Reader<T>& w,
+                         const ops::Window& window, std::int64_t groups) {
+  const Whole<T> weights = w.all();
+  if (x.codes() == nullptr || !ops::is_depthwise(w.shape(), groups)) {
+    return ops::grouped_conv2d_forward(y, x.all().view(), weights.view(), window, groups);
+  }
+  const Operand<T> values(x);
+  const std::int64_t images = y.extent(0);
+  const std::int64_t elements = std::max<std::int64_t>(1, x.shape().size() / std::max<std::int64_t>(1, images));
+  parallel_for(images, std::max<std::int64_t>(1, (1 << 16) / elements),
+               [&](std::int64_t first, std::int64_t last) {
+                 const std::int64_t count = last - first;
+                 ops::grouped_conv2d_forward(
+                     TensorView<T>(y.data() + first * (y.size() / images), y.shape().with(0, count)),
+                     values.values(first, count), weights.view(), window, groups);
+               });
+}
+
+/// The derivatives of a convolution, group after group. `weight(dw, dy, first)` overwrites dw with
+/// the sums over the images of dy, which start with image `first` of x;
+/// `input(dx, dy, w, accumulate)` writes dx or adds to it. Gradients of w are added in order.
+template <class T, class WeightGradient, class InputGradient>
+void backward_in_groups(BasicVar<T> x, BasicVar<T> w, const Reader<T>& read_w,
+                        const BasicGradient<T>& dy, const ImageGroups& groups,
+                        WeightGradient weight, InputGradient input) {
+  const std::int64_t images = dy.shape()[0], image = dy.size() / images;
+  Tensor<T> partial({w.needs_grad() ? groups.count : 0, w.shape().size()}, Uninitialized{});
+  const Whole<T> weights = read_w.all();
+  const auto run = [&](TensorView<T> dx, bool accumulate) {
+    parallel_for(images, groups.images, [&](std::int64_t first, std::int64_t last) {
+      const std::int64_t begin = first * image, end = last * image, count = last - first;
+      T* const scratch = ops::detail::gemm_scratch<T, 12>(end - begin);
+      const TensorView<const T> part(dy.read(begin, end, scratch), dy.shape().with(0, count));
+      if (w.needs_grad()) {
+        T* const sums = partial.data() + first / groups.images * partial.extent(1);
+        weight(TensorView<T>(sums, w.shape()), part, first);
+      }
+      if (dx.data() == nullptr) return;
+      const TensorView<T> dx_part(dx.data() + first * (dx.size() / images),
+                                  dx.shape().with(0, count));
+      input(dx_part, part, weights.view(), accumulate);
+    });
+  };
+  if (x.needs_grad()) {
+    x.tape().contribute(x, run);
+  } else {
+    run({}, false);
+  }
+  if (w.needs_grad()) {
+    ops::detail::add_partials(x.tape().accumulate(w).data(), partial.cview());
+  }
+}
+
 }  // namespace detail
 
 /// `ops::conv2d_forward`: x [N, H, W, Cin], w [Cout, kh, kw, Cin] -> [N, OH, OW, Cout].
@@ -59,16 +186,31 @@ BasicVar<T> conv2d(BasicVar<T> x, BasicVar<T> w, const ops::Window& window) {
   detail::conv2d_sums(y.view(), read_x, read_w, window, tape.integer_forward(),
                       is_trained ? ops::Sums::fewest_products : ops::Sums::chains);
   return tape.record(
-      "conv2d", std::move(y), {x, w}, [x, w, read_x, read_w, window](TensorView<const T> dy) {
+      "conv2d", std::move(y), {x, w}, [x, w, read_x, read_w, window](BasicGradient<T>& dy) {
+        const ops::Products products = x.tape().gradient_products();
+        const auto input = [&](TensorView<T> dx, TensorView<const T> part,
+                               TensorView<const T> weights, bool accumulate) {
+          ops::conv2d_backward_input(dx, part, weights, window,
+                                     {.accumulate = accumulate, .products = products});
+        };
+        if (const auto groups = detail::ImageGroups::of(dy, w.shape(), 1 << 20); groups.count > 0) {
+          const detail::Operand<T> values(read_x);
+          const auto weight = [&, grid = ops::detail::patch_grid(x.shape(), window)](
+                                  TensorView<T> dw, TensorView<const T> part, std::int64_t first) {
+            values.visit(first, [&](const auto& images) {
+              ops::detail::weight_sums(dw.data(), part.data(), images, grid, dw.extent(0), 0,
+                                       part.extent(0), products);
+            });
+          };
+          return detail::backward_in_groups(x, w, read_w, dy, groups, weight, input);
+        }
+        const TensorView<const T> values = dy;
         if (w.needs_grad()) {
-          detail::conv2d_weight_gradient(x.tape().accumulate(w), dy, read_x, window,
-                                         x.tape().gradient_products());
+          detail::conv2d_weight_gradient(x.tape().accumulate(w), values, read_x, window, products);
         }
         if (x.needs_grad()) {
           x.tape().contribute(x, [&](TensorView<T> dx, bool accumulate) {
-            ops::conv2d_backward_input(
-                dx, dy, read_w.all().view(), window,
-                {.accumulate = accumulate, .products = x.tape().gradient_products()});
+            input(dx, values, read_w.all().view(), accumulate);
           });
         }
       });
@@ -84,19 +226,35 @@ BasicVar<T> grouped_conv2d(BasicVar<T> x, BasicVar<T> w, const ops::Window& wind
   const Reader<T> read_w = tape.reader(w);
   Tensor<T> y(ops::grouped_conv2d_output_shape(x.shape(), w.shape(), window, groups),
               Uninitialized{});
-  ops::grouped_conv2d_forward(y.view(), read_x.all().view(), read_w.all().view(), window, groups);
+  detail::grouped_conv2d_sums(y.view(), read_x, read_w, window, groups);
   return tape.record(
       "grouped_conv2d", std::move(y), {x, w},
-      [x, w, read_x, read_w, window, groups](TensorView<const T> dy) {
+      [x, w, read_x, read_w, window, groups](BasicGradient<T>& dy) {
+        const ops::Products products = x.tape().gradient_products();
+        const auto input = [&](TensorView<T> dx, TensorView<const T> part,
+                               TensorView<const T> weights, bool accumulate) {
+          ops::grouped_conv2d_backward_input(dx, part, weights, window, groups,
+                                             {.accumulate = accumulate, .products = products});
+        };
+        const std::int64_t small_batch = ops::is_depthwise(w.shape(), groups) ? 0 : 1 << 20;
+        if (const auto parts = detail::ImageGroups::of(dy, w.shape(), small_batch);
+            parts.count > 0) {
+          const detail::Operand<T> values(read_x);
+          const auto weight = [&](TensorView<T> dw, TensorView<const T> part, std::int64_t first) {
+            std::fill_n(dw.data(), dw.size(), T{0});
+            ops::grouped_conv2d_backward_weight(dw, part, values.values(first, part.extent(0)),
+                                                window, groups, products);
+          };
+          return detail::backward_in_groups(x, w, read_w, dy, parts, weight, input);
+        }
+        const TensorView<const T> values = dy;
         if (w.needs_grad()) {
-          ops::grouped_conv2d_backward_weight(x.tape().accumulate(w), dy, read_x.all().view(),
-                                              window, groups, x.tape().gradient_products());
+          ops::grouped_conv2d_backward_weight(x.tape().accumulate(w), values, read_x.all().view(),
+                                              window, groups, products);
         }
         if (x.needs_grad()) {
           x.tape().contribute(x, [&](TensorView<T> dx, bool accumulate) {
-            ops::grouped_conv2d_backward_input(
-                dx, dy, read_w.all().view(), window, groups,
-                {.accumulate = accumulate, .products = x.tape().gradient_products()});
+            input(dx, values, read_w.all().view(), accumulate);
           });
         }
       });

@@ -99,15 +99,20 @@ BasicVar<T> batch_norm(BasicVar<T> x, BasicVar<T> gamma, BasicVar<T> beta, Tenso
       [x, gamma, beta, read, mean = std::move(mean),
        inv_std = std::move(inv_std)](BasicGradient<T>& dy) {
         const Whole<T> values = read.all();
-        const ops::BatchNormSlope<T> slope(
+        auto slope = std::make_shared<const ops::BatchNormSlope<T>>(
             detail::grad_of(gamma), detail::grad_of(beta),
-            TensorView<const T>(dy.ungated(), dy.shape()), values.view(), gamma.value().view(),
-            mean.view(), inv_std.view(),
-            [&dy](std::int64_t begin, std::int64_t end) { dy.gate_piece(begin, end); },
-            x.tape().group());
-        dy.all_gated();
+            [&dy](std::int64_t begin, std::int64_t end) {
+              T* const scratch = dy.waits() ? ops::detail::gemm_scratch<T, 11>(end - begin) : nullptr;
+              return dy.read(begin, end, scratch);
+            },
+            values.view(), gamma.value().view(), mean.view(), inv_std.view(), x.tape().group());
         if (!x.needs_grad()) return;
-        slope.apply(dy.values().data(), dy, values.view().data());
+        dy.then([slope = std::move(slope), read](std::int64_t begin, std::int64_t end,
+                                                 const T* from, T* to) {
+          const auto size = static_cast<std::size_t>(end - begin);
+          AlignedBuffer<T> scratch(read.is_stored() ? 0 : size, Uninitialized{});
+          slope->apply(end - begin, to, from, read(begin, end, scratch.data()));
+        });
         x.tape().give(x, std::move(dy));
       });
   detail::keep(result, {gamma});

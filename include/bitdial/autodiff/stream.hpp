@@ -29,22 +29,25 @@ struct Codes {
   int bits = 8;
 };
 
-/// Calls body(begin, end, scratch) for every piece of a tensor, over threads.
-///
-/// A piece is a run of whole rows (rows: all axes but the last), a multiple of `BitMask::block`
-/// elements unless it is the last one, of about 4096 elements, and `scratch` has room for it.
+/// The elements of a piece: a run of whole rows (rows: all axes but the last), a multiple of
+/// `BitMask::block` elements, about 4096 of them.
+[[nodiscard]] inline std::int64_t piece_size(const Shape& shape) noexcept {
+  const std::int64_t channels =
+      shape.rank() == 0 ? 1 : std::max<std::int64_t>(1, shape.back());
+  const std::int64_t unit = std::lcm(ops::BitMask::block, channels);
+  return std::max<std::int64_t>(1, 4096 / unit) * unit;
+}
+
+/// Calls body(begin, end, scratch) for every piece of a tensor, over threads; the last one may be
+/// shorter. `scratch` has room for a piece.
 template <class T, class Body>
 void for_each_piece(const Shape& shape, Body body) {
-  const std::int64_t size = shape.size();
-  if (size == 0) return;
-  const std::int64_t channels = shape.rank() == 0 ? 1 : shape.back();
-  const std::int64_t unit = ops::BitMask::block / std::gcd(ops::BitMask::block, channels);
-  const std::int64_t rows = std::max<std::int64_t>(1, 4096 / (channels * unit)) * unit;
-  parallel_for(size, 4 * rows * channels, [&](std::int64_t first, std::int64_t last) {
-    AlignedBuffer<T> scratch(static_cast<std::size_t>(std::min(rows * channels, last - first)),
+  const std::int64_t size = piece_size(shape);
+  parallel_for(shape.size(), 4 * size, [&](std::int64_t first, std::int64_t last) {
+    AlignedBuffer<T> scratch(static_cast<std::size_t>(std::min(size, last - first)),
                              Uninitialized{});
-    for (std::int64_t begin = first; begin < last; begin += rows * channels) {
-      body(begin, std::min(last, begin + rows * channels), scratch.data());
+    for (std::int64_t begin = first; begin < last; begin += size) {
+      body(begin, std::min(last, begin + size), scratch.data());
     }
   });
 }

@@ -30,12 +30,13 @@ struct Rectify {
   std::uint32_t* words = nullptr;
 };
 
-/// Operands of gate: x = +0 where the bit is clear, whatever x is.
+/// Operands of gate: y = x, and +0 where the bit is clear, whatever x is; y may be x.
 template <class T>
 struct Gate {
   std::int64_t blocks = 0;
   const std::uint32_t* words = nullptr;
-  T* x = nullptr;
+  const T* x = nullptr;
+  T* y = nullptr;
 };
 
 }  // namespace bitdial::inline BITDIAL_ABI::kernels

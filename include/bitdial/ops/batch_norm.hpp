@@ -47,15 +47,15 @@ inline void require_options(std::string_view op, const BatchNormOptions& options
   require_epsilon(op, options.epsilon);
 }
 
-/// sum a and sum a (x + shift) per channel over all rows, a = dy, or x + shift where dy is null.
-/// `prepare` as in the other `channel_sums`.
+/// sum a and sum a (x + shift) per channel over all rows, a = dy, or x + shift where that is null:
+/// `dy(begin, end)` returns its elements begin .. end - 1, whole rows and multiples of 128 unless
+/// they end with the last one.
 ///
 /// Groups of at least 32 rows, about 512 elements, are added in float, groups in double, chunks in
 /// order: the result depends on neither the thread count nor the instruction set.
-template <class Prepare>
-void channel_sums(std::int64_t rows, std::int64_t channels, const float* dy, const float* x,
-                  const float* shift, std::vector<double>& first, std::vector<double>& second,
-                  Prepare prepare) {
+template <class Read>
+void channel_sums(std::int64_t rows, std::int64_t channels, Read dy, const float* x,
+                  const float* shift, std::vector<double>& first, std::vector<double>& second) {
   const auto width = static_cast<std::size_t>(channels);
   const std::int64_t unit = 128 / std::gcd(std::int64_t{128}, channels);
   const std::int64_t group = round_up(std::max<std::int64_t>(32, 512 / channels), unit);
@@ -67,10 +67,9 @@ void channel_sums(std::int64_t rows, std::int64_t channels, const float* dy, con
     float* const sums = gemm_scratch<float, 8>(2 * channels);
     for (std::int64_t row = begin; row < end; row += group) {
       const std::int64_t last = std::min(end, row + group);
-      prepare(row * channels, last * channels);
       kernels.channel_sums({.rows = last - row,
                             .channels = channels,
-                            .dy = dy == nullptr ? nullptr : dy + row * channels,
+                            .dy = dy(row * channels, last * channels),
                             .x = x + row * channels,
                             .shift = shift,
                             .first = sums,
@@ -110,8 +109,9 @@ double batch_statistics(TensorView<T> mean, TensorView<T> var,
     std::vector<float> shift(static_cast<std::size_t>(channels));
     detail::map_span(
         channels, shift.data(), [](float v) { return -v; }, data);
-    detail::channel_sums(rows, channels, nullptr, data, shift.data(), sum, squares,
-                         [](std::int64_t, std::int64_t) {});
+    detail::channel_sums(
+        rows, channels, [](std::int64_t, std::int64_t) -> const float* { return nullptr; }, data,
+        shift.data(), sum, squares);
   } else {
     detail::channel_sums<T>(
         rows, channels,
@@ -252,19 +252,15 @@ struct BatchNormSlope {
   std::vector<T> shift;  ///< -mean
 
   /// Empty dgamma or dbeta are skipped; with a group they get the part of this process, while a, b
-  /// and k use the averages over all rows of all processes. Shapes as in `batch_norm_forward`.
-  /// `prepare(begin, end)` is called before the elements begin .. end - 1 of dy are read, as in
-  /// `channel_sums`.
-  template <class Prepare>
-  BatchNormSlope(TensorView<T> dgamma, TensorView<T> dbeta,
-                 TensorView<const std::type_identity_t<T>> dy,
+  /// and k use the averages over all rows of all processes. Shapes as in `batch_norm_forward`;
+  /// `dy(begin, end)` returns elements of dy as in `channel_sums`, or all of them.
+  template <class Read>
+  BatchNormSlope(TensorView<T> dgamma, TensorView<T> dbeta, Read dy,
                  TensorView<const std::type_identity_t<T>> x,
                  TensorView<const std::type_identity_t<T>> gamma,
                  TensorView<const std::type_identity_t<T>> mean,
-                 TensorView<const std::type_identity_t<T>> inv_std, Prepare prepare,
-                 BatchGroup* group = nullptr) {
+                 TensorView<const std::type_identity_t<T>> inv_std, BatchGroup* group = nullptr) {
     const auto [rows, channels] = detail::channels_last("batch_norm_backward", "x", x);
-    detail::require_shape("batch_norm_backward", "dy", dy, x.shape());
     detail::require_shape("batch_norm_backward", "gamma", gamma, {channels});
     detail::require_shape("batch_norm_backward", "mean", mean, {channels});
     detail::require_shape("batch_norm_backward", "inv_std", inv_std, {channels});
@@ -280,17 +276,16 @@ struct BatchNormSlope {
     detail::map_span(
         channels, shift.data(), [](T v) { return -v; }, mean.data());
     if constexpr (std::is_same_v<T, float>) {
-      detail::channel_sums(rows, channels, dy.data(), x.data(), shift.data(), sum, projection,
-                           prepare);
+      detail::channel_sums(rows, channels, dy, x.data(), shift.data(), sum, projection);
     } else {
       detail::channel_sums<T>(
           rows, channels,
-          [g = dy.data(), v = x.data(), m = shift.data(), width = channels](
+          [g = dy(0, x.size()), v = x.data(), m = shift.data(), width = channels](
               std::int64_t r, std::int64_t c) -> std::array<T, 2> {
             const T d = g[r * width + c];
             return {d, d * (v[r * width + c] + m[c])};
           },
-          sum, projection, prepare);
+          sum, projection);
     }
     for (std::int64_t c = 0; c < channels; ++c) {
       const auto i = static_cast<std::size_t>(c);
@@ -322,29 +317,25 @@ struct BatchNormSlope {
     }
   }
 
-  /// dx for each element; `dx` may be `dy`.
-  void apply(T* dx, TensorView<const T> dy, const T* x) const {
-    const auto width = static_cast<std::int64_t>(a.size());
-    const std::int64_t rows = dy.size() / width;
-    parallel_for(rows, detail::row_grain(width), [&](std::int64_t begin, std::int64_t end) {
-      const std::int64_t at = begin * width;
-      if constexpr (std::is_same_v<T, float>) {
-        return kernels::active_real_kernels().combine_channels({.rows = end - begin,
-                                                                .channels = width,
-                                                                .dy = dy.data() + at,
-                                                                .x = x + at,
-                                                                .shift = shift.data(),
-                                                                .a = a.data(),
-                                                                .b = b.data(),
-                                                                .k = k.data(),
-                                                                .y = dx + at});
-      }
-      for (std::int64_t row = at; row < end * width; row += width) {
-        detail::map_span(
-            width, dx + row, [](T g, T v, T m, T p, T q, T s) { return g * p + (v + m) * q + s; },
-            dy.data() + row, x + row, shift.data(), a.data(), b.data(), k.data());
-      }
-    });
+  /// dx for the elements of whole rows; `dx` may be `dy`.
+  void apply(std::int64_t size, T* dx, const T* dy, const T* x) const {
+    const auto channels = static_cast<std::int64_t>(a.size());
+    if constexpr (std::is_same_v<T, float>) {
+      return kernels::active_real_kernels().combine_channels({.rows = size / channels,
+                                                              .channels = channels,
+                                                              .dy = dy,
+                                                              .x = x,
+                                                              .shift = shift.data(),
+                                                              .a = a.data(),
+                                                              .b = b.data(),
+                                                              .k = k.data(),
+                                                              .y = dx});
+    }
+    for (std::int64_t at = 0; at < size; at += channels) {
+      detail::map_span(
+          channels, dx + at, [](T g, T v, T m, T p, T q, T s) { return g * p + (v + m) * q + s; },
+          dy + at, x + at, shift.data(), a.data(), b.data(), k.data());
+    }
   }
 };
 
@@ -356,12 +347,19 @@ void batch_norm_backward(TensorView<T> dx, TensorView<T> dgamma, TensorView<T> d
                          TensorView<const std::type_identity_t<T>> gamma,
                          TensorView<const std::type_identity_t<T>> mean,
                          TensorView<const std::type_identity_t<T>> inv_std) {
-  const BatchNormSlope<T> slope(dgamma, dbeta, dy, x, gamma, mean, inv_std,
-                                [](std::int64_t, std::int64_t) {});
+  detail::require_shape("batch_norm_backward", "dy", dy, x.shape());
+  const BatchNormSlope<T> slope(
+      dgamma, dbeta, [dy](std::int64_t begin, std::int64_t) { return dy.data() + begin; }, x, gamma,
+      mean, inv_std);
   if (dx.data() == nullptr) return;
   detail::require_shape("batch_norm_backward", "dx", dx, x.shape());
   Tensor<T> term(x.shape(), Uninitialized{});
-  slope.apply(term.data(), dy, x.data());
+  const auto [rows, channels] = detail::channels_last("batch_norm_backward", "x", x);
+  parallel_for(rows, detail::row_grain(channels),
+               [&, width = channels](std::int64_t begin, std::int64_t end) {
+                 const std::int64_t at = begin * width;
+                 slope.apply(end * width - at, term.data() + at, dy.data() + at, x.data() + at);
+               });
   detail::map(
       dx.size(), dx.data(), [](T old, T t) { return old + t; }, dx.data(), term.data());
 }

@@ -12,6 +12,7 @@
 #include <bitdial/core/rounding.hpp>
 #include <bitdial/core/tensor.hpp>
 #include <bitdial/kernels/active.hpp>
+#include <bitdial/ops/detail/elementwise.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::ops {
 
@@ -27,6 +28,17 @@ class BitMask {
   /// Bits hold anything until they are written.
   explicit BitMask(std::int64_t size)
       : words_({round_up(size, block) / bits_per_word}, Uninitialized{}) {}
+
+  /// The bits that are set in both masks, which have the same size.
+  [[nodiscard]] static BitMask intersection(const BitMask& a, const BitMask& b) {
+    BITDIAL_ASSERT(a.words_.size() == b.words_.size());
+    BitMask result(a.words_.size() * bits_per_word);
+    detail::map(
+        a.words_.size(), result.words_.data(),
+        [](std::uint32_t of_a, std::uint32_t of_b) { return of_a & of_b; }, a.words_.data(),
+        b.words_.data());
+    return result;
+  }
 
   /// Sets the bit of element begin + i where `passes(x[i])`, clears it elsewhere.
   template <class T, class Predicate>
@@ -63,18 +75,19 @@ class BitMask {
     for (std::int64_t i = done; i < end - begin; ++i) y[i] = x[i] > T{0} ? x[i] : T{0};
   }
 
-  /// x[i] = +0 where the bit of element begin + i is clear, whatever x[i] is.
+  /// y[i] = x[i], and +0 where the bit of element begin + i is clear, whatever x[i] is; `y` may be
+  /// `x`.
   template <class T>
-  void gate(std::int64_t begin, std::int64_t end, T* x) const {
+  void gate(std::int64_t begin, std::int64_t end, const T* x, T* y) const {
     BITDIAL_ASSERT(begin % block == 0);
     const std::uint32_t* const words = words_.data() + begin / bits_per_word;
     const std::int64_t whole = (end - begin) / block, rest = (end - begin) % block;
-    gate_blocks(words, whole, x);
+    gate_blocks(words, whole, x, y);
     if (rest > 0) {
       std::array<T, block> last{};
       std::copy_n(x + whole * block, rest, last.data());
-      gate_blocks(words + whole * lanes, 1, last.data());
-      std::copy_n(last.data(), rest, x + whole * block);
+      gate_blocks(words + whole * lanes, 1, last.data(), last.data());
+      std::copy_n(last.data(), rest, y + whole * block);
     }
   }
 
@@ -119,8 +132,8 @@ class BitMask {
   }
 
   template <class T>
-  static void gate_blocks(const std::uint32_t* words, std::int64_t blocks, T* x) {
-    const kernels::Gate<T> operands{.blocks = blocks, .words = words, .x = x};
+  static void gate_blocks(const std::uint32_t* words, std::int64_t blocks, const T* x, T* y) {
+    const kernels::Gate<T> operands{.blocks = blocks, .words = words, .x = x, .y = y};
     if constexpr (std::is_same_v<T, float>) {
       kernels::active_real_kernels().gate(operands);
     } else {
@@ -133,8 +146,7 @@ class BitMask {
   static void add_block(const std::uint32_t* words, const T* x, Sums& sums) noexcept {
     if (std::all_of(words, words + lanes, [](std::uint32_t word) { return word == 0; })) return;
     std::array<T, block> kept;
-    std::copy_n(x, block, kept.data());
-    kernels::scalar::gate<T>({.blocks = 1, .words = words, .x = kept.data()});
+    kernels::scalar::gate<T>({.blocks = 1, .words = words, .x = x, .y = kept.data()});
     for (std::size_t i = 0; i < kept.size(); ++i) {
       sums[i % static_cast<std::size_t>(lanes)] += static_cast<double>(kept[i]);
     }

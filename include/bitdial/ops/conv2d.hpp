@@ -189,6 +189,19 @@ void weight_sums(T* sums, const T* dy, const Images& images, const PatchGrid& gr
       c);
 }
 
+/// sum[i] += partial[k, i] for k = 0, 1, .. in order.
+template <class T>
+void add_partials(T* sum, TensorView<const T> partial) {
+  const std::int64_t size = partial.extent(1);
+  parallel_for(size, elementwise_grain, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t k = 0; k < partial.extent(0); ++k) {
+      map_span(
+          end - begin, sum + begin, [](T a, T b) { return a + b; }, sum + begin,
+          partial.data() + k * size + begin);
+    }
+  });
+}
+
 /// dw += the sums over all images: see `conv2d_backward_weight`.
 template <class T, class Images>
 void add_weight_sums(TensorView<T> dw, const T* dy, const Images& images, std::int64_t count,
@@ -204,11 +217,7 @@ void add_weight_sums(TensorView<T> dw, const T* dy, const Images& images, std::i
     weight_sums(partial.data() + begin / grain * dw.size(), dy, images, grid, dw.extent(0), begin,
                 end, products);
   });
-  for (std::int64_t chunk = 0; chunk < chunks; ++chunk) {
-    map(
-        dw.size(), dw.data(), [](T a, T b) { return a + b; }, dw.data(),
-        partial.data() + chunk * dw.size());
-  }
+  add_partials(dw.data(), partial.cview());
 }
 
 }  // namespace detail

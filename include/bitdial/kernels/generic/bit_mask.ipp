@@ -53,10 +53,11 @@ inline void rectify(const Rectify& m) noexcept {
 
 inline void gate(const Gate<float>& m) noexcept {
   for (std::int64_t block = 0; block < m.blocks; ++block) {
-    float* const x = m.x + block * mask_block;
+    const float* const x = m.x + block * mask_block;
+    float* const y = m.y + block * mask_block;
     const Ints words = repeat_words(m.words + block * mask_words);
     unroll<mask_vectors>([&](auto v) __attribute__((always_inline)) {
-      store_f32(x + v * f32_lanes, keep_where(load_f32(x + v * f32_lanes), words,
+      store_f32(y + v * f32_lanes, keep_where(load_f32(x + v * f32_lanes), words,
                                               load_ints(mask_places.bits + v * f32_lanes)));
     });
   }

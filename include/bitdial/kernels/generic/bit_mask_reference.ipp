@@ -29,15 +29,16 @@ inline void rectify(const Rectify& m) noexcept {
 template <class T>
 void gate(const Gate<T>& m) noexcept {
   using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
-  T* x = m.x;
+  const T* x = m.x;
+  T* y = m.y;
   for (std::int64_t block = 0; block < m.blocks; ++block) {
-    for (std::int64_t j = 0; j < mask_block / mask_words; ++j, x += mask_words) {
+    for (std::int64_t j = 0; j < mask_block / mask_words; ++j, x += mask_words, y += mask_words) {
       T kept[mask_words];
       for (std::int64_t l = 0; l < mask_words; ++l) {
         const Bits bit = m.words[block * mask_words + l] >> j & 1U;
         kept[l] = std::bit_cast<T>(std::bit_cast<Bits>(x[l]) & (Bits{0} - bit));
       }
-      std::copy_n(kept, mask_words, x);
+      std::copy_n(kept, mask_words, y);
     }
   }
 }
