@@ -23,6 +23,7 @@
 #include <bitdial/ops/batch_norm.hpp>
 #include <bitdial/ops/bit_mask.hpp>
 #include <bitdial/ops/detail/image_rows.hpp>
+#include <bitdial/ops/fake_quantize.hpp>
 #include <bitdial/ops/kurtosis.hpp>
 #include <bitdial/ops/linear.hpp>
 #include <bitdial/ops/losses.hpp>
@@ -372,12 +373,12 @@ Var record_quantized(std::string_view op, Var x, std::initializer_list<Var> inpu
   for_each_piece<float>(x.shape(), [&](std::int64_t begin, std::int64_t end, float* scratch) {
     const float* const from = read(begin, end, scratch);
     std::uint8_t* const to = codes->values.data() + begin;
+    const auto size = static_cast<std::size_t>(end - begin);
     if (steps) {
       kernels::active_kernels().quantize(
           {.x = from, .count = end - begin, .steps = steps->code_steps(bits), .codes = to});
     } else {
-      const auto size = static_cast<std::size_t>(end - begin);
-      quantizer.encode({from, size}, state, bits, {to, size});
+      ops::encode({from, size}, quantizer, state, bits, {to, size});
     }
     if (mark) mark(begin, end, from);
   });
@@ -432,7 +433,7 @@ Var fake_quantize(Var x, const Quantizer& quantizer, const typename Quantizer::S
         if (!gate) {
           const Whole<float> values = read.all();
           Tensor<float>& dx = dy.values();
-          quantizer.backward(values.view().span(), dx.span(), state, bits, dx.span());
+          ops::quantizer_backward(values.view().span(), quantizer, state, bits, dx.span());
         }
         x.tape().give(x, std::move(dy));
       });

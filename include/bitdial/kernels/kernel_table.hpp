@@ -195,6 +195,13 @@ struct Decode {
   float* y = nullptr;
 };
 
+/// Operands of tanh: y[i] = hyperbolic_tangent(x[i]); y may be x.
+struct Tanh {
+  const float* x = nullptr;
+  std::int64_t count = 0;
+  float* y = nullptr;
+};
+
 /// Operands of requantize: values and codes of sums. With
 /// I[c] = factor * sums[c] + row_terms[r] + offsets[r][c] modulo 2^32 in row r,
 ///   y = fma(float(I[c]), scale[c], bias[c]), then + residual[c] when there is one, then
@@ -351,6 +358,7 @@ struct RealKernels {
   void (*combine_channels)(const CombineChannels&) noexcept = nullptr;
 
   void (*decode)(const Decode&) noexcept = nullptr;
+  void (*tanh)(const Tanh&) noexcept = nullptr;
   void (*mark_between)(const MarkBetween&) noexcept = nullptr;
   void (*rectify)(const Rectify&) noexcept = nullptr;
   void (*gate)(const Gate<float>&) noexcept = nullptr;

@@ -157,6 +157,17 @@ concept GatedPolicy = requires(const P policy, int bits) {
   { policy.gate(bits) } -> std::same_as<std::optional<ClampSurrogate>>;
 };
 
+/// Optional, for policies that at these bits see x through t = `hyperbolic_tangent(x)` alone:
+/// `encode_tanh` and `backward_tanh` are `encode` and `backward`, from t. Training computes t with a
+/// kernel.
+template <class P>
+concept TanhPolicy = requires(const P policy, float t, std::span<const float> all,
+                              const typename P::State& state, int bits, std::span<float> dx) {
+  { policy.sees_tanh(bits) } -> std::same_as<bool>;
+  { policy.encode_tanh(t, state, bits) } -> std::same_as<std::int32_t>;
+  policy.backward_tanh(all, all, state, bits, dx);
+};
+
 /// Everything that `Quantizer<P>` needs. A policy is a small value type; see
 /// docs/writing-a-policy.md.
 template <class P>

@@ -33,15 +33,28 @@ struct AbsStatistics {
 /// One pass over x; chunk sums in double are added in order, so threads do not matter.
 [[nodiscard]] inline AbsStatistics abs_statistics(std::span<const float> x) {
   const auto reduce = [x](std::int64_t begin, std::int64_t end) {
-    AbsStatistics chunk{.size = static_cast<std::size_t>(end - begin)};
-    for (std::int64_t i = begin; i < end; ++i) {
-      const float magnitude = std::fabs(x[static_cast<std::size_t>(i)]);
-      chunk.sum += static_cast<double>(magnitude);
-      if (magnitude > chunk.max) {
-        chunk.max = magnitude;
-        chunk.index = i;
+    // Lanes run side by side, so that none waits for the one before.
+    constexpr std::int64_t lanes = 8;
+    std::array<double, lanes> sums{};
+    std::array<float, lanes> largest{};
+    const auto add = [&](std::int64_t i, std::size_t lane) {
+      const float magnitude = std::fabs(x.data()[i]);
+      sums[lane] += static_cast<double>(magnitude);
+      largest[lane] = magnitude > largest[lane] ? magnitude : largest[lane];
+    };
+    std::int64_t i = begin;
+    for (; i + lanes <= end; i += lanes) {
+      for (std::int64_t lane = 0; lane < lanes; ++lane) {
+        add(i + lane, static_cast<std::size_t>(lane));
       }
     }
+    for (; i < end; ++i) add(i, 0);
+    AbsStatistics chunk{.size = static_cast<std::size_t>(end - begin)};
+    for (const double sum : sums) chunk.sum += sum;
+    chunk.max = *std::ranges::max_element(largest);
+    if (chunk.max == 0.0F) return chunk;
+    for (i = begin; std::fabs(x.data()[i]) != chunk.max;) ++i;
+    chunk.index = i;
     return chunk;
   };
   const auto combine = [](AbsStatistics total, const AbsStatistics& chunk) {

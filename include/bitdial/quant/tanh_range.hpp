@@ -4,13 +4,17 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <numeric>
 #include <span>
+#include <vector>
 
 #include <bitdial/core/config.hpp>
 #include <bitdial/core/error.hpp>
+#include <bitdial/core/tanh.hpp>
 #include <bitdial/core/text.hpp>
 #include <bitdial/quant/grid.hpp>
 #include <bitdial/quant/smallest_scale.hpp>
@@ -27,54 +31,69 @@ struct TanhRange {
   /// tanh is odd and increasing, so M = tanh(max |x|).
   [[nodiscard]] static TanhRange from(const AbsStatistics& statistics) noexcept {
     if (!(statistics.max >= smallest_scale)) return {};
-    return {std::tanh(statistics.max), statistics.index};
+    return {hyperbolic_tangent(statistics.max), statistics.index};
   }
 
   /// t / M, clamped to [-1, 1] where M is of another tensor.
   [[nodiscard]] float normalized(float x) const noexcept {
-    return clamp_nan_low(std::tanh(x) / max, -1.0F, 1.0F);
+    return clamp_nan_low(hyperbolic_tangent(x) / max, -1.0F, 1.0F);
   }
 
   /// t / (2 M) + 1/2, the position in the unit interval of a grid; it clamps.
-  [[nodiscard]] float unit(float x) const noexcept { return std::tanh(x) / (2.0F * max) + 0.5F; }
+  [[nodiscard]] float unit(float x) const noexcept { return unit_of_tanh(hyperbolic_tangent(x)); }
+  /// The same, from t.
+  [[nodiscard]] float unit_of_tanh(float t) const noexcept { return t / (2.0F * max) + 0.5F; }
 
-  /// dx = J^T dy of x -> t / M:
+  /// dx = J^T dy of x -> t / M, from t:
   ///   dx_i  = dy_i (1 - t_i^2) / M
   ///   dx_m -= sign(t_m) (1 - t_m^2) / M^2 * sum_j dy_j t_j     (m = index; not if it is -1)
   /// Elements beyond a constant M are clamped and get no gradient; neither do NaN elements, which
-  /// take no part in the sum. `dx` may be `dy`. Throws `ShapeError` if m lies outside x.
-  /// Cost: one tanh per element.
-  void backward(std::span<const float> x, std::span<const float> dy, std::span<float> dx) const {
-    if (index >= static_cast<std::int64_t>(x.size())) {
+  /// take no part in the sum. `dx` may be `dy`. Throws `ShapeError` if m lies outside t.
+  void backward_of_tanh(std::span<const float> t, std::span<const float> dy,
+                        std::span<float> dx) const {
+    if (index >= static_cast<std::int64_t>(t.size())) {
       throw ShapeError(concat("TanhRange::backward: the maximum of the state is element ", index,
-                              ", x has ", x.size(), " elements"));
+                              ", x has ", t.size(), " elements"));
     }
     const float bound = max;
-    const auto slope = [bound](float t) { return (1.0F - t) * (1.0F + t) / bound; };
+    const auto slope = [bound](float at) { return (1.0F - at) * (1.0F + at) / bound; };
     const bool has_max = index >= 0;
-    const float t = has_max ? std::tanh(x[static_cast<std::size_t>(index)]) : 0.0F;
+    const float at_max = has_max ? t[static_cast<std::size_t>(index)] : 0.0F;
+    // Sums run side by side, so that none waits for the addition before.
+    constexpr std::size_t lanes = 8;
+    using Sums = std::array<double, lanes>;
+    const auto add = [t, dy, dx, slope, bound](std::size_t i, double& sum) {
+      const float at = t[i], gradient = dy[i];
+      sum += at == at ? static_cast<double>(gradient) * static_cast<double>(at) : 0.0;
+      dx[i] = std::fabs(at) <= bound ? gradient * slope(at) : 0.0F;
+    };
     const double sum = detail::reduce_chunks(
-        x.size(), 0.0,
-        [x, dy, dx, slope, bound](std::int64_t begin, std::int64_t end) {
-          double partial = 0.0;
-          for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
-            const float at = std::tanh(x[i]);
-            const float gradient = dy[i];
-            if (!std::isnan(x[i])) {
-              partial += static_cast<double>(gradient) * static_cast<double>(at);
-            }
-            dx[i] = std::fabs(at) <= bound ? gradient * slope(at) : 0.0F;
+        t.size(), 0.0,
+        [add](std::int64_t begin, std::int64_t end) {
+          Sums sums{};
+          auto i = static_cast<std::size_t>(begin);
+          for (; i + lanes <= static_cast<std::size_t>(end); i += lanes) {
+            for (std::size_t lane = 0; lane < lanes; ++lane) add(i + lane, sums[lane]);
           }
-          return partial;
+          for (; i < static_cast<std::size_t>(end); ++i) add(i, sums[0]);
+          return std::accumulate(sums.begin(), sums.end(), 0.0);
         },
         [](double total, double chunk) { return total + chunk; });
     if (has_max) {
       const double through_max =
-          std::copysign(static_cast<double>(slope(t)), static_cast<double>(t)) * sum /
+          std::copysign(static_cast<double>(slope(at_max)), static_cast<double>(at_max)) * sum /
           static_cast<double>(bound);
-      float& at_max = dx[static_cast<std::size_t>(index)];
-      at_max = static_cast<float>(static_cast<double>(at_max) - through_max);
+      float& to = dx[static_cast<std::size_t>(index)];
+      to = static_cast<float>(static_cast<double>(to) - through_max);
     }
+  }
+
+  /// The same, from x. Cost: one tanh per element, and their memory.
+  void backward(std::span<const float> x, std::span<const float> dy, std::span<float> dx) const {
+    std::vector<float> t(x.size());
+    detail::transform_spans(
+        std::span<float>{t}, [](float value) { return hyperbolic_tangent(value); }, x);
+    backward_of_tanh(t, dy, dx);
   }
 
   /// x -> t / M of a whole tensor, M included: the surrogate whose derivative `backward` is.

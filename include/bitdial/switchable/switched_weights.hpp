@@ -15,6 +15,7 @@
 #include <bitdial/autodiff/learned_quantization.hpp>
 #include <bitdial/nn/module.hpp>
 #include <bitdial/nn/traverse.hpp>
+#include <bitdial/ops/fake_quantize.hpp>
 #include <bitdial/quant/integer_form.hpp>
 #include <bitdial/quant/quantizer.hpp>
 #include <bitdial/switchable/learned_state.hpp>
@@ -84,7 +85,7 @@ class SwitchedWeights {
       const std::span<std::uint8_t> codes = filter(std::span{result.codes}, f);
       const State now = state(values, {bits, f});
       const IntegerForm form = integer_form(quantizer_.policy(), now, bits);
-      quantizer_.encode(values, now, bits, codes);
+      ops::encode(values, quantizer_, now, bits, codes);
       std::ranges::transform(codes, codes.begin(),
                              [&](std::uint8_t code) { return form.codes[code]; });
       result.levels = form.levels;

@@ -10,6 +10,7 @@
 #include <type_traits>
 
 #include <bitdial/core/rounding.hpp>
+#include <bitdial/core/tanh.hpp>
 #include <bitdial/kernels/kernel_table.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::kernels::scalar {
@@ -84,6 +85,7 @@ inline void requantize(const Requantize& q) noexcept {
 #include <bitdial/kernels/generic/bit_mask_reference.ipp>
 #include <bitdial/kernels/generic/depthwise_reference.ipp>
 #include <bitdial/kernels/generic/normalisation_reference.ipp>
+#include <bitdial/kernels/generic/tanh.ipp>
 #include <bitdial/kernels/generic/winograd_reference.ipp>
 
 /// Values from `i` on.
@@ -227,6 +229,7 @@ inline constexpr RealKernels real_kernels = {
     .scale_channels = scale_channels,
     .combine_channels = combine_channels,
     .decode = decode,
+    .tanh = tanh,
     .mark_between = mark_between,
     .rectify = rectify,
     .gate = gate<float>,

@@ -475,6 +475,7 @@ namespace narrower = scalar;
 #  include <bitdial/kernels/generic/normalisation.ipp>
 #  include <bitdial/kernels/generic/plane_sums.ipp>
 #  include <bitdial/kernels/generic/row_sums.ipp>
+#  include <bitdial/kernels/generic/tanh.ipp>
 #  include <bitdial/kernels/generic/winograd.ipp>
 
 inline constexpr KernelTable table = [] {
@@ -510,6 +511,7 @@ inline constexpr RealKernels real_kernels = [] {
   t.scale_channels = scale_channels;
   t.combine_channels = combine_channels;
   t.decode = decode;
+  t.tanh = tanh;
   t.mark_between = mark_between;
   t.rectify = rectify;
   t.gate = gate;

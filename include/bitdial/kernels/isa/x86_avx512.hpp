@@ -354,6 +354,7 @@ namespace narrower = avx2;
 #  include <bitdial/kernels/generic/gemm_u8s8.ipp>
 #  include <bitdial/kernels/generic/normalisation.ipp>
 #  include <bitdial/kernels/generic/row_sums.ipp>
+#  include <bitdial/kernels/generic/tanh.ipp>
 #  include <bitdial/kernels/generic/winograd.ipp>
 
 inline constexpr KernelTable table = [] {
@@ -386,6 +387,7 @@ inline constexpr RealKernels real_kernels = [] {
   t.scale_channels = scale_channels;
   t.combine_channels = combine_channels;
   t.decode = decode;
+  t.tanh = tanh;
   t.mark_between = mark_between;
   t.rectify = rectify;
   t.gate = gate;

@@ -47,6 +47,10 @@ struct AdaBitsWeights {
   [[nodiscard]] std::int32_t encode(float w, const State& state, int bits) const noexcept {
     return FloorGrid::encode(state.unit(w), bits);
   }
+  [[nodiscard]] bool sees_tanh(int bits) const noexcept { return bits != real_valued_bits; }
+  [[nodiscard]] std::int32_t encode_tanh(float t, const State& state, int bits) const noexcept {
+    return FloorGrid::encode(state.unit_of_tanh(t), bits);
+  }
 
   /// modified: level q - 2^(k-1) in steps of 2^(1-k); centred: 2 q + 1 - 2^k in steps of 2^-k
   [[nodiscard]] IntegerLevels levels(const State&, int bits) const noexcept {
@@ -69,6 +73,10 @@ struct AdaBitsWeights {
   void backward(std::span<const float> w, std::span<const float> dy, const State& state, int,
                 std::span<float> dw) const {
     state.backward(w, dy, dw);
+  }
+  void backward_tanh(std::span<const float> t, std::span<const float> dy, const State& state, int,
+                     std::span<float> dw) const {
+    state.backward_of_tanh(t, dy, dw);
   }
 };
 

@@ -51,7 +51,11 @@ struct DoReFaWeights {
 
   [[nodiscard]] std::int32_t encode(float w, const State& state, int bits) const noexcept {
     if (bits == 1) return SignGrid::encode_zero_up(w);
-    return RoundGrid::encode(state.range.unit(w), bits);
+    return encode_tanh(hyperbolic_tangent(w), state, bits);
+  }
+  [[nodiscard]] bool sees_tanh(int bits) const noexcept { return !is_identity(bits); }
+  [[nodiscard]] std::int32_t encode_tanh(float t, const State& state, int bits) const noexcept {
+    return RoundGrid::encode(state.range.unit_of_tanh(t), bits);
   }
 
   /// level 2 q - (2^k - 1) in steps of 1 / (2^k - 1); one bit: -1 and 1 in steps of mean|w| or 1.
@@ -72,6 +76,10 @@ struct DoReFaWeights {
                 std::span<float> dw) const {
     if (is_identity(bits)) return IdentitySurrogate::backward(dy, dw);
     state.range.backward(w, dy, dw);
+  }
+  void backward_tanh(std::span<const float> t, std::span<const float> dy, const State& state, int,
+                     std::span<float> dw) const {
+    state.range.backward_of_tanh(t, dy, dw);
   }
 
   [[nodiscard]] std::optional<ClampSurrogate> gate(int bits) const noexcept {
