@@ -16,7 +16,8 @@ using bitdial_test::GuardedArray;
 namespace kernels = bitdial::kernels;
 
 TEST_CASE("tanh: the same bits in every table, NaN for NaN") {
-  const float edges[] = {0.0F,    -0.0F, 1e-45F, -3e-39F, 1e-4F, 9.0F,
+  const float edges[] = {0.0F,    -0.0F, 1e-45F,
+                         -3e-39F, 1e-4F, 9.0F,
                          -10.01F, 1e30F, std::numeric_limits<float>::infinity()};
   for_each_supported_isa([&](const kernels::KernelTable& table) {
     for (const std::int64_t count : {0, 1, 7, 64, 65, 200}) {
@@ -33,9 +34,9 @@ TEST_CASE("tanh: the same bits in every table, NaN for NaN") {
       std::int64_t wrong = 0;
       for (std::int64_t i = 0; i < count; ++i) {
         const float expected = hyperbolic_tangent(x[i]);
-        wrong += std::isnan(x[i]) ? !std::isnan(y[i])
-                                  : std::bit_cast<std::uint32_t>(y[i]) !=
-                                        std::bit_cast<std::uint32_t>(expected);
+        wrong += std::isnan(x[i])
+                     ? !std::isnan(y[i])
+                     : std::bit_cast<std::uint32_t>(y[i]) != std::bit_cast<std::uint32_t>(expected);
       }
       CHECK(wrong == 0);
     }
@@ -51,9 +52,9 @@ TEST_CASE("tanh: rounded from double, odd and monotone") {
     const double exact = std::tanh(static_cast<double>(x));
     const float next = std::nextafter(y, y < static_cast<float>(exact) ? 2.0F : -1.0F);
     // The nearest float, or the other one where both are as near as the formula can tell.
-    wrong += y != static_cast<float>(exact) && std::fabs(static_cast<double>(y) - exact) >
-                                                   0.501 * std::fabs(static_cast<double>(y) -
-                                                                     static_cast<double>(next));
+    wrong += y != static_cast<float>(exact) &&
+             std::fabs(static_cast<double>(y) - exact) >
+                 0.501 * std::fabs(static_cast<double>(y) - static_cast<double>(next));
     wrong += hyperbolic_tangent(-x) != -y;
     falls += y < before;
     before = y;

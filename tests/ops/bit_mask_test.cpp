@@ -33,6 +33,15 @@ TEST_CASE_TEMPLATE("a mask is its predicate, piece by piece", T, float, double) 
   }
 }
 
+TEST_CASE("an intersection has the bits of both masks") {
+  const auto x = random_tensor<float>({300}, 3);
+  ops::BitMask positive(300), small(300);
+  positive.write(0, 300, x.data(), [](float v) { return v > 0.0F; });
+  small.write_between(0, 300, x.data(), -0.5F, 0.5F);
+  const ops::BitMask both = ops::BitMask::intersection(positive, small);
+  for (std::int64_t i = 0; i < 300; ++i) REQUIRE(both[i] == (x[i] > 0.0F && x[i] <= 0.5F));
+}
+
 TEST_CASE("a closed gate gives +0, whatever comes") {
   ops::BitMask mask(128);
   const Tensor<float> none({128});

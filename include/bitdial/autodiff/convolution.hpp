@@ -60,8 +60,7 @@ class Operand {
     const std::int64_t begin = first * (shape_.size() / shape_[0]);
     if constexpr (std::is_same_v<T, float>) {
       if (codes_ != nullptr) {
-        return body(
-            ops::detail::CodedImages{codes_->values.data() + begin, codes_->levels});
+        return body(ops::detail::CodedImages{codes_->values.data() + begin, codes_->levels});
       }
     }
     body(ops::detail::StoredImages<T>{values_.view().data() + begin});
@@ -124,14 +123,16 @@ void grouped_conv2d_sums(TensorView<T> y, const Reader<T>& x, const Reader<T>& w
   }
   const Operand<T> values(x);
   const std::int64_t images = y.extent(0);
-  const std::int64_t elements = std::max<std::int64_t>(1, x.shape().size() / std::max<std::int64_t>(1, images));
-  parallel_for(images, std::max<std::int64_t>(1, (1 << 16) / elements),
-               [&](std::int64_t first, std::int64_t last) {
-                 const std::int64_t count = last - first;
-                 ops::grouped_conv2d_forward(
-                     TensorView<T>(y.data() + first * (y.size() / images), y.shape().with(0, count)),
-                     values.values(first, count), weights.view(), window, groups);
-               });
+  const std::int64_t elements =
+      std::max<std::int64_t>(1, x.shape().size() / std::max<std::int64_t>(1, images));
+  parallel_for(
+      images, std::max<std::int64_t>(1, (1 << 16) / elements),
+      [&](std::int64_t first, std::int64_t last) {
+        const std::int64_t count = last - first;
+        ops::grouped_conv2d_forward(
+            TensorView<T>(y.data() + first * (y.size() / images), y.shape().with(0, count)),
+            values.values(first, count), weights.view(), window, groups);
+      });
 }
 
 /// The derivatives of a convolution, group after group. `weight(dw, dy, first)` overwrites dw with

@@ -103,7 +103,8 @@ BasicVar<T> batch_norm(BasicVar<T> x, BasicVar<T> gamma, BasicVar<T> beta, Tenso
         auto slope = std::make_shared<const ops::BatchNormSlope<T>>(
             detail::grad_of(gamma), detail::grad_of(beta),
             [&dy](std::int64_t begin, std::int64_t end) {
-              T* const scratch = dy.waits() ? ops::detail::gemm_scratch<T, 11>(end - begin) : nullptr;
+              T* const scratch =
+                  dy.waits() ? ops::detail::gemm_scratch<T, 11>(end - begin) : nullptr;
               return dy.read(begin, end, scratch);
             },
             values.view(), gamma.value().view(), mean.view(), inv_std.view(), x.tape().group());

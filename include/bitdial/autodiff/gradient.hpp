@@ -23,11 +23,10 @@ namespace bitdial::inline BITDIAL_ABI {
 template <class T>
 class BasicGradient {
  public:
-  /// Computes the elements begin .. end - 1 of a gradient, whole rows and whole blocks of masks
-  /// from what was there before; `to` may be `from`. Threads call it for
-  /// different elements at the same time, and it may be called several times for the same ones.
-  using Step =
-      std::function<void(std::int64_t begin, std::int64_t end, const T* from, T* to)>;
+  /// Computes the elements begin .. end - 1 of a gradient, whole rows and whole blocks of masks,
+  /// from what was there before; `to` may be `from`. Threads call it for different elements at the
+  /// same time, and it may be called several times for the same ones.
+  using Step = std::function<void(std::int64_t begin, std::int64_t end, const T* from, T* to)>;
 
   BasicGradient() = default;
   explicit BasicGradient(Tensor<T> values) : values_{std::move(values)} {}

@@ -32,8 +32,7 @@ struct Codes {
 /// The elements of a piece: a run of whole rows (rows: all axes but the last), a multiple of
 /// `BitMask::block` elements, about 4096 of them.
 [[nodiscard]] inline std::int64_t piece_size(const Shape& shape) noexcept {
-  const std::int64_t channels =
-      shape.rank() == 0 ? 1 : std::max<std::int64_t>(1, shape.back());
+  const std::int64_t channels = shape.rank() == 0 ? 1 : std::max<std::int64_t>(1, shape.back());
   const std::int64_t unit = std::lcm(ops::BitMask::block, channels);
   return std::max<std::int64_t>(1, 4096 / unit) * unit;
 }

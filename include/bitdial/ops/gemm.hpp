@@ -107,9 +107,11 @@ void pack_panels(PackB& pack_b, GemmBlock block, std::int64_t width, T* out) {
   }
 }
 
-/// One tile of C: straight into C when its rows are contiguous, else by way of `edge`.
+/// One tile of C: straight into C when its rows are contiguous, else by way of `edge`. Operands are
+/// not copied: words that were just written would wait for each other in a wider copy.
 template <class T, class Tile>
-void run_tile(const kernels::TileKernel<Tile>& kernel, Tile tile, MatrixView<T> c, T* edge) {
+void run_tile(const kernels::TileKernel<Tile>& kernel, Tile&& tile, const MatrixView<T>& c,
+              T* edge) {
   if (c.col_stride == 1) {
     tile.c = c.data;
     tile.c_stride = c.row_stride;

@@ -31,6 +31,15 @@ namespace bitdial::inline BITDIAL_ABI {
   return std::bit_cast<float>(std::min(raised, std::bit_cast<std::int32_t>(1.0F)));
 }
 
+/// x clamped to [-range, range], range positive; NaN stays NaN. On the bit pattern, as above.
+[[nodiscard]] constexpr float clamp_magnitude(float x, float range) noexcept {
+  const std::int32_t bits = std::bit_cast<std::int32_t>(x);
+  const std::int32_t magnitude = bits & 0x7fffffff;
+  const std::int32_t nan = -static_cast<std::int32_t>(magnitude > 0x7f800000) & 0x7fc00000;
+  const std::int32_t inside = std::min(magnitude, std::bit_cast<std::int32_t>(range));
+  return std::bit_cast<float>(inside | (bits ^ magnitude) | nan);
+}
+
 /// DoReFa's grid: 2^k values q / (2^k - 1), ends included, round half to even.
 struct RoundGrid {
   /// round(u (2^k - 1)) of u clamped to [0, 1]; NaN gives code 0.
@@ -51,7 +60,7 @@ struct TwoSidedGrid {
   /// The code of x clamped to the range, which is positive; NaN gets code 0. In double, each
   /// operation rounded once, so that it is monotone.
   [[nodiscard]] constexpr std::int32_t encode(float x, int bits) const noexcept {
-    const auto inside = static_cast<double>(clamp_nan_low(x, -range, range));
+    const auto inside = static_cast<double>(clamp_magnitude(x, range));
     const double unit = inside / (2.0 * static_cast<double>(range)) + 0.5;
     return RoundGrid::encode(static_cast<float>(unit), bits);
   }

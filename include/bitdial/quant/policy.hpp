@@ -158,8 +158,8 @@ concept GatedPolicy = requires(const P policy, int bits) {
 };
 
 /// Optional, for policies that at these bits see x through t = `hyperbolic_tangent(x)` alone:
-/// `encode_tanh` and `backward_tanh` are `encode` and `backward`, from t. Training computes t with a
-/// kernel.
+/// `encode_tanh` and `backward_tanh` are `encode` and `backward`, from t. Training computes t with
+/// a kernel.
 template <class P>
 concept TanhPolicy = requires(const P policy, float t, std::span<const float> all,
                               const typename P::State& state, int bits, std::span<float> dx) {

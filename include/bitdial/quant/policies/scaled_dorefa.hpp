@@ -38,6 +38,10 @@ struct ScaledDoReFaWeights {
   [[nodiscard]] std::int32_t encode(float w, const State& state, int bits) const noexcept {
     return RoundGrid::encode(state.range.unit(w), bits);
   }
+  [[nodiscard]] bool sees_tanh(int bits) const noexcept { return bits != real_valued_bits; }
+  [[nodiscard]] std::int32_t encode_tanh(float t, const State& state, int bits) const noexcept {
+    return RoundGrid::encode(state.range.unit_of_tanh(t), bits);
+  }
   /// level 2 q - (2^k - 1) in steps of E / (2^k - 1)
   [[nodiscard]] IntegerLevels levels(const State& state, int bits) const noexcept {
     return TwoSidedGrid{state.mean_abs}.levels(bits);
@@ -54,9 +58,19 @@ struct ScaledDoReFaWeights {
   void backward(std::span<const float> w, std::span<const float> dy, const State& state, int,
                 std::span<float> dw) const {
     state.range.backward(w, dy, dw);
+    scale(dw, state);
+  }
+  void backward_tanh(std::span<const float> t, std::span<const float> dy, const State& state, int,
+                     std::span<float> dw) const {
+    state.range.backward_of_tanh(t, dy, dw);
+    scale(dw, state);
+  }
+
+ private:
+  static void scale(std::span<float> gradients, const State& state) {
     detail::transform_spans(
-        dw, [scale = state.mean_abs](float gradient) { return scale * gradient; },
-        std::span<const float>{dw});
+        gradients, [scale = state.mean_abs](float gradient) { return scale * gradient; },
+        std::span<const float>{gradients});
   }
 };
 
