@@ -2,7 +2,6 @@
 // tanh of floats: inline, the same bits on every machine, and vectorisable.
 #pragma once
 
-#include <algorithm>
 #include <bit>
 #include <cstdint>
 
@@ -15,12 +14,13 @@ namespace bitdial::inline BITDIAL_ABI {
 ///
 /// e^z - 1 = 2^n q + (2^n - 1), q = e^r - 1 by its series up to r^9, r = z - n ln 2, |r| < 0.35.
 /// Beyond 10 the result is 1. There are no branches: bits of positive floats are ordered as the
-/// floats are. Products pass through the sign bit of z, which is 0, as integers, so that no compiler
-/// fuses them with the additions that follow.
+/// floats are. Products pass through the sign bit of z, which is 0, as integers, so that no
+/// compiler fuses them with the additions that follow.
 [[gnu::always_inline]] inline float hyperbolic_tangent(float x) noexcept {
   const std::int32_t bits = std::bit_cast<std::int32_t>(x);
   const std::int32_t magnitude = bits & 0x7fffffff;
-  const std::int32_t inside = std::min(magnitude, std::bit_cast<std::int32_t>(10.0F));
+  constexpr auto most = std::bit_cast<std::int32_t>(10.0F);
+  const std::int32_t inside = magnitude < most ? magnitude : most;
   const double z = 2.0 * static_cast<double>(std::bit_cast<float>(inside));
   const std::uint64_t zero = std::bit_cast<std::uint64_t>(z) >> 63;
   const auto times = [zero](double u, double v) __attribute__((always_inline)) {
