@@ -194,7 +194,8 @@ BasicVar<T> conv2d(BasicVar<T> x, BasicVar<T> w, const ops::Window& window) {
           ops::conv2d_backward_input(dx, part, weights, window,
                                      {.accumulate = accumulate, .products = products});
         };
-        if (const auto groups = detail::ImageGroups::of(dy, w.shape(), 1 << 20); groups.count > 0) {
+        if (const auto groups = detail::ImageGroups::of(dy, w.shape(), BasicGradient<T>::large);
+            groups.count > 0) {
           const detail::Operand<T> values(read_x);
           const auto weight = [&, grid = ops::detail::patch_grid(x.shape(), window)](
                                   TensorView<T> dw, TensorView<const T> part, std::int64_t first) {
@@ -237,7 +238,8 @@ BasicVar<T> grouped_conv2d(BasicVar<T> x, BasicVar<T> w, const ops::Window& wind
           ops::grouped_conv2d_backward_input(dx, part, weights, window, groups,
                                              {.accumulate = accumulate, .products = products});
         };
-        const std::int64_t small_batch = ops::is_depthwise(w.shape(), groups) ? 0 : 1 << 20;
+        const std::int64_t small_batch =
+            ops::is_depthwise(w.shape(), groups) ? 0 : BasicGradient<T>::large;
         if (const auto parts = detail::ImageGroups::of(dy, w.shape(), small_batch);
             parts.count > 0) {
           const detail::Operand<T> values(read_x);

@@ -100,14 +100,15 @@ BasicVar<T> batch_norm(BasicVar<T> x, BasicVar<T> gamma, BasicVar<T> beta, Tenso
       [x, gamma, beta, read, mean = std::move(mean),
        inv_std = std::move(inv_std)](BasicGradient<T>& dy) {
         const Whole<T> values = read.all();
+        const bool in_place = dy.size() < BasicGradient<T>::large;
         auto slope = std::make_shared<const ops::BatchNormSlope<T>>(
             detail::grad_of(gamma), detail::grad_of(beta),
-            [&dy](std::int64_t begin, std::int64_t end) {
-              T* const scratch =
-                  dy.waits() ? ops::detail::gemm_scratch<T, 11>(end - begin) : nullptr;
-              return dy.read(begin, end, scratch);
+            [&dy, in_place](std::int64_t begin, std::int64_t end) {
+              if (in_place) return dy.take(begin, end);
+              return dy.read(begin, end, ops::detail::gemm_scratch<T, 11>(end - begin));
             },
             values.view(), gamma.value().view(), mean.view(), inv_std.view(), x.tape().group());
+        if (in_place) dy.all_taken();
         if (!x.needs_grad()) return;
         dy.then([slope = std::move(slope), read](std::int64_t begin, std::int64_t end,
                                                  const T* from, T* to) {

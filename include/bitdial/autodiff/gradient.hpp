@@ -28,6 +28,10 @@ class BasicGradient {
   /// same time, and it may be called several times for the same ones.
   using Step = std::function<void(std::int64_t begin, std::int64_t end, const T* from, T* to)>;
 
+  /// Elements from which on last-level caches hold no gradient: what waits is then computed again
+  /// rather than written back.
+  static constexpr std::int64_t large = std::int64_t{1} << 22;
+
   BasicGradient() = default;
   explicit BasicGradient(Tensor<T> values) : values_{std::move(values)} {}
 
@@ -71,11 +75,20 @@ class BasicGradient {
     return scratch;
   }
 
+  /// The same in place, for a pass that reads every element once; call `all_taken` after it.
+  [[nodiscard]] const T* take(std::int64_t begin, std::int64_t end) {
+    return read(begin, end, values_.data() + begin);
+  }
+  void all_taken() noexcept {
+    steps_.clear();
+    mask_ = nullptr;
+  }
+
   /// The values, all steps taken.
   [[nodiscard]] Tensor<T>& values() {
     if (waits()) {
       for_each_piece<T>(shape(), [this](std::int64_t begin, std::int64_t end, T*) {
-        static_cast<void>(read(begin, end, values_.data() + begin));
+        static_cast<void>(take(begin, end));
       });
       all_taken();
     }
@@ -113,11 +126,6 @@ class BasicGradient {
   }
 
  private:
-  void all_taken() noexcept {
-    steps_.clear();
-    mask_ = nullptr;
-  }
-
   Tensor<T> values_;
   std::vector<Step> steps_;
   std::shared_ptr<const ops::BitMask> mask_;  // of the last step, where it is one
