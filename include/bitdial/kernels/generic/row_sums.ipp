@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sums of codes: of a run, and of the rows of a matrix tile, which may overlap.
 // Vocabulary: Bits (lanes of 64 bits), bits_lanes, add_code_sums (8 codes a lane), CodePart and
-// code_part(count) (fewer codes than a vector has, also none), add_code_sums_part, sum_lanes; Ints,
+// code_part(count) (fewer codes than a vector has, also none), add_code_sums_part, sum_lanes;
+// RowLanes (rows that share a vector), TouchingRows where they can do so only without gaps; Ints,
 // f32_lanes (of them, twice bits_lanes), narrow_lanes (of two Bits), load_ints, store_ints,
 // broadcast_int, mul_ints, add_ints, add_neighbours (a0 + a1, a2 + a3, .. of both operands).
 
@@ -29,10 +30,11 @@ struct SeparateRows {
   const std::int64_t* offsets;
 };
 
-/// Rows of `lanes` lanes that touch, at least as many as a vector has sums: the last block of so
-/// many may overlap.
+/// Rows that fill at most `lanes` lanes each, several to a vector; at least as many as a vector has
+/// sums: the last block of so many may overlap.
 template <int lanes>
-inline void sum_touching_rows(const SeparateRows& q, std::int32_t* sums) noexcept {
+inline void sum_short_rows(const SeparateRows& q, std::int32_t* sums) noexcept {
+  const RowLanes row_lanes(q.stride, q.count, lanes);
   for (std::int64_t r = 0; r < q.rows; r += f32_lanes) {
     const std::int64_t first = std::min(r, q.rows - f32_lanes);
     Bits v[2 * lanes];
@@ -40,7 +42,7 @@ inline void sum_touching_rows(const SeparateRows& q, std::int32_t* sums) noexcep
     for (std::int64_t s = 0; s < q.segments; ++s) {
       const std::uint8_t* const codes = q.codes + first * q.stride + q.offsets[s];
       unroll<2 * lanes>([&](auto i) __attribute__((always_inline)) {
-        v[i] = add_code_sums(v[i], codes + i * 8 * bits_lanes);
+        v[i] = row_lanes.add_code_sums(v[i], codes + i * (bits_lanes / lanes) * q.stride);
       });
     }
     store_ints(sums + first, add_lanes<lanes>(v));
@@ -83,12 +85,12 @@ inline void sum_rows_apart(const SeparateRows& q, std::int32_t* sums) noexcept {
 
 /// Writes whole vectors of sums.
 inline void sum_separate_rows(const SeparateRows& q, std::int32_t* sums) noexcept {
-  if (q.stride == q.count && q.rows >= f32_lanes) {
-    // Half and a quarter of a vector.
-    if (q.count == 4 * bits_lanes) return sum_touching_rows<bits_lanes / 2>(q, sums);
-    if constexpr (bits_lanes > 4) {
-      if (q.count == 2 * bits_lanes) return sum_touching_rows<bits_lanes / 4>(q, sums);
+  constexpr int half = bits_lanes / 2, quarter = half / 2;
+  if (q.rows >= f32_lanes) {
+    if constexpr (quarter > 1) {
+      if (RowLanes::hold(q.stride, q.count, quarter)) return sum_short_rows<quarter>(q, sums);
     }
+    if (RowLanes::hold(q.stride, q.count, half)) return sum_short_rows<half>(q, sums);
   }
   sum_rows_apart(q, sums);
 }

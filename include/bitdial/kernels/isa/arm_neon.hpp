@@ -200,6 +200,16 @@ inline std::uint64_t sum_lanes(Bits v) noexcept {
 inline Bits add_code_sums(Bits sum, const std::uint8_t* p) noexcept {
   return vaddq_u64(sum, vpaddlq_u32(vpaddlq_u16(vpaddlq_u8(vld1q_u8(p)))));
 }
+/// Rows of codes that share a vector: those without gaps that fill `lanes` lanes each.
+struct RowLanes {
+  RowLanes(std::int64_t, std::int64_t, int) noexcept {}
+  [[nodiscard]] static bool hold(std::int64_t stride, std::int64_t count, int lanes) noexcept {
+    return stride == count && count == 8 * lanes;
+  }
+  [[nodiscard]] Bits add_code_sums(Bits sum, const std::uint8_t* p) const noexcept {
+    return neon::add_code_sums(sum, p);
+  }
+};
 using CodePart = std::int64_t;
 inline CodePart code_part(std::int64_t count) noexcept {
   return count;

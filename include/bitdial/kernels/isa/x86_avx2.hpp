@@ -327,6 +327,16 @@ inline std::uint64_t sum_lanes(Bits v) noexcept {
 inline Bits add_code_sums(Bits sum, const std::uint8_t* p) noexcept {
   return _mm256_add_epi64(sum, _mm256_sad_epu8(load_256(p), Bits{}));
 }
+/// Rows of codes that share a vector: those without gaps that fill `lanes` lanes each.
+struct RowLanes {
+  RowLanes(std::int64_t, std::int64_t, int) noexcept {}
+  [[nodiscard]] static bool hold(std::int64_t stride, std::int64_t count, int lanes) noexcept {
+    return stride == count && count == 8 * lanes;
+  }
+  [[nodiscard]] Bits add_code_sums(Bits sum, const std::uint8_t* p) const noexcept {
+    return avx2::add_code_sums(sum, p);
+  }
+};
 using CodePart = std::int64_t;
 inline CodePart code_part(std::int64_t count) noexcept {
   return count;

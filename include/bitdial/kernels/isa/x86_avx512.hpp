@@ -226,23 +226,6 @@ inline Bits fold_counts(Bits counts) noexcept {
 inline void store_counts(std::int32_t* p, Bits v) noexcept {
   _mm512_storeu_si512(p, v);
 }
-inline Ints narrow_lanes(Bits a, Bits b) noexcept {
-  const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-  return _mm512_permutex2var_epi32(a, even, b);
-}
-inline std::uint64_t sum_lanes(Bits v) noexcept {
-  return static_cast<std::uint64_t>(_mm512_reduce_add_epi64(v));
-}
-inline Bits add_code_sums(Bits sum, const std::uint8_t* p) noexcept {
-  return _mm512_add_epi64(sum, _mm512_sad_epu8(_mm512_loadu_si512(p), Bits{}));
-}
-using CodePart = __mmask64;
-inline CodePart code_part(std::int64_t count) noexcept {
-  return (1ULL << count) - 1;
-}
-inline Bits add_code_sums_part(Bits sum, const std::uint8_t* p, CodePart lanes) noexcept {
-  return _mm512_add_epi64(sum, _mm512_sad_epu8(_mm512_maskz_loadu_epi8(lanes, p), Bits{}));
-}
 
 /// Look-ups in 16-entry tables of bytes, another table for each 16 bytes of a vector.
 using Bytes = __m512i;
@@ -353,7 +336,6 @@ namespace narrower = avx2;
 #  include <bitdial/kernels/generic/gemm_lookup.ipp>
 #  include <bitdial/kernels/generic/gemm_u8s8.ipp>
 #  include <bitdial/kernels/generic/normalisation.ipp>
-#  include <bitdial/kernels/generic/row_sums.ipp>
 #  include <bitdial/kernels/generic/tanh.ipp>
 #  include <bitdial/kernels/generic/winograd.ipp>
 
@@ -370,8 +352,6 @@ inline constexpr KernelTable table = [] {
   t.requantize = requantize;
   t.maximum = maximum;
   t.pack_planes = pack_planes;
-  t.sum_codes = sum_codes;
-  t.sum_rows = sum_rows;
   return t;
 }();
 

@@ -85,6 +85,63 @@ inline U8S8Codes codes_of(Bytes v) noexcept {
   return v;
 }
 
+using avx512::add_ints, avx512::add_neighbours, avx512::bits_lanes, avx512::broadcast_int,
+    avx512::f32_lanes, avx512::load_ints, avx512::mul_ints, avx512::store_ints;
+inline Ints narrow_lanes(Bits a, Bits b) noexcept {
+  const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+  return _mm512_permutex2var_epi32(a, even, b);
+}
+inline std::uint64_t sum_lanes(Bits v) noexcept {
+  return static_cast<std::uint64_t>(_mm512_reduce_add_epi64(v));
+}
+inline Bits add_code_sums(Bits sum, const std::uint8_t* p) noexcept {
+  return _mm512_add_epi64(sum, _mm512_sad_epu8(_mm512_loadu_si512(p), Bits{}));
+}
+using CodePart = __mmask64;
+inline CodePart code_part(std::int64_t count) noexcept {
+  return (1ULL << count) - 1;
+}
+inline Bits add_code_sums_part(Bits sum, const std::uint8_t* p, CodePart lanes) noexcept {
+  return _mm512_add_epi64(sum, _mm512_sad_epu8(_mm512_maskz_loadu_epi8(lanes, p), Bits{}));
+}
+/// Rows of codes that share a vector, `lanes` lanes each, whatever lies between them or overlaps.
+class RowLanes {
+ public:
+  RowLanes(std::int64_t stride, std::int64_t count, int lanes) noexcept {
+    const __m128i bytes = _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    const __m512i row = lanes == 2 ? _mm512_setr_epi64(0, 0, 1, 1, 2, 2, 3, 3)
+                                   : _mm512_setr_epi64(0, 0, 0, 0, 1, 1, 1, 1);
+    const __m512i second_half =
+        lanes == 2 ? __m512i{} : _mm512_setr_epi64(0, 0, 16, 16, 0, 0, 16, 16);
+    const __m512i lowest{};  // of each lane, for all of its bytes
+    const __m512i place =
+        _mm512_add_epi8(_mm512_broadcast_i32x4(bytes), _mm512_shuffle_epi8(second_half, lowest));
+    const __m512i begin = _mm512_mullo_epi16(_mm512_shuffle_epi8(row, lowest),
+                                             _mm512_set1_epi16(static_cast<short>(stride)));
+    index_ = _mm512_add_epi8(begin, place);
+    own_ = _mm512_cmplt_epi8_mask(place, _mm512_set1_epi8(static_cast<char>(count)));
+    read_ = ~0ULL >> (64 - reach(stride, count, lanes));
+  }
+
+  [[nodiscard]] static bool hold(std::int64_t stride, std::int64_t count, int lanes) noexcept {
+    return count > 0 && count <= 8 * lanes && reach(stride, count, lanes) <= 64;
+  }
+  [[nodiscard]] Bits add_code_sums(Bits sum, const std::uint8_t* p) const noexcept {
+    const __m512i codes =
+        _mm512_maskz_permutexvar_epi8(own_, index_, _mm512_maskz_loadu_epi8(read_, p));
+    return _mm512_add_epi64(sum, _mm512_sad_epu8(codes, Bits{}));
+  }
+
+ private:
+  /// Bytes from the first code of the first row to the last one of the last row.
+  static std::int64_t reach(std::int64_t stride, std::int64_t count, int lanes) noexcept {
+    return (bits_lanes / lanes - 1) * stride + count;
+  }
+
+  __m512i index_;
+  __mmask64 own_, read_;
+};
+
 using avx512::add_u8;
 inline constexpr int lookup_rows = 8, lookup_vectors = 2;
 
@@ -153,6 +210,7 @@ inline void look_up_bytes(const LookUpBytes& q) noexcept {
 #  include <bitdial/kernels/generic/gemm_codes.ipp>
 #  include <bitdial/kernels/generic/gemm_lookup_dot.ipp>
 #  include <bitdial/kernels/generic/gemm_u8s8.ipp>
+#  include <bitdial/kernels/generic/row_sums.ipp>
 
 inline constexpr KernelTable table = [] {
   KernelTable t = avx512::table;
@@ -160,6 +218,8 @@ inline constexpr KernelTable table = [] {
   t.supported = supported;
   t.gemm_u8s8 = {u8s8_rows, u8s8_cols, gemm_u8s8};
   t.look_up_bytes = look_up_bytes;
+  t.sum_codes = sum_codes;
+  t.sum_rows = sum_rows;
   t.gemm_codes = {codes_rows, codes_cols, gemm_codes};
   t.gemm_planes = {planes_rows, planes_cols, gemm_planes};
   t.gemm_lookup = {lookup_rows, lookup_cols, gemm_lookup};
