@@ -29,6 +29,8 @@
 #include <bitdial/core/result.hpp>
 #include <bitdial/core/rounding.hpp>
 #include <bitdial/core/shape.hpp>
+#include <bitdial/core/stopwatch.hpp>
+#include <bitdial/core/tanh.hpp>
 #include <bitdial/core/tensor.hpp>
 #include <bitdial/core/tensor_view.hpp>
 #include <bitdial/core/text.hpp>

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -15,6 +14,7 @@
 #include <vector>
 
 #include <bitdial/core/result.hpp>
+#include <bitdial/core/stopwatch.hpp>
 #include <bitdial/core/text.hpp>
 #include <bitdial/deploy/ladder.hpp>
 #include <bitdial/deploy/linux_sensors.hpp>
@@ -148,7 +148,6 @@ namespace detail {
 /// Adds the costs of the session's plans to `calibration`, which describes the session.
 [[nodiscard]] inline Result<Calibration> measure_plans(Session& session, Calibration calibration,
                                                        const CalibrateOptions& options) {
-  using Clock = std::chrono::steady_clock;
   if (!(options.seconds > 0.0 && options.seconds <= 1e6)) {
     return Failure{concat("calibrate: ", options.seconds,
                           " seconds, expected more than 0 and at most 1000000")};
@@ -164,10 +163,7 @@ namespace detail {
   std::vector<Timed> timed;
   for (const std::size_t plan : session.prepared_plans()) timed.push_back({plan});
   constexpr std::size_t least_runs = 3;
-  const auto seconds_since = [](Clock::time_point start) {
-    return std::chrono::duration<double>(Clock::now() - start).count();
-  };
-  const auto start = Clock::now();
+  const Stopwatch total;
   const double share =
       options.seconds / 16.0 / static_cast<double>(std::max<std::size_t>(1, timed.size()));
   for (std::size_t round = 0; round < 16; ++round) {
@@ -178,11 +174,11 @@ namespace detail {
         if (!read) return read.failure();
         before = *read;
       }
-      const auto turn = Clock::now();
-      for (std::size_t i = 0; i < least_runs || seconds_since(turn) < share; ++i) {
-        const auto begin = Clock::now();
+      const Stopwatch turn;
+      for (std::size_t i = 0; i < least_runs || turn.seconds() < share; ++i) {
+        const Stopwatch one;
         if (auto done = session.run(image, outputs, entry.plan); !done) return done.failure();
-        entry.times.push_back(seconds_since(begin));
+        entry.times.push_back(one.seconds());
       }
       if (options.energy != nullptr) {
         const auto read = options.energy->joules();
@@ -190,7 +186,7 @@ namespace detail {
         entry.joules += *read - before;
       }
     }
-    if (seconds_since(start) > options.seconds) break;
+    if (total.seconds() > options.seconds) break;
   }
   for (Timed& entry : timed) {
     const auto middle = entry.times.begin() + static_cast<std::ptrdiff_t>(entry.times.size() / 2);

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -14,6 +13,7 @@
 
 #include <bitdial/core/aligned_buffer.hpp>
 #include <bitdial/core/result.hpp>
+#include <bitdial/core/stopwatch.hpp>
 #include <bitdial/core/text.hpp>
 #include <bitdial/deploy/kernel_choice.hpp>
 #include <bitdial/deploy/network_check.hpp>
@@ -60,7 +60,6 @@ struct ProfileOptions {
 /// operands in the first-level cache; for packed weights that of 8-bit bytes. Cost: about 2 ms.
 [[nodiscard]] inline double measure_peak(const kernels::KernelTable& table, KernelPath path,
                                          Precision widths = {1, 1}) {
-  using Clock = std::chrono::steady_clock;
   constexpr std::int64_t depth = 512, calls = 64;
   const bool planes = path == KernelPath::planes;
   const bool lookup = path == KernelPath::lookup;
@@ -110,13 +109,12 @@ struct ProfileOptions {
     }
   };
   double best = 0.0;
-  const auto end = Clock::now() + std::chrono::milliseconds{2};
+  const Stopwatch total;
   do {
-    const auto start = Clock::now();
+    const Stopwatch turn;
     for (std::int64_t i = 0; i < calls; ++i) multiply();
-    const std::chrono::duration<double> time = Clock::now() - start;
-    best = std::max(best, static_cast<double>(calls * rows * cols * depth) / time.count());
-  } while (Clock::now() < end);
+    best = std::max(best, static_cast<double>(calls * rows * cols * depth) / turn.seconds());
+  } while (total.seconds() < 0.002);
   return best;
 }
 
@@ -128,11 +126,9 @@ class StepClock {
   StepClock(std::size_t steps, std::size_t runs) : times_(steps) {
     for (auto& own : times_) own.reserve(runs);
   }
-  void begin(std::size_t) noexcept { start_ = Clock::now(); }
+  void begin(std::size_t) noexcept { step_ = Stopwatch{}; }
   /// At most `runs` times for a step.
-  void end(std::size_t step) noexcept {
-    times_[step].push_back(std::chrono::duration<double>(Clock::now() - start_).count());
-  }
+  void end(std::size_t step) noexcept { times_[step].push_back(step_.seconds()); }
   [[nodiscard]] double median(std::size_t step) {
     auto& own = times_[step];
     const auto middle = own.begin() + static_cast<std::ptrdiff_t>(own.size() / 2);
@@ -141,9 +137,8 @@ class StepClock {
   }
 
  private:
-  using Clock = std::chrono::steady_clock;
   std::vector<std::vector<double>> times_;
-  Clock::time_point start_{};
+  Stopwatch step_;
 };
 
 /// Everything about a step but its time.
@@ -218,7 +213,6 @@ inline void add_total(PlanProfile& profile) {
 /// five runs per plan.
 [[nodiscard]] inline Result<std::vector<PlanProfile>> profile(Session& session,
                                                               const ProfileOptions& options = {}) {
-  using Clock = std::chrono::steady_clock;
   if (!(options.seconds > 0.0 && options.seconds <= 1e6)) {
     return Failure{
         concat("profile: ", options.seconds, " seconds, expected more than 0 and at most 1000000")};
@@ -237,8 +231,9 @@ inline void add_total(PlanProfile& profile) {
     const std::span<const Step> steps = session.steps(plan);
     constexpr std::size_t least_runs = 5, most_runs = 1000;
     detail::StepClock clock{steps.size(), most_runs};
-    const auto end = Clock::now() + std::chrono::duration<double>(share);
-    for (std::size_t run = 0; run < most_runs && (run < least_runs || Clock::now() < end); ++run) {
+    const Stopwatch total;
+    for (std::size_t run = 0; run < most_runs && (run < least_runs || total.seconds() < share);
+         ++run) {
       if (auto done = session.run(image, outputs, plan, clock); !done) return done.failure();
     }
     PlanProfile& own = profiles.emplace_back(PlanProfile{.plan = model.plans()[plan].name()});

@@ -3,13 +3,13 @@
 #pragma once
 
 #include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <optional>
 
 #include <bitdial/core/rounding.hpp>
+#include <bitdial/core/stopwatch.hpp>
 #include <bitdial/deploy/arena.hpp>
 #include <bitdial/deploy/kernel_choice.hpp>
 #include <bitdial/deploy/matrix_step.hpp>
@@ -126,14 +126,11 @@ class StepTimer {
 
   template <class Run>
   [[nodiscard]] static double shortest(const Run& run) {
-    using Clock = std::chrono::steady_clock;
     double best = std::numeric_limits<double>::max();
-    run();
-    for (int i = 0; i < 4; ++i) {
-      const auto start = Clock::now();
+    for (int i = 0; i < 5; ++i) {
+      const Stopwatch turn;
       run();
-      const std::chrono::duration<double, std::nano> time = Clock::now() - start;
-      best = std::min(best, time.count());
+      if (i > 0) best = std::min(best, 1e9 * turn.seconds());
     }
     return best;
   }
