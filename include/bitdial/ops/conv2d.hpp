@@ -117,11 +117,14 @@ void window_product(const T* source, std::int64_t images, const PatchGrid& grid,
                     Products products = Products::f32) {
   if constexpr (std::is_same_v<T, float>) {
     if (products == Products::bf16 && grid.channels % 2 == 0) {
+      if (sums == Sums::fewest_products && suits_winograd(grid, cols)) {
+        return winograd_product<std::uint16_t>(source, images, grid, cols, pack_b, out, options);
+      }
       const WholePanels<std::uint16_t> weights(grid.depth(), cols, pack_b);
       return direct_product(RoundedImages{source}, images, grid, weights, out, options);
     }
     if (sums == Sums::fewest_products && suits_winograd(grid, cols)) {
-      return winograd_product(source, images, grid, cols, pack_b, out, options);
+      return winograd_product<float>(source, images, grid, cols, pack_b, out, options);
     }
   }
   if (!reads_every_pixel_once(grid) || out.pixel != cols) {
@@ -143,8 +146,10 @@ template <class T, class Images>
 void weight_sums(T* sums, const T* dy, const Images& images, const PatchGrid& grid,
                  std::int64_t out, std::int64_t begin, std::int64_t end, Products products) {
   if constexpr (std::is_same_v<T, float>) {
-    if (products == Products::f32 && suits_winograd(grid, out)) {
-      return winograd_weight_sums(sums, dy, images, grid, out, begin, end);
+    if (suits_winograd(grid, out)) {
+      return products == Products::bf16
+                 ? winograd_weight_sums<std::uint16_t>(sums, dy, images, grid, out, begin, end)
+                 : winograd_weight_sums<float>(sums, dy, images, grid, out, begin, end);
     }
   }
   // Read in place, a block of output rows adds to all sums in memory: that must not cost more than
@@ -271,7 +276,8 @@ struct GradientOptions {
 /// convolution of dy with the taps that reach it, so no multiplication by a known zero is done.
 /// Phases for which the rule of `Sums` holds take half of the products: those of windows three wide
 /// with stride 1, and of others wherever a stride leaves three adjacent taps. bfloat16 products
-/// round dy and w; with an odd number of output channels they are f32 products.
+/// round dy and w, or their transforms where half of the products are taken; with an odd number of
+/// output channels they are f32 products.
 template <class T>
 void conv2d_backward_input(TensorView<T> dx, TensorView<const std::type_identity_t<T>> dy,
                            TensorView<const std::type_identity_t<T>> w, const Window& window,
@@ -326,7 +332,8 @@ void conv2d_backward_input(TensorView<T> dx, TensorView<const std::type_identity
 /// takes half of the products: the filter is made of six chains over images and groups of outputs,
 /// two more copies of the weights for each thread. Elsewhere it is one chain over images and
 /// outputs in ascending order. bfloat16 products round dy and x, and take neighbouring pixels of a
-/// row in pairs, the second one first.
+/// row in pairs, the second one first; where half of the products are taken they round the
+/// transforms, and take groups from the two halves of a row in pairs.
 template <class T>
 void conv2d_backward_weight(TensorView<T> dw, TensorView<const std::type_identity_t<T>> dy,
                             TensorView<const std::type_identity_t<T>> x, const Window& window,

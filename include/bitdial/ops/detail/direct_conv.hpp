@@ -27,6 +27,11 @@ template <class E>
   }
 }
 
+/// Its operands.
+template <class E>
+using WindowTile = std::conditional_t<std::is_same_v<E, std::uint16_t>, kernels::GemmBf16Tile,
+                                      kernels::GemmTile<E>>;
+
 /// Sets what a tile reads of one run of `depth` products with packed panels of `width` columns.
 template <class T>
 void set_run(kernels::GemmTile<T>& tile, std::int64_t depth, std::int64_t width) noexcept {
@@ -99,8 +104,6 @@ struct PixelGrid {
 template <class E, class T, class Images>
 void direct_product(const Images& images, std::int64_t count, const PatchGrid& grid,
                     const WholePanels<E>& weights, PixelGrid<T> out, GemmOptions options) {
-  using Tile = std::conditional_t<std::is_same_v<E, std::uint16_t>, kernels::GemmBf16Tile,
-                                  kernels::GemmTile<E>>;
   const auto kernel = window_kernel<E>();
   const PatchAxis& h = grid.h;
   const PatchAxis& w = grid.w;
@@ -122,9 +125,9 @@ void direct_product(const Images& images, std::int64_t count, const PatchGrid& g
       const E* const a = rows.row(i * h.step + taps.begin * h.dilation + h.offset);
       const E* const b = weights.at(col, taps.begin * row_depth);
       T* const c = out.data + n * out.image + i * out.row + col;
-      Tile t{.cols = std::min(kernel.cols, weights.cols() - col),
-             .a_stride = w.step * grid.channels,
-             .c_stride = out.pixel};
+      WindowTile<E> t{.cols = std::min(kernel.cols, weights.cols() - col),
+                      .a_stride = w.step * grid.channels,
+                      .c_stride = out.pixel};
       set_run(t, joined ? row_depth : grid.channels, kernel.cols);
       // One pass over the kernel rows where their windows lie in rows, else a pass for each.
       const std::int64_t kernel_rows = taps.end - taps.begin;

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Convolutions with windows three pixels wide that move by one, along each row by Winograd's
-// minimal filtering: half of the products of `direct_conv.hpp`, with other rounding errors.
+// minimal filtering: half of the products of `direct_conv.hpp`, with other rounding errors; of
+// floats, or of transforms rounded to bfloat16.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
+#include <type_traits>
 
 #include <bitdial/core/parallel.hpp>
+#include <bitdial/core/rounding.hpp>
 #include <bitdial/core/tensor.hpp>
 #include <bitdial/core/tile_split.hpp>
 #include <bitdial/kernels/active.hpp>
@@ -21,12 +24,17 @@ namespace bitdial::inline BITDIAL_ABI::ops::detail {
 using kernels::WinogradPoints;
 
 /// Buffers of these convolutions in the thread's scratch, beyond those of all other products.
-enum class WinogradScratch { line = 20, inputs, slopes, products };
+enum class WinogradScratch { line = 20, inputs, slopes, products, taps, transformed };
 
-template <WinogradScratch slot>
-[[nodiscard]] float* winograd_scratch(std::int64_t size) {
-  return gemm_scratch<float, static_cast<int>(slot)>(size);
+template <WinogradScratch slot, class E = float>
+[[nodiscard]] E* winograd_scratch(std::int64_t size) {
+  return gemm_scratch<E, static_cast<int>(slot)>(size);
 }
+
+/// How the numbers of a row of groups lie in memory: group by group, or with the second half of the
+/// groups beside the first, element by element, as steps of `kernels::GemmBf16Tile`. An odd number
+/// of groups is completed by zeros.
+enum class GroupOrder { ascending, paired };
 
 /// Groups of four output pixels in a row.
 [[nodiscard]] constexpr std::int64_t winograd_groups(const PatchGrid& grid) noexcept {
@@ -41,15 +49,48 @@ template <WinogradScratch slot>
          3 * grid.w.outputs >= 8 * winograd_groups(grid);
 }
 
+/// The elements of a row of `groups` times `channels` numbers.
+[[nodiscard]] constexpr std::int64_t row_elements(std::int64_t groups, std::int64_t channels,
+                                                  GroupOrder order) noexcept {
+  return (order == GroupOrder::paired ? round_up(groups, 2) : groups) * channels;
+}
+
+/// The six numbers of each group of a row as operands of type E, number k from to + k * step on.
+/// `transform(v, v_step)` writes them as floats.
+template <class E, class Transform>
+void write_transformed(std::int64_t groups, std::int64_t channels, GroupOrder order, E* to,
+                       std::int64_t step, Transform transform) {
+  if constexpr (std::is_same_v<E, float>) {
+    transform(to, step);
+  } else {
+    const std::int64_t size = groups * channels, row = row_elements(groups, channels, order);
+    float* const values =
+        winograd_scratch<WinogradScratch::transformed>(WinogradPoints::count * row);
+    transform(values, row);
+    for (int k = 0; k < WinogradPoints::count; ++k) {
+      const float* const x = values + k * row;
+      std::fill(values + k * row + size, values + (k + 1) * row, 0.0F);
+      const bool paired = order == GroupOrder::paired;
+      kernels::active_real_kernels().round_bf16({.x = x,
+                                                 .second = paired ? x + row / 2 : nullptr,
+                                                 .count = paired ? row / 2 : row,
+                                                 .y = to + k * step});
+    }
+  }
+}
+
 /// How the six numbers of each group of source pixels lie in memory, number by number: those of the
 /// rows that a block of output rows reads, rows outside the image included, which are zeros.
 struct WinogradBlock {
-  WinogradBlock(const PatchGrid& grid, std::int64_t output_rows)
-      : groups{winograd_groups(grid)},
+  WinogradBlock(const PatchGrid& grid, std::int64_t output_rows,
+                GroupOrder group_order = GroupOrder::ascending)
+      : order{group_order},
+        groups{winograd_groups(grid)},
         rows{output_rows - 1 + (grid.h.taps - 1) * grid.h.dilation + 1},
-        row{groups * grid.channels},
+        row{row_elements(groups, grid.channels, order)},
         size{rows * row} {}
 
+  GroupOrder order;
   std::int64_t groups;
   std::int64_t rows;
   std::int64_t row;   ///< elements of a row
@@ -57,14 +98,14 @@ struct WinogradBlock {
 
   /// Transforms what output rows from `begin` on of image n read; number k is written to
   /// to + k * step.
-  template <class Images>
-  void fill(const Images& images, std::int64_t n, const PatchGrid& grid, std::int64_t begin,
-            float* to, std::int64_t step) const {
+  template <class E, class Images>
+  void fill(const Images& images, std::int64_t n, const PatchGrid& grid, std::int64_t begin, E* to,
+            std::int64_t step) const {
     const std::int64_t row_size = grid.w.source * grid.channels;
     for (std::int64_t r = 0; r < rows; ++r, to += row) {
       const std::int64_t source = begin + grid.h.offset + r;
       if (source < 0 || source >= grid.h.source) {
-        for (int k = 0; k < WinogradPoints::count; ++k) std::fill_n(to + k * step, row, 0.0F);
+        for (int k = 0; k < WinogradPoints::count; ++k) std::fill_n(to + k * step, row, E{});
         continue;
       }
       const std::int64_t at = (n * grid.h.source + source) * row_size;
@@ -74,35 +115,38 @@ struct WinogradBlock {
         images.copy(at, row_size, line);
         x = line;
       }
-      kernels::active_real_kernels().winograd_inputs({.groups = groups,
-                                                      .pixels = grid.w.source,
-                                                      .first = grid.w.offset,
-                                                      .channels = grid.channels,
-                                                      .x = x,
-                                                      .v = to,
-                                                      .v_step = step});
+      write_transformed(groups, grid.channels, order, to, step, [&](float* v, std::int64_t v_step) {
+        kernels::active_real_kernels().winograd_inputs({.groups = groups,
+                                                        .pixels = grid.w.source,
+                                                        .first = grid.w.offset,
+                                                        .channels = grid.channels,
+                                                        .x = x,
+                                                        .v = v,
+                                                        .v_step = v_step});
+      });
     }
   }
 };
 
 /// The weights of point k: row (k, tap_h, channel) is the sum over tap_w of p^tap_w / D(p) times
 /// row (tap_h, tap_w, channel) of B [grid.depth(), cols].
-template <class PackB>
-[[nodiscard]] WholePanels<float> winograd_filters(const PatchGrid& grid, std::int64_t cols,
-                                                  PackB&& pack_b) {
-  const WholePanels<float> taps(grid.depth(), cols, pack_b);
-  const std::int64_t width = window_kernel<float>().cols;
+template <class E, class PackB>
+[[nodiscard]] WholePanels<E> winograd_filters(const PatchGrid& grid, std::int64_t cols,
+                                              PackB&& pack_b) {
   const std::int64_t rows = grid.h.taps * grid.channels;
-  return WholePanels<float>(
+  return WholePanels<E>(
       WinogradPoints::count * rows, cols,
       [&](std::int64_t k0, std::int64_t col0, MatrixView<float> panel) {
+        const MatrixView<float> taps(
+            winograd_scratch<WinogradScratch::taps>(grid.depth() * panel.cols), grid.depth(),
+            panel.cols);
+        pack_b(0, col0, taps);
         for (std::int64_t r = 0; r < panel.rows; ++r) {
           const std::int64_t k = (k0 + r) / rows, row = (k0 + r) % rows;
-          const float* const first =
-              taps.at(col0, row / grid.channels * WinogradPoints::taps * grid.channels +
-                                row % grid.channels);
-          const float* const second = first + grid.channels * width;
-          const float* const third = second + grid.channels * width;
+          const float* const first = taps.row(
+              row / grid.channels * WinogradPoints::taps * grid.channels + row % grid.channels);
+          const float* const second = first + grid.channels * panel.cols;
+          const float* const third = second + grid.channels * panel.cols;
           if (k == WinogradPoints::count - 1) {
             std::copy_n(third, panel.cols, panel.row(r));
             continue;
@@ -118,13 +162,15 @@ template <class PackB>
 
 /// `direct_product` for grids that suit: out(n, i, j) (+)= the window of output pixel (n, i, j),
 /// flattened, times B [grid.depth(), cols].
-template <class PackB>
+///
+/// E is the type of the transformed operands: float, or bfloat16 where the channels are even.
+template <class E, class PackB>
 void winograd_product(const float* source, std::int64_t images, const PatchGrid& grid,
                       std::int64_t cols, PackB&& pack_b, const PixelGrid<float>& out,
                       GemmOptions options) {
   const kernels::RealKernels& table = kernels::active_real_kernels();
-  const auto& kernel = table.gemm_f32;
-  const WholePanels<float> filters = winograd_filters(grid, cols, pack_b);
+  const auto kernel = window_kernel<E>();
+  const WholePanels<E> filters = winograd_filters<E>(grid, cols, pack_b);
   const RowBlocks split = RowBlocks::of<float>(grid);
   const std::int64_t filter_rows = grid.h.taps * grid.channels;
   constexpr std::int64_t tiles_at_once = 4;  // whose products stay in the first-level cache
@@ -134,8 +180,8 @@ void winograd_product(const float* source, std::int64_t images, const PatchGrid&
     const std::int64_t begin = item % split.blocks * split.rows;
     const std::int64_t end = std::min(begin + split.rows, grid.h.outputs);
     const WinogradBlock block(grid, end - begin);
-    float* const inputs =
-        winograd_scratch<WinogradScratch::inputs>(WinogradPoints::count * block.size);
+    E* const inputs =
+        winograd_scratch<WinogradScratch::inputs, E>(WinogradPoints::count * block.size);
     block.fill(StoredImages<float>{source}, n, grid, begin, inputs, block.size);
     const std::int64_t step = tiles_at_once * kernel.rows * kernel.cols;
     float* const products =
@@ -169,18 +215,18 @@ void winograd_product(const float* source, std::int64_t images, const PatchGrid&
         for (int k = 0; k < WinogradPoints::count; ++k) {
           for (std::int64_t t = tile; t < tile_end; ++t) {
             const std::int64_t g = tiles.begin(t);
-            kernel.run({.rows = tiles.size(t),
-                        .cols = width,
-                        .depth = grid.channels,
-                        .a = inputs + k * block.size + g * grid.channels,
-                        .a_stride = grid.channels,
-                        .b = filters.at(col, k * filter_rows),
-                        .b_step = kernel.cols,
-                        .c = products + k * step + (g - first) * width,
-                        .c_stride = width,
-                        .runs = grid.h.taps,
-                        .a_run = grid.h.dilation * block.row,
-                        .b_run = grid.channels * kernel.cols});
+            WindowTile<E> product{.rows = tiles.size(t),
+                                  .cols = width,
+                                  .a = inputs + k * block.size + g * grid.channels,
+                                  .a_stride = grid.channels,
+                                  .b = filters.at(col, k * filter_rows),
+                                  .c = products + k * step + (g - first) * width,
+                                  .c_stride = width,
+                                  .runs = grid.h.taps,
+                                  .a_run = grid.h.dilation * block.row,
+                                  .b_run = grid.channels * kernel.cols};
+            set_run(product, grid.channels, kernel.cols);
+            kernel.run(product);
           }
         }
         store(first, tiles.begin(tile_end), col, width);
@@ -214,15 +260,19 @@ inline void winograd_taps(float* sums, const float* products, std::int64_t rows,
   }
 }
 
-/// `direct_weight_sums` for grids that suit.
-template <class Images>
+/// `direct_weight_sums` for grids that suit; E as in `winograd_product`, for any channels.
+template <class E, class Images>
 void winograd_weight_sums(float* sums, const float* dy, const Images& images, const PatchGrid& grid,
                           std::int64_t out, std::int64_t first_image, std::int64_t last_image) {
   const kernels::RealKernels& table = kernels::active_real_kernels();
-  const auto& kernel = table.gemm_f32;
+  const auto kernel = window_kernel<E>();
+  // Groups are what is summed over: bfloat16 ones in pairs.
+  constexpr GroupOrder order =
+      std::is_same_v<E, float> ? GroupOrder::ascending : GroupOrder::paired;
+  constexpr std::int64_t per_step = order == GroupOrder::paired ? 2 : 1;
   const RowBlocks split = RowBlocks::of<float>(grid);
-  const WinogradBlock block(grid, split.rows);
-  const std::int64_t slopes_row = block.groups * out;
+  const WinogradBlock block(grid, split.rows, order);
+  const std::int64_t slopes_row = row_elements(block.groups, out, order);
   const std::int64_t sums_row = grid.h.taps * grid.channels;
   // A tile of sums goes through memory once per block: blocks of small images are several of them.
   constexpr std::int64_t pixels_at_once = 1024, elements_at_once = 1 << 18;
@@ -239,24 +289,28 @@ void winograd_weight_sums(float* sums, const float* dy, const Images& images, co
     const std::int64_t step = count * block.size;
     const std::int64_t slopes_size = split.rows * slopes_row;
     // Whole vectors are read: past the last element of a row unless it fills them.
-    float* const inputs =
-        winograd_scratch<WinogradScratch::inputs>(WinogradPoints::count * step + kernel.cols);
-    std::fill_n(inputs + WinogradPoints::count * step, kernel.cols, 0.0F);
-    float* const slopes =
-        winograd_scratch<WinogradScratch::slopes>(WinogradPoints::count * count * slopes_size);
+    const std::int64_t slack = per_step * kernel.cols;
+    E* const inputs =
+        winograd_scratch<WinogradScratch::inputs, E>(WinogradPoints::count * step + slack);
+    std::fill_n(inputs + WinogradPoints::count * step, slack, E{});
+    E* const slopes =
+        winograd_scratch<WinogradScratch::slopes, E>(WinogradPoints::count * count * slopes_size);
     for (std::int64_t begin = 0; begin < grid.h.outputs; begin += split.rows) {
       const std::int64_t rows = std::min(split.rows, grid.h.outputs - begin);
-      const WinogradBlock part(grid, rows);
+      const WinogradBlock part(grid, rows, order);
       for (std::int64_t i = 0; i < count; ++i) {
         part.fill(images, n + i, grid, begin, inputs + i * block.size, step);
         for (std::int64_t r = 0; r < rows; ++r) {
           const std::int64_t row = (n + i) * grid.h.outputs + begin + r;
-          table.winograd_slopes({.groups = block.groups,
-                                 .pixels = grid.w.outputs,
-                                 .channels = out,
-                                 .dy = dy + row * grid.w.outputs * out,
-                                 .u = slopes + i * slopes_size + r * slopes_row,
-                                 .u_step = count * slopes_size});
+          write_transformed(block.groups, out, order, slopes + i * slopes_size + r * slopes_row,
+                            count * slopes_size, [&](float* u, std::int64_t u_step) {
+                              table.winograd_slopes({.groups = block.groups,
+                                                     .pixels = grid.w.outputs,
+                                                     .channels = out,
+                                                     .dy = dy + row * grid.w.outputs * out,
+                                                     .u = u,
+                                                     .u_step = u_step});
+                            });
         }
       }
       for (int k = 0; k < WinogradPoints::count; ++k) {
@@ -264,21 +318,21 @@ void winograd_weight_sums(float* sums, const float* dy, const Images& images, co
           for (std::int64_t col = 0; col < grid.channels; col += kernel.cols) {
             for (std::int64_t t = 0; t < tiles.count(); ++t) {
               const std::int64_t o = tiles.begin(t);
-              kernel.run(
-                  {.rows = tiles.size(t),
-                   .cols = std::min(kernel.cols, grid.channels - col),
-                   .depth = rows * block.groups,
-                   .a = slopes + k * count * slopes_size + o,
-                   .a_stride = 1,
-                   .a_step = out,
-                   .b = inputs + k * step + tap * grid.h.dilation * block.row + col,
-                   .b_step = grid.channels,
-                   .c = products.data() + (k * out + o) * sums_row + tap * grid.channels + col,
-                   .c_stride = sums_row,
-                   .accumulate = n > first_image || begin > 0,
-                   .runs = count,
-                   .a_run = slopes_size,
-                   .b_run = block.size});
+              WindowTile<E> product{
+                  .rows = tiles.size(t),
+                  .cols = std::min(kernel.cols, grid.channels - col),
+                  .a = slopes + k * count * slopes_size + per_step * o,
+                  .a_stride = per_step,
+                  .a_step = per_step * out,
+                  .b = inputs + k * step + tap * grid.h.dilation * block.row + per_step * col,
+                  .c = products.data() + (k * out + o) * sums_row + tap * grid.channels + col,
+                  .c_stride = sums_row,
+                  .accumulate = n > first_image || begin > 0,
+                  .runs = count,
+                  .a_run = slopes_size,
+                  .b_run = block.size};
+              set_run(product, rows * slopes_row / out, grid.channels);
+              kernel.run(product);
             }
           }
         }
