@@ -28,7 +28,6 @@ TEST_CASE("every table is complete") {
     CHECK((t.pack_planes != nullptr));
     CHECK((t.sum_codes != nullptr));
     CHECK((t.sum_rows != nullptr));
-    CHECK((t.sum_plane_rows != nullptr));
     const kernels::RealKernels& real = real_kernels_of(t);
     CHECK((real.gemm_f32.run != nullptr));
     CHECK((real.gemm_bf16.run != nullptr));
@@ -369,45 +368,6 @@ TEST_CASE("plane tile: sums of code products for all pairs of widths") {
           CAPTURE(b_planes);
           CHECK(wrong == 0);
         }
-      }
-    }
-  });
-}
-
-TEST_CASE("sum_plane_rows: every length of a run, planes and segments") {
-  for_each_supported_isa([](const kernels::KernelTable& t) {
-    for (std::int64_t count = 0; count <= 400; count += count < 140 ? 1 : 67) {
-      for (const std::int64_t planes : {1, 3, 8}) {
-        Numbers numbers(static_cast<std::uint64_t>(count + 1));
-        constexpr std::int64_t rows = 3, segments = 2, row_step = 5;
-        const std::int64_t run = (count + 63) / 64 * 8, segment = run + 2 * row_step;
-        const std::int64_t offsets[] = {0, segment}, plane = segments * segment;
-        GuardedArray<std::uint8_t> a(planes * plane);
-        a.fill([&] { return static_cast<std::uint8_t>(numbers.bits()); });
-        std::vector<std::int32_t> sums(rows, -1), expected(rows, 0);
-        t.sum_plane_rows({.rows = rows,
-                          .planes = planes,
-                          .count = count,
-                          .a = a.data(),
-                          .a_stride = row_step,
-                          .plane_stride = plane,
-                          .factor = static_cast<std::uint32_t>(-3),
-                          .sums = sums.data(),
-                          .segments = segments,
-                          .offsets = offsets});
-        for (std::int64_t r = 0; r < rows; ++r) {
-          for (std::int64_t p = 0; p < planes; ++p) {
-            for (const std::int64_t offset : offsets) {
-              for (std::int64_t i = 0; i < count; ++i) {
-                const int bit = a[p * plane + r * row_step + offset + i / 8] >> (i % 8) & 1;
-                expected[static_cast<std::size_t>(r)] -= 3 * (bit << (planes - 1 - p));
-              }
-            }
-          }
-        }
-        CAPTURE(count);
-        CAPTURE(planes);
-        CHECK(sums == expected);
       }
     }
   });

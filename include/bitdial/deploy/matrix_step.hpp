@@ -176,33 +176,17 @@ class MatrixStep {
 
   /// What the codes of each row of a run add to its sums.
   void sum_rows(const TileRun& run, std::int32_t* row_terms) const noexcept {
-    if (prepared_.images.form == KernelPath::planes) {
-      const WindowRows& rows = prepared_.image_rows;
-      for (std::int64_t line = 0; line < run.lines; ++line) {
-        table_.sum_plane_rows({.rows = run.rows.rows,
-                               .planes = prepared_.images.bits,
-                               .count = 8 * rows.run,
-                               .a = image_of(run.rows) + line * rows.line_step,
-                               .a_stride = rows.row_step,
-                               .plane_stride = prepared_.images.image.image(),
-                               .factor = prepared_.row_sum_factor,
-                               .sums = row_terms + line * run.rows.rows,
-                               .segments = rows.segments(),
-                               .offsets = rows.offsets.data()});
-      }
-    } else {
-      const WindowRows& rows = prepared_.rows;
-      table_.sum_rows({.codes = codes_of(run.rows),
-                       .lines = run.lines,
-                       .line = rows.line_step,
-                       .rows = run.rows.rows,
-                       .stride = rows.row_step,
-                       .count = rows.run,
-                       .factor = prepared_.row_sum_factor,
-                       .sums = row_terms,
-                       .segments = rows.segments(),
-                       .offsets = rows.offsets.data()});
-    }
+    const WindowRows& rows = prepared_.rows;
+    table_.sum_rows({.codes = codes_of(run.rows),
+                     .lines = run.lines,
+                     .line = rows.line_step,
+                     .rows = run.rows.rows,
+                     .stride = rows.row_step,
+                     .count = rows.run,
+                     .factor = prepared_.row_sum_factor,
+                     .sums = row_terms,
+                     .segments = rows.segments(),
+                     .offsets = rows.offsets.data()});
   }
 
   /// The rows of a run as a kernel reads them.

@@ -278,22 +278,6 @@ struct SumRows {
   const std::int64_t* offsets = whole_row;
 };
 
-/// Operands of sum_plane_rows: sums[r] = factor * the sum of the codes of row r, modulo 2^32, given
-/// as planes as in GemmPlanesTile; a segment is `count` codes, and the last word of 64 may be read
-/// whole.
-struct SumPlaneRows {
-  std::int64_t rows = 0;
-  std::int64_t planes = 1;
-  std::int64_t count = 0;
-  const std::uint8_t* a = nullptr;
-  std::int64_t a_stride = 0;
-  std::int64_t plane_stride = 0;
-  std::uint32_t factor = 1;
-  std::int32_t* sums = nullptr;
-  std::int64_t segments = 1;
-  const std::int64_t* offsets = whole_row;
-};
-
 /// One kernel of tiles: `rows` x `cols` is the shape that it computes at once.
 template <class Operands>
 struct TileKernel {
@@ -338,7 +322,6 @@ struct KernelTable {
   /// sum of `count` codes
   std::uint64_t (*sum_codes)(const std::uint8_t* codes, std::int64_t count) noexcept = nullptr;
   void (*sum_rows)(const SumRows&) noexcept = nullptr;
-  void (*sum_plane_rows)(const SumPlaneRows&) noexcept = nullptr;
 };
 
 /// The kernels of one instruction set on real numbers, which training needs besides. A table of its

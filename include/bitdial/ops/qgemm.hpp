@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -326,6 +327,21 @@ struct PlaneCounts {
                                      a_planes * weights.row_words() * 8, weights.n);
 }
 
+namespace detail {
+
+/// The sum of codes given as `planes` planes of `words` words, most significant first.
+[[nodiscard]] inline std::int32_t sum_of_planes(const std::uint64_t* plane, std::int64_t planes,
+                                                std::int64_t words) noexcept {
+  std::int32_t sum = 0;
+  for (std::int64_t p = 0; p < planes; ++p, plane += words) {
+    sum *= 2;
+    for (std::int64_t w = 0; w < words; ++w) sum += std::popcount(plane[w]);
+  }
+  return sum;
+}
+
+}  // namespace detail
+
 /// C[m, n] = sum_k u(m, k) q(n, k) for unsigned codes u, q given as bit planes: exact int32.
 ///
 /// `pack_a(row0, panel)` fills rows of planes.a * words words, words = weights.row_words():
@@ -348,13 +364,9 @@ void qgemm_planes(const kernels::KernelTable& table, std::int64_t m, PlaneCounts
   const auto fill = [&](std::int64_t row0, std::int64_t rows) -> const std::int32_t* {
     pack_a(row0, MatrixView<std::uint64_t>(a, rows, row_words, a_stride));
     if (!options.row_sums) return nullptr;
-    table.sum_plane_rows({.rows = rows,
-                          .planes = planes.a,
-                          .count = 64 * weights.row_words(),
-                          .a = reinterpret_cast<const std::uint8_t*>(a),
-                          .a_stride = 8 * a_stride,
-                          .plane_stride = 8 * weights.row_words(),
-                          .sums = row_sums});
+    for (std::int64_t i = 0; i < rows; ++i) {
+      row_sums[i] = detail::sum_of_planes(a + i * a_stride, planes.a, weights.row_words());
+    }
     return row_sums;
   };
   const auto multiply = [&](std::int64_t rows, std::int64_t col, std::int64_t cols, std::int32_t* c,

@@ -23,7 +23,6 @@ inline constexpr std::int64_t codes_rows = 2, codes_cols = 8;
 inline constexpr std::int64_t lookup_rows = 2, lookup_cols = 16;
 inline constexpr LookupOrder lookup_order = LookupOrder::by_group;
 
-#include <bitdial/kernels/generic/plane_sums.ipp>
 #include <bitdial/kernels/generic/reference.ipp>
 
 /// `nearbyint` rather than the addition of a magic number: a compiler that contracts would fuse
@@ -215,7 +214,6 @@ inline constexpr KernelTable table = {
     .pack_planes = pack_planes,
     .sum_codes = sum_codes,
     .sum_rows = sum_rows,
-    .sum_plane_rows = sum_plane_rows,
 };
 
 inline constexpr RealKernels real_kernels = {

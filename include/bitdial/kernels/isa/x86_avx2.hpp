@@ -483,7 +483,6 @@ namespace narrower = scalar;
 #  include <bitdial/kernels/generic/gemm_lookup.ipp>
 #  include <bitdial/kernels/generic/gemm_u8s8_pairs.ipp>
 #  include <bitdial/kernels/generic/normalisation.ipp>
-#  include <bitdial/kernels/generic/plane_sums.ipp>
 #  include <bitdial/kernels/generic/row_sums.ipp>
 #  include <bitdial/kernels/generic/tanh.ipp>
 #  include <bitdial/kernels/generic/winograd.ipp>
@@ -505,7 +504,6 @@ inline constexpr KernelTable table = [] {
   t.pack_planes = pack_planes;
   t.sum_codes = sum_codes;
   t.sum_rows = sum_rows;
-  t.sum_plane_rows = sum_plane_rows;
   return t;
 }();
 
