@@ -42,6 +42,38 @@ void run_chunks(std::int64_t first, std::int64_t last, std::int64_t count, std::
   }
 }
 
+/// Chunks that the threads of a team share: each takes a contiguous run of them in order, then what
+/// slower ones have left of theirs.
+class SharedChunks {
+ public:
+  SharedChunks(std::int64_t chunks, std::int64_t threads) noexcept
+      : count_{threads < most_runs ? threads : most_runs} {
+    for (std::int64_t i = 0; i < count_; ++i) {
+      runs_[i] = {chunks * i / count_, chunks * (i + 1) / count_};
+    }
+  }
+
+  /// The next chunk for this thread; -1 when all are taken.
+  [[nodiscard]] std::int64_t take(std::int64_t rank) noexcept {
+    for (std::int64_t i = 0; i < count_; ++i) {
+      Run& run = runs_[(rank + i) % count_];
+      if (__atomic_load_n(&run.next, __ATOMIC_RELAXED) >= run.last) continue;
+      const std::int64_t chunk = __atomic_fetch_add(&run.next, 1, __ATOMIC_RELAXED);
+      if (chunk < run.last) return chunk;
+    }
+    return -1;
+  }
+
+ private:
+  static constexpr std::int64_t most_runs = 64;
+  struct alignas(64) Run {  // a cache line of its own
+    std::int64_t next, last;
+  };
+
+  std::int64_t count_;
+  Run runs_[most_runs];
+};
+
 }  // namespace detail
 
 /// The threads that `parallel_for` uses when the call names none.
@@ -71,7 +103,8 @@ struct ParallelHook {
 /// Splits `0 .. count` into chunks of `grain` (the last one may be shorter) and calls
 /// `body(begin, end)` for each. Chunks do not depend on the number of threads: give each chunk
 /// (`begin / grain`) its own slot for partial sums, add the slots in order, and the result is the
-/// same on any machine. Each thread takes one contiguous run of chunks. One thread starts nothing.
+/// same on any machine. Each thread takes one contiguous run of chunks, then what others have left
+/// of theirs: nobody waits long for a thread that the system stops. One thread starts nothing.
 /// OpenMP gets a team of `threads` also for fewer chunks, and the surplus does nothing: a team
 /// whose size changes ends threads and starts new ones. The caller gets the body's exception of the
 /// lowest chunk that throws, as from a loop on one thread.
@@ -80,34 +113,32 @@ void parallel_for(int threads, std::int64_t count, std::int64_t grain, Body&& bo
   BITDIAL_ASSERT(grain > 0);
   if (count <= 0) return;
   const std::int64_t chunks = (count + grain - 1) / grain;
-  const auto run_chunks = [&](std::int64_t first, std::int64_t last) {
-    detail::run_chunks(first, last, count, grain, body);
-  };
 #if defined(_OPENMP)
   if (chunks > 1 && threads > 1 && omp_in_parallel() == 0) {
+    detail::SharedChunks shared(chunks, chunks < threads ? chunks : threads);
 #  if defined(__cpp_exceptions)
     std::exception_ptr failure;
-    std::int64_t failed_rank = threads;
+    std::int64_t failed_chunk = chunks;
 #  endif
 #  pragma omp parallel num_threads(threads)
     {
-      const std::int64_t team = omp_get_num_threads(), rank = omp_get_thread_num();
-      const std::int64_t size = chunks < team ? chunks : team;
-      const std::int64_t first = rank < size ? chunks * rank / size : chunks;
-      const std::int64_t last = rank < size ? chunks * (rank + 1) / size : chunks;
+      const std::int64_t rank = omp_get_thread_num();
+      for (std::int64_t chunk = 0; (chunk = shared.take(rank)) >= 0;) {
 #  if defined(__cpp_exceptions)
-      try {
-        run_chunks(first, last);
-      } catch (...) {
+        try {
+          detail::run_chunks(chunk, chunk + 1, count, grain, body);
+        } catch (...) {
 #    pragma omp critical(bitdial_parallel_for_failure)
-        if (rank < failed_rank) {
-          failure = std::current_exception();
-          failed_rank = rank;
+          if (chunk < failed_chunk) {
+            failure = std::current_exception();
+            failed_chunk = chunk;
+          }
+          break;
         }
-      }
 #  else
-      run_chunks(first, last);
+        detail::run_chunks(chunk, chunk + 1, count, grain, body);
 #  endif
+      }
     }
 #  if defined(__cpp_exceptions)
     if (failure) std::rethrow_exception(failure);
@@ -117,7 +148,7 @@ void parallel_for(int threads, std::int64_t count, std::int64_t grain, Body&& bo
 #else
   static_cast<void>(threads);
 #endif
-  run_chunks(0, chunks);
+  detail::run_chunks(0, chunks, count, grain, body);
 }
 
 /// The same on the caller's threads: at most `threads` tasks, each one contiguous run of chunks.
