@@ -69,3 +69,23 @@ TEST_CASE("copies and sums apply the masks of both sides") {
     REQUIRE(second.values()[i] == of_second);
   }
 }
+
+TEST_CASE("copies share memory until one of them changes, and a mask can be taken") {
+  const auto x = random_tensor<float>({90, 5}, 1);
+  const auto a = random_tensor<float>({90, 5}, 2);
+  Gradient first{a};
+  first.gate(mask_of(x, 0.0F));
+  Gradient copy = first.copy();
+  const auto mask = copy.take_mask();
+  REQUIRE(mask != nullptr);
+  CHECK(copy.take_mask() == nullptr);
+  CHECK_FALSE(copy.waits());
+  CHECK(first.waits());
+  for (std::int64_t i = 0; i < a.size(); ++i) REQUIRE((*mask)[i] == (x[i] > 0.0F));
+  copy.own();
+  copy.values()[3] = 7.0F;
+  CHECK(copy.values()[3] == 7.0F);
+  for (std::int64_t i = 0; i < a.size(); ++i) {
+    REQUIRE(first.values()[i] == (x[i] > 0.0F ? a[i] : 0.0F));
+  }
+}

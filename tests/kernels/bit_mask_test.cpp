@@ -140,3 +140,42 @@ TEST_CASE("gate: what does not pass is +0, whatever it was") {
     CHECK(wrong == 0);
   });
 }
+
+TEST_CASE("add_gated: each term where its bit is set, also in place") {
+  for_each_size([](const kernels::RealKernels& table, std::int64_t blocks, const Values& x,
+                   const Words& words) {
+    Numbers numbers(8);
+    GuardedArray<float> a(x.size()), b(x.size()), y(x.size());
+    a.fill([&] { return numbers.real(-2, 2); });
+    b.fill([&] { return numbers.real(-2, 2); });
+    const GuardedArray<std::uint32_t> other(words.size());
+    for (std::int64_t i = 0; i < words.size(); ++i) {
+      words[i] = static_cast<std::uint32_t>(numbers.bits());
+      other[i] = static_cast<std::uint32_t>(numbers.bits());
+    }
+    std::int64_t wrong = 0;
+    for (const bool gates_a : {false, true}) {
+      for (const bool gates_b : {false, true}) {
+        table.add_gated({.blocks = blocks,
+                         .a_words = gates_a ? words.data() : nullptr,
+                         .a = a.data(),
+                         .b_words = gates_b ? other.data() : nullptr,
+                         .b = b.data(),
+                         .y = y.data()});
+        for (std::int64_t i = 0; i < x.size(); ++i) {
+          const float first = !gates_a || bit_of(words, i) ? a[i] : 0.0F;
+          const float second = !gates_b || bit_of(other, i) ? b[i] : 0.0F;
+          wrong += y[i] != first + second;
+        }
+      }
+    }
+    table.add_gated({.blocks = blocks,
+                     .a_words = words.data(),
+                     .a = a.data(),
+                     .b_words = other.data(),
+                     .b = b.data(),
+                     .y = a.data()});
+    for (std::int64_t i = 0; i < x.size(); ++i) wrong += a[i] != y[i];
+    CHECK(wrong == 0);
+  });
+}

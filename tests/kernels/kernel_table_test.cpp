@@ -41,6 +41,7 @@ TEST_CASE("every table is complete") {
     CHECK((real.mark_between != nullptr));
     CHECK((real.rectify != nullptr));
     CHECK((real.gate != nullptr));
+    CHECK((real.add_gated != nullptr));
     CHECK((real.winograd_inputs != nullptr));
     CHECK((real.winograd_slopes != nullptr));
     CHECK((real.winograd_outputs != nullptr));

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <limits>
 
 using bitdial::kernels::real_kernels_of;
 using bitdial_test::for_each_supported_isa;
@@ -36,6 +37,19 @@ void for_each_size(Body body) {
     }
   });
 }
+
+/// Random bits for the elements of `size`, in whole blocks.
+struct RandomWords : GuardedArray<std::uint32_t> {
+  RandomWords(std::int64_t size, Numbers& numbers)
+      : GuardedArray<std::uint32_t>((size + kernels::mask_block - 1) / kernels::mask_block *
+                                    kernels::mask_words) {
+    fill([&] { return static_cast<std::uint32_t>(numbers.bits()); });
+  }
+  [[nodiscard]] bool bit(std::int64_t i) const {
+    constexpr std::int64_t block = kernels::mask_block, words = kernels::mask_words;
+    return ((*this)[i / block * words + i % words] >> (i % block / words) & 1U) != 0;
+  }
+};
 
 }  // namespace
 
@@ -126,6 +140,61 @@ TEST_CASE("combine_channels: two fused multiply-adds, also in place") {
     operands.y = dy.data();
     table.combine_channels(operands);
     for (std::int64_t i = 0; i < x.size(); ++i) wrong += dy[i] != y[i];
+    CHECK(wrong == 0);
+  });
+}
+
+TEST_CASE("channel_sums and combine_channels: what a mask closes counts as +0") {
+  for_each_size([](const kernels::RealKernels& table, std::int64_t rows, std::int64_t channels,
+                   Numbers& numbers) {
+    if (channels % kernels::gated_channels != 0) return;
+    const RandomArray dy(rows * channels, numbers);
+    const RandomWords words(rows * channels, numbers);
+    const RandomArray x(rows * channels, numbers);
+    const RandomArray shift(channels, numbers);
+    const RandomArray a(channels, numbers);
+    const RandomArray b(channels, numbers);
+    const RandomArray k(channels, numbers);
+    const RandomArray gated(rows * channels, numbers);
+    for (std::int64_t i = 0; i < dy.size(); ++i) {
+      gated[i] = words.bit(i) ? dy[i] : 0.0F;
+      if (!words.bit(i)) dy[i] = std::numeric_limits<float>::infinity();
+    }
+    const RandomArray first(channels, numbers), second(channels, numbers);
+    const RandomArray expected_first(channels, numbers), expected_second(channels, numbers);
+    kernels::ChannelSums sums{.rows = rows,
+                              .channels = channels,
+                              .dy = dy.data(),
+                              .words = words.data(),
+                              .x = x.data(),
+                              .shift = shift.data(),
+                              .first = first.data(),
+                              .second = second.data()};
+    table.channel_sums(sums);
+    sums.dy = gated.data();
+    sums.words = nullptr;
+    sums.first = expected_first.data();
+    sums.second = expected_second.data();
+    table.channel_sums(sums);
+    std::int64_t wrong = 0;
+    for (std::int64_t c = 0; c < channels; ++c) {
+      wrong += first[c] != expected_first[c] || second[c] != expected_second[c];
+    }
+    kernels::CombineChannels combination{.rows = rows,
+                                         .channels = channels,
+                                         .dy = dy.data(),
+                                         .words = words.data(),
+                                         .x = x.data(),
+                                         .shift = shift.data(),
+                                         .a = a.data(),
+                                         .b = b.data(),
+                                         .k = k.data(),
+                                         .y = dy.data()};
+    table.combine_channels(combination);
+    combination.dy = combination.y = gated.data();
+    combination.words = nullptr;
+    table.combine_channels(combination);
+    for (std::int64_t i = 0; i < dy.size(); ++i) wrong += dy[i] != gated[i];
     CHECK(wrong == 0);
   });
 }

@@ -100,21 +100,25 @@ BasicVar<T> batch_norm(BasicVar<T> x, BasicVar<T> gamma, BasicVar<T> beta, Tenso
       [x, gamma, beta, read, mean = std::move(mean),
        inv_std = std::move(inv_std)](BasicGradient<T>& dy) {
         const Whole<T> values = read.all();
-        const bool in_place = dy.size() < BasicGradient<T>::large;
+        std::shared_ptr<const ops::BitMask> mask;
+        if (ops::BatchNormSlope<T>::takes_mask(x.shape().back())) mask = dy.take_mask();
+        const bool in_place = dy.waits() && dy.size() < BasicGradient<T>::large;
+        if (in_place) dy.own();
         auto slope = std::make_shared<const ops::BatchNormSlope<T>>(
             detail::grad_of(gamma), detail::grad_of(beta),
             [&dy, in_place](std::int64_t begin, std::int64_t end) {
               if (in_place) return dy.take(begin, end);
               return dy.read(begin, end, ops::detail::gemm_scratch<T, 11>(end - begin));
             },
-            values.view(), gamma.value().view(), mean.view(), inv_std.view(), x.tape().group());
+            values.view(), gamma.value().view(), mean.view(), inv_std.view(), x.tape().group(),
+            std::move(mask));
         if (in_place) dy.all_taken();
         if (!x.needs_grad()) return;
         dy.then([slope = std::move(slope), read](std::int64_t begin, std::int64_t end,
                                                  const T* from, T* to) {
           const auto size = static_cast<std::size_t>(end - begin);
           AlignedBuffer<T> scratch(read.is_stored() ? 0 : size, Uninitialized{});
-          slope->apply(end - begin, to, from, read(begin, end, scratch.data()));
+          slope->apply(begin, end, to, from, read(begin, end, scratch.data()));
         });
         x.tape().give(x, std::move(dy));
       });
@@ -190,8 +194,12 @@ BasicVar<T> add(BasicVar<T> a, BasicVar<T> b) {
         AlignedBuffer<T> second(read_b.is_stored() ? 0 : size, Uninitialized{});
         const T* const u = read_a(begin, end, to);
         const T* const v = read_b(begin, end, second.data());
-        ops::detail::map_span(
-            end - begin, to, [](T p, T q) { return p + q; }, u, v);
+        if constexpr (std::is_same_v<T, float>) {
+          ops::BitMask::add_gated(begin, end, nullptr, u, nullptr, v, to);
+        } else {
+          ops::detail::map_span(
+              end - begin, to, [](T p, T q) { return p + q; }, u, v);
+        }
       },
       BasicTape<T>::Cost::large, {a, b},
       [a, b](BasicGradient<T>& dy) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -33,10 +34,13 @@ class BasicGradient {
   static constexpr std::int64_t large = std::int64_t{1} << 22;
 
   BasicGradient() = default;
-  explicit BasicGradient(Tensor<T> values) : values_{std::move(values)} {}
+  explicit BasicGradient(Tensor<T> values)
+      : values_{std::make_shared<Tensor<T>>(std::move(values))} {}
 
-  [[nodiscard]] const Shape& shape() const noexcept { return values_.shape(); }
-  [[nodiscard]] std::int64_t size() const noexcept { return values_.size(); }
+  [[nodiscard]] const Shape& shape() const noexcept { return values_->shape(); }
+  [[nodiscard]] std::int64_t size() const noexcept {
+    return values_ == nullptr ? 0 : values_->size();
+  }
 
   /// From now on the values are what `step` makes of them.
   void then(Step step) {
@@ -56,16 +60,23 @@ class BasicGradient {
     mask_ = std::move(mask);
   }
 
+  /// The mask whose `gate` waits last, which waits no longer: for one that applies it on its way.
+  /// Null where there is none.
+  [[nodiscard]] std::shared_ptr<const ops::BitMask> take_mask() {
+    if (mask_ != nullptr) steps_.pop_back();
+    return std::exchange(mask_, nullptr);
+  }
+
   /// True while steps wait.
   [[nodiscard]] bool waits() const noexcept { return !steps_.empty(); }
 
   /// Elements begin .. end - 1, whole rows and whole blocks of masks: in place where no step waits,
   /// else computed into `scratch`, piece by piece.
   [[nodiscard]] const T* read(std::int64_t begin, std::int64_t end, T* scratch) const {
-    if (!waits()) return values_.data() + begin;
+    if (!waits()) return values_->data() + begin;
     const std::int64_t size = piece_size(shape());
     for (std::int64_t first = begin; first < end; first += size) {
-      const T* from = values_.data() + first;
+      const T* from = values_->data() + first;
       T* const to = scratch + (first - begin);
       for (const Step& step : steps_) {
         step(first, std::min(end, first + size), from, to);
@@ -75,58 +86,90 @@ class BasicGradient {
     return scratch;
   }
 
-  /// The same in place, for a pass that reads every element once; call `all_taken` after it.
+  /// The same in place, for a pass that reads every element once; call `own` before it and
+  /// `all_taken` after it.
   [[nodiscard]] const T* take(std::int64_t begin, std::int64_t end) {
-    return read(begin, end, values_.data() + begin);
+    return read(begin, end, values_->data() + begin);
   }
   void all_taken() noexcept {
     steps_.clear();
     mask_ = nullptr;
   }
 
+  /// Makes sure that no other gradient shares the memory.
+  void own() {
+    if (!is_shared()) return;
+    auto next = std::make_shared<Tensor<T>>(shape(), Uninitialized{});
+    ops::detail::map(
+        size(), next->data(), [](T value) { return value; }, values_->data());
+    values_ = std::move(next);
+  }
+
   /// The values, all steps taken.
   [[nodiscard]] Tensor<T>& values() {
-    if (waits()) {
-      for_each_piece<T>(shape(), [this](std::int64_t begin, std::int64_t end, T*) {
-        static_cast<void>(take(begin, end));
+    if (waits() || is_shared()) {
+      replace([this](std::int64_t begin, std::int64_t end, T* to, T*) {
+        if (const T* const from = read(begin, end, to); from != to) {
+          std::copy_n(from, end - begin, to);
+        }
       });
-      all_taken();
     }
-    return values_;
+    return *values_;
   }
-  operator TensorView<const T>() { return values().cview(); }
+  /// The same for one that only reads them.
+  operator TensorView<const T>() {
+    if (waits()) static_cast<void>(values());
+    return values_->cview();
+  }
 
-  /// Another gradient of the same values; the same steps wait for both.
-  [[nodiscard]] BasicGradient copy() const {
-    BasicGradient result(Tensor<T>(shape(), Uninitialized{}));
-    for_each_piece<T>(shape(), [&](std::int64_t begin, std::int64_t end, T*) {
-      std::copy_n(values_.data() + begin, end - begin, result.values_.data() + begin);
-    });
-    result.steps_ = steps_;
-    result.mask_ = mask_;
-    return result;
-  }
+  /// Another gradient of the same values; the same steps wait for both, and both read the same
+  /// memory until one of them is changed.
+  [[nodiscard]] BasicGradient copy() const { return *this; }
 
   /// Adds the values of `term`, the steps of both taken in the same pass.
   void add(const BasicGradient& term) {
-    for_each_piece<T>(shape(), [&](std::int64_t begin, std::int64_t end, T* scratch) {
-      T* const sum = values_.data() + begin;
-      static_cast<void>(read(begin, end, sum));
+    if constexpr (std::is_same_v<T, float>) {
+      if (only_gates() && term.only_gates()) {
+        return replace([this, &term](std::int64_t begin, std::int64_t end, T* to, T*) {
+          ops::BitMask::add_gated(begin, end, mask_.get(), values_->data() + begin,
+                                  term.mask_.get(), term.values_->data() + begin, to);
+        });
+      }
+    }
+    replace([this, &term](std::int64_t begin, std::int64_t end, T* to, T* scratch) {
+      const T* const before = read(begin, end, to);
       ops::detail::map_span(
-          end - begin, sum, [](T a, T b) { return a + b; }, sum, term.read(begin, end, scratch));
+          end - begin, to, [](T a, T b) { return a + b; }, before, term.read(begin, end, scratch));
     });
-    all_taken();
   }
 
   /// sum += the values.
   void add_to(TensorView<T> sum) {
-    const Tensor<T>& term = values();
+    const TensorView<const T> term = *this;
     ops::detail::map(
         sum.size(), sum.data(), [](T a, T b) { return a + b; }, sum.data(), term.data());
   }
 
  private:
-  Tensor<T> values_;
+  [[nodiscard]] bool is_shared() const noexcept { return values_.use_count() > 1; }
+  /// True where no step but masks waits.
+  [[nodiscard]] bool only_gates() const noexcept {
+    return steps_.size() == (mask_ == nullptr ? 0U : 1U);
+  }
+
+  /// Makes what write(begin, end, to, scratch) writes the values, in the same memory unless it is
+  /// shared; nothing waits then.
+  template <class Write>
+  void replace(Write write) {
+    auto next = is_shared() ? std::make_shared<Tensor<T>>(shape(), Uninitialized{}) : values_;
+    for_each_piece<T>(shape(), [&](std::int64_t begin, std::int64_t end, T* scratch) {
+      write(begin, end, next->data() + begin, scratch);
+    });
+    values_ = std::move(next);
+    all_taken();
+  }
+
+  std::shared_ptr<Tensor<T>> values_;
   std::vector<Step> steps_;
   std::shared_ptr<const ops::BitMask> mask_;  // of the last step, where it is one
 };

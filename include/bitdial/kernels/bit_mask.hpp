@@ -39,4 +39,14 @@ struct Gate {
   T* y = nullptr;
 };
 
+/// Operands of add_gated: y = a + b, each +0 where its bit is clear; y may be a or b.
+struct AddGated {
+  std::int64_t blocks = 0;
+  const std::uint32_t* a_words = nullptr;  ///< null: all bits are set
+  const float* a = nullptr;
+  const std::uint32_t* b_words = nullptr;
+  const float* b = nullptr;
+  float* y = nullptr;
+};
+
 }  // namespace bitdial::inline BITDIAL_ABI::kernels

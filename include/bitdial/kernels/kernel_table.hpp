@@ -331,6 +331,8 @@ struct RealKernels {
 
   TileKernel<GemmTile<float>> gemm_f32;
   TileKernel<GemmBf16Tile> gemm_bf16;
+  /// The rows of tiles of gemm_bf16 of at most half its columns: its own, or more.
+  std::int64_t bf16_narrow_rows = 0;
   void (*round_bf16)(const RoundBf16&) noexcept = nullptr;
 
   void (*depthwise_taps)(const DepthwiseTaps<float>&) noexcept = nullptr;
@@ -345,6 +347,7 @@ struct RealKernels {
   void (*mark_between)(const MarkBetween&) noexcept = nullptr;
   void (*rectify)(const Rectify&) noexcept = nullptr;
   void (*gate)(const Gate<float>&) noexcept = nullptr;
+  void (*add_gated)(const AddGated&) noexcept = nullptr;
 
   void (*winograd_inputs)(const WinogradInputs&) noexcept = nullptr;
   void (*winograd_slopes)(const WinogradSlopes&) noexcept = nullptr;

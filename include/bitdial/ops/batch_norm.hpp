@@ -8,14 +8,17 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <memory>
 #include <numeric>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include <bitdial/core/batch_group.hpp>
 #include <bitdial/core/tensor.hpp>
 #include <bitdial/kernels/active.hpp>
+#include <bitdial/ops/bit_mask.hpp>
 #include <bitdial/ops/detail/check.hpp>
 #include <bitdial/ops/detail/elementwise.hpp>
 #include <bitdial/ops/detail/exact_fma.hpp>
@@ -49,13 +52,14 @@ inline void require_options(std::string_view op, const BatchNormOptions& options
 
 /// sum a and sum a (x + shift) per channel over all rows, a = dy, or x + shift where that is null:
 /// `dy(begin, end)` returns its elements begin .. end - 1, whole rows and multiples of 128 unless
-/// they end with the last one.
+/// they end with the last one; it counts as 0 where `mask` is, which may be null.
 ///
 /// Groups of at least 32 rows, about 512 elements, are added in float, groups in double, chunks in
 /// order: the result depends on neither the thread count nor the instruction set.
 template <class Read>
-void channel_sums(std::int64_t rows, std::int64_t channels, Read dy, const float* x,
-                  const float* shift, std::vector<double>& first, std::vector<double>& second) {
+void channel_sums(std::int64_t rows, std::int64_t channels, Read dy, const BitMask* mask,
+                  const float* x, const float* shift, std::vector<double>& first,
+                  std::vector<double>& second) {
   const auto width = static_cast<std::size_t>(channels);
   const std::int64_t unit = 128 / std::gcd(std::int64_t{128}, channels);
   const std::int64_t group = round_up(std::max<std::int64_t>(32, 512 / channels), unit);
@@ -70,6 +74,7 @@ void channel_sums(std::int64_t rows, std::int64_t channels, Read dy, const float
       kernels.channel_sums({.rows = last - row,
                             .channels = channels,
                             .dy = dy(row * channels, last * channels),
+                            .words = mask == nullptr ? nullptr : mask->words(row * channels),
                             .x = x + row * channels,
                             .shift = shift,
                             .first = sums,
@@ -110,8 +115,8 @@ double batch_statistics(TensorView<T> mean, TensorView<T> var,
     detail::map_span(
         channels, shift.data(), [](float v) { return -v; }, data);
     detail::channel_sums(
-        rows, channels, [](std::int64_t, std::int64_t) -> const float* { return nullptr; }, data,
-        shift.data(), sum, squares);
+        rows, channels, [](std::int64_t, std::int64_t) -> const float* { return nullptr; }, nullptr,
+        data, shift.data(), sum, squares);
   } else {
     detail::channel_sums<T>(
         rows, channels,
@@ -244,12 +249,20 @@ void batch_norm_forward(TensorView<T> y, TensorView<T> mean, TensorView<T> inv_s
 /// n = (x - mean) inv_std and averages over all rows:
 ///   dbeta += sum dy,  dgamma += sum dy n,  dx = gamma inv_std (dy - avg dy - n avg(dy n)),
 /// the last one as dx = dy a + (x - mean) b + k per channel.
+///
+/// A mask says where dy counts as 0, which spares a pass over dy: for float, and channels that
+/// `takes_mask` says.
 template <class T>
 struct BatchNormSlope {
   std::vector<T> a;
   std::vector<T> b;
   std::vector<T> k;
   std::vector<T> shift;  ///< -mean
+  std::shared_ptr<const BitMask> mask;
+
+  [[nodiscard]] static constexpr bool takes_mask(std::int64_t channels) noexcept {
+    return std::is_same_v<T, float> && channels % kernels::gated_channels == 0;
+  }
 
   /// Empty dgamma or dbeta are skipped; with a group they get the part of this process, while a, b
   /// and k use the averages over all rows of all processes. Shapes as in `batch_norm_forward`;
@@ -259,8 +272,11 @@ struct BatchNormSlope {
                  TensorView<const std::type_identity_t<T>> x,
                  TensorView<const std::type_identity_t<T>> gamma,
                  TensorView<const std::type_identity_t<T>> mean,
-                 TensorView<const std::type_identity_t<T>> inv_std, BatchGroup* group = nullptr) {
+                 TensorView<const std::type_identity_t<T>> inv_std, BatchGroup* group = nullptr,
+                 std::shared_ptr<const BitMask> gate = nullptr)
+      : mask{std::move(gate)} {
     const auto [rows, channels] = detail::channels_last("batch_norm_backward", "x", x);
+    BITDIAL_ASSERT(mask == nullptr || takes_mask(channels));
     detail::require_shape("batch_norm_backward", "gamma", gamma, {channels});
     detail::require_shape("batch_norm_backward", "mean", mean, {channels});
     detail::require_shape("batch_norm_backward", "inv_std", inv_std, {channels});
@@ -276,7 +292,7 @@ struct BatchNormSlope {
     detail::map_span(
         channels, shift.data(), [](T v) { return -v; }, mean.data());
     if constexpr (std::is_same_v<T, float>) {
-      detail::channel_sums(rows, channels, dy, x.data(), shift.data(), sum, projection);
+      detail::channel_sums(rows, channels, dy, mask.get(), x.data(), shift.data(), sum, projection);
     } else {
       detail::channel_sums<T>(
           rows, channels,
@@ -317,13 +333,16 @@ struct BatchNormSlope {
     }
   }
 
-  /// dx for the elements of whole rows; `dx` may be `dy`.
-  void apply(std::int64_t size, T* dx, const T* dy, const T* x) const {
+  /// Elements begin .. end - 1 of dx, whole rows; `dx` may be `dy`.
+  void apply(std::int64_t begin, std::int64_t end, T* dx, const T* dy, const T* x) const {
     const auto channels = static_cast<std::int64_t>(a.size());
+    const std::int64_t size = end - begin;
     if constexpr (std::is_same_v<T, float>) {
+      const std::uint32_t* const words = mask == nullptr ? nullptr : mask->words(begin);
       return kernels::active_real_kernels().combine_channels({.rows = size / channels,
                                                               .channels = channels,
                                                               .dy = dy,
+                                                              .words = words,
                                                               .x = x,
                                                               .shift = shift.data(),
                                                               .a = a.data(),
@@ -358,7 +377,7 @@ void batch_norm_backward(TensorView<T> dx, TensorView<T> dgamma, TensorView<T> d
   parallel_for(rows, detail::row_grain(channels),
                [&, width = channels](std::int64_t begin, std::int64_t end) {
                  const std::int64_t at = begin * width;
-                 slope.apply(end * width - at, term.data() + at, dy.data() + at, x.data() + at);
+                 slope.apply(at, end * width, term.data() + at, dy.data() + at, x.data() + at);
                });
   detail::map(
       dx.size(), dx.data(), [](T old, T t) { return old + t; }, dx.data(), term.data());

@@ -79,8 +79,7 @@ class BitMask {
   /// `x`.
   template <class T>
   void gate(std::int64_t begin, std::int64_t end, const T* x, T* y) const {
-    BITDIAL_ASSERT(begin % block == 0);
-    const std::uint32_t* const words = words_.data() + begin / bits_per_word;
+    const std::uint32_t* const words = this->words(begin);
     const std::int64_t whole = (end - begin) / block, rest = (end - begin) % block;
     gate_blocks(words, whole, x, y);
     if (rest > 0) {
@@ -89,6 +88,44 @@ class BitMask {
       gate_blocks(words + whole * lanes, 1, last.data(), last.data());
       std::copy_n(last.data(), rest, y + whole * block);
     }
+  }
+
+  /// y[i] = a[i] + b[i], each of them +0 where the bit of element begin + i in its mask is clear; a
+  /// mask that is null passes all. `y` may be `a` or `b`.
+  static void add_gated(std::int64_t begin, std::int64_t end, const BitMask* a_mask, const float* a,
+                        const BitMask* b_mask, const float* b, float* y) {
+    const auto words_of = [begin](const BitMask* mask) {
+      return mask == nullptr ? nullptr : mask->words(begin);
+    };
+    kernels::AddGated operands{.blocks = (end - begin) / block,
+                               .a_words = words_of(a_mask),
+                               .a = a,
+                               .b_words = words_of(b_mask),
+                               .b = b,
+                               .y = y};
+    const kernels::RealKernels& table = kernels::active_real_kernels();
+    table.add_gated(operands);
+    const std::int64_t done = operands.blocks * block, rest = end - begin - done;
+    if (rest == 0) return;
+    std::array<float, block> last_a{}, last_b{};
+    std::copy_n(a + done, rest, last_a.data());
+    std::copy_n(b + done, rest, last_b.data());
+    operands = {.blocks = 1,
+                .a_words = words_of(a_mask),
+                .a = last_a.data(),
+                .b_words = words_of(b_mask),
+                .b = last_b.data(),
+                .y = last_a.data()};
+    if (a_mask != nullptr) operands.a_words += done / bits_per_word;
+    if (b_mask != nullptr) operands.b_words += done / bits_per_word;
+    table.add_gated(operands);
+    std::copy_n(last_a.data(), rest, y + done);
+  }
+
+  /// The words of the elements from `begin` on, a multiple of `block`, as kernels read them.
+  [[nodiscard]] const std::uint32_t* words(std::int64_t begin) const noexcept {
+    BITDIAL_ASSERT(begin % block == 0);
+    return words_.data() + begin / bits_per_word;
   }
 
   /// The sum of x[i] over the elements begin + i whose bits are set, in double.

@@ -264,9 +264,14 @@ struct GradientOptions {
   bool accumulate = true;  ///< dx += ..., the rule of all derivatives; else dx = ...
   Products products = Products::f32;
 
-  /// True where every pixel of dx is written once, so that nothing has to be set to zero before.
+  /// True where every pixel of dx is written once, so that nothing has to be set to zero before:
+  /// each phase of a stride has taps.
   [[nodiscard]] constexpr bool overwrites(const Window& window) const noexcept {
-    return !accumulate && window.stride_h == 1 && window.stride_w == 1;
+    const auto reaches_all = [](std::int64_t kernel, std::int64_t stride, std::int64_t dilation) {
+      return kernel >= stride && std::gcd(stride, dilation) == 1;
+    };
+    return !accumulate && reaches_all(window.kernel_h, window.stride_h, window.dilation_h) &&
+           reaches_all(window.kernel_w, window.stride_w, window.dilation_w);
   }
 };
 

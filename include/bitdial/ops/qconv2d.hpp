@@ -212,7 +212,9 @@ class IntegerWindows {
     const std::int64_t skipped = taps.begin * segments_per_row(grid_);
     const std::uint8_t* const a = rows.row(i * h.step + taps.begin * h.dilation + h.offset);
     float* const y = y_ + (n * h.outputs + i) * w.outputs * packed.n + cols.begin;
-    std::int32_t* const sums = gemm_scratch<std::int32_t, 10>(kernel.rows * cols_);
+    std::int32_t* const sums = gemm_scratch<std::int32_t, 10>(kernel.rows * (cols_ + 1));
+    std::int32_t* const terms = sums + kernel.rows * cols_;
+    auto* const offsets_of_rows = gemm_scratch<const std::uint32_t*, 0>(kernel.rows);
     const TileSplit tiles(w.outputs, kernel.rows);
     kernels::GemmU8S8Tile t{.groups = packed.groups(),
                             .a_stride = w.step * grid_.channels,
@@ -244,17 +246,29 @@ class IntegerWindows {
         filters_.table().requantize(values);
         continue;
       }
-      values.rows = 1;
-      for (std::int64_t r = j; r < j + count; ++r, values.sums += cols_, values.y += packed.n) {
-        std::int32_t term = 0;
-        if (code_sums != nullptr) {
-          term = static_cast<std::int32_t>(of_codes_ * static_cast<std::uint32_t>(code_sums[r]));
+      if (code_sums != nullptr) {
+        for (std::int64_t r = 0; r < count; ++r) {
+          terms[r] =
+              static_cast<std::int32_t>(of_codes_ * static_cast<std::uint32_t>(code_sums[j + r]));
         }
-        const std::uint32_t* more = owed.at(i, r);
-        values.row_terms = &term;
-        values.offsets = more == nullptr ? nullptr : &more;
-        if (more != nullptr) more += cols.begin;
+        values.row_terms = terms;
+      }
+      // Together, as long as they owe the same.
+      for (std::int64_t r = j; r < j + count;) {
+        const std::uint32_t* const more = owed.at(i, r);
+        const IndexRange inside = taps_inside(w, r);
+        std::int64_t next = r + 1;
+        while (next < j + count && (more == nullptr || taps_inside(w, next) == inside)) ++next;
+        values.rows = next - r;
+        if (more != nullptr) {
+          std::fill_n(offsets_of_rows, values.rows, more + cols.begin);
+          values.offsets = offsets_of_rows;
+        }
         filters_.table().requantize(values);
+        values.sums += values.rows * cols_;
+        values.y += values.rows * packed.n;
+        if (values.row_terms != nullptr) values.row_terms += values.rows;
+        r = next;
       }
     }
   }

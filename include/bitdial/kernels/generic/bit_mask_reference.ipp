@@ -42,3 +42,20 @@ void gate(const Gate<T>& m) noexcept {
     }
   }
 }
+
+inline void add_gated(const AddGated& m) noexcept {
+  for (std::int64_t block = 0; block < m.blocks; ++block) {
+    const auto term = [block](const float* x, const std::uint32_t* words, float* kept) {
+      x += block * mask_block;
+      if (words == nullptr) {
+        std::copy_n(x, mask_block, kept);
+      } else {
+        gate<float>({.blocks = 1, .words = words + block * mask_words, .x = x, .y = kept});
+      }
+    };
+    float a[mask_block], b[mask_block];
+    term(m.a, m.a_words, a);
+    term(m.b, m.b_words, b);
+    for (std::int64_t i = 0; i < mask_block; ++i) m.y[block * mask_block + i] = a[i] + b[i];
+  }
+}

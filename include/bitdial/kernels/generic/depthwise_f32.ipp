@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The real-valued depthwise kernels: a vector of channels at a time, along a run of pixels. The
-// weights of a 3x3 window stay in registers; the last channels go to the next narrower table.
+// weights of a 3x3 window, and of its parts in the phases of a stride of 2, stay in registers; the
+// last channels go to the next narrower table.
 // Vocabulary: F32, f32_lanes, load_f32, store_f32, fmadd_f32, namespace narrower, unroll.
 
 /// Channels c .. c + f32_lanes - 1 of all pixels, `taps` of them a constant.
@@ -37,10 +38,24 @@ inline void depthwise_any_taps_lanes(const DepthwiseTaps<float>& d, std::int64_t
 inline void depthwise_taps_from(const DepthwiseTaps<float>& d, std::int64_t first) noexcept {
   std::int64_t c = first;
   for (; c + f32_lanes <= d.channels; c += f32_lanes) {
-    if (d.taps == 9) {
-      depthwise_taps_lanes<9>(d, c);
-    } else {
-      depthwise_any_taps_lanes(d, c);
+    switch (d.taps) {
+      case 1:
+        depthwise_taps_lanes<1>(d, c);
+        break;
+      case 2:
+        depthwise_taps_lanes<2>(d, c);
+        break;
+      case 4:
+        depthwise_taps_lanes<4>(d, c);
+        break;
+      case 6:
+        depthwise_taps_lanes<6>(d, c);
+        break;
+      case 9:
+        depthwise_taps_lanes<9>(d, c);
+        break;
+      default:
+        depthwise_any_taps_lanes(d, c);
     }
   }
   if (c < d.channels) narrower::depthwise_taps_from(d, c);

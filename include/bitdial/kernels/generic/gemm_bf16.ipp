@@ -2,9 +2,9 @@
 // The bfloat16 tile: `rows` x `vectors` accumulators of floats, one pair of A for every row and
 // step.
 // Vocabulary: F32, f32_lanes, load_f32, store_f32, load_f32_part, store_f32_part; bf16_rows,
-// bf16_vectors, Bf16Scope (what the products need around them), Bf16Pairs, broadcast_bf16_pair,
-// load_bf16_pairs, dot_bf16(c, a, b) (the second products first), store_bf16 (f32_lanes rounded
-// numbers), store_bf16_pairs.
+// bf16_narrow_rows (of tiles of one vector), bf16_vectors, Bf16Scope (what the products need around
+// them), Bf16Pairs, broadcast_bf16_pair, load_bf16_pairs, dot_bf16(c, a, b) (the second products
+// first), store_bf16 (f32_lanes rounded numbers), store_bf16_pairs.
 
 inline constexpr std::int64_t bf16_cols = bf16_vectors * f32_lanes;
 
@@ -63,15 +63,14 @@ inline void gemm_bf16_rows(const GemmBf16Tile& t) noexcept {
   }
 }
 
-/// Few columns use one vector: half the work.
+/// Few columns use one vector: half the work, and room for more rows.
 inline void gemm_bf16(const GemmBf16Tile& t) noexcept {
-  with_rows<bf16_rows>(t, [](auto rows, const GemmBf16Tile& part) {
-    if (part.cols <= f32_lanes) {
-      gemm_bf16_rows<rows, 1>(part);
-    } else {
-      gemm_bf16_rows<rows, bf16_vectors>(part);
-    }
-  });
+  if (t.cols <= f32_lanes) {
+    return with_rows<bf16_narrow_rows>(
+        t, [](auto rows, const GemmBf16Tile& part) { gemm_bf16_rows<rows, 1>(part); });
+  }
+  with_rows<bf16_rows>(
+      t, [](auto rows, const GemmBf16Tile& part) { gemm_bf16_rows<rows, bf16_vectors>(part); });
 }
 
 inline void round_bf16(const RoundBf16& q) noexcept {

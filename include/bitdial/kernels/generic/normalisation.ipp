@@ -2,7 +2,7 @@
 // The kernels of batch normalisation: channels lie in lanes, what belongs to a channel stays in
 // registers while the rows pass.
 // Vocabulary: F32, f32_lanes, load_f32, store_f32, load_f32_part, store_f32_part, add_f32,
-// fmadd_f32.
+// fmadd_f32, and that of bit_mask.ipp.
 
 /// Calls run(vectors, whole, first channel) for all channels: `vectors` and `whole` are constants,
 /// the last vector of a row that does not fill it is not whole.
@@ -32,7 +32,15 @@ template <bool whole>
   store_f32_part(p, v, count);
 }
 
-template <int vectors, bool whole>
+/// Elements i .. i + f32_lanes - 1 of dy, a multiple of f32_lanes, +0 where their bits are clear.
+[[gnu::always_inline]] inline F32 load_gated(const float* dy, const std::uint32_t* words,
+                                             std::int64_t i) noexcept {
+  constexpr std::int64_t bits = mask_block - 1;
+  return keep_where(load_f32(dy + i), repeat_words(words + (i & ~bits) / mask_block * mask_words),
+                    load_ints(mask_places.bits + (i & bits)));
+}
+
+template <int vectors, bool whole, bool gated>
 inline void channel_sums_at(const ChannelSums& s, std::int64_t c) noexcept {
   const std::int64_t count = s.channels - c;
   F32 first[vectors], second[vectors], shift[vectors];
@@ -40,16 +48,20 @@ inline void channel_sums_at(const ChannelSums& s, std::int64_t c) noexcept {
     first[v] = second[v] = F32{};
     shift[v] = load_channels<whole>(s.shift + c + v * f32_lanes, count);
   });
-  const float* x = s.x + c;
-  const float* dy = s.dy == nullptr ? nullptr : s.dy + c;
-  for (std::int64_t r = s.rows; r > 0; --r, x += s.channels) {
+  const float* const dy = s.dy;
+  for (std::int64_t at = c; at < s.rows * s.channels; at += s.channels) {
     unroll<vectors>([&](auto v) __attribute__((always_inline)) {
-      const F32 value = add_f32(load_channels<whole>(x + v * f32_lanes, count), shift[v]);
-      const F32 a = dy == nullptr ? value : load_channels<whole>(dy + v * f32_lanes, count);
+      const std::int64_t i = at + v * f32_lanes;
+      const F32 value = add_f32(load_channels<whole>(s.x + i, count), shift[v]);
+      F32 a = value;
+      if constexpr (gated) {
+        a = load_gated(dy, s.words, i);
+      } else if (dy != nullptr) {
+        a = load_channels<whole>(dy + i, count);
+      }
       first[v] = add_f32(first[v], a);
       second[v] = fmadd_f32(a, value, second[v]);
     });
-    if (dy != nullptr) dy += s.channels;
   }
   unroll<vectors>([&](auto v) __attribute__((always_inline)) {
     store_channels<whole>(s.first + c + v * f32_lanes, first[v], count);
@@ -59,7 +71,11 @@ inline void channel_sums_at(const ChannelSums& s, std::int64_t c) noexcept {
 
 inline void channel_sums(const ChannelSums& s) noexcept {
   for_channel_vectors(s.channels, [&](auto vectors, auto whole, std::int64_t c) {
-    channel_sums_at<vectors, whole>(s, c);
+    if (whole && s.words != nullptr) {
+      channel_sums_at<vectors, true, true>(s, c);
+    } else {
+      channel_sums_at<vectors, whole, false>(s, c);
+    }
   });
 }
 
@@ -85,7 +101,7 @@ inline void scale_channels(const ScaleChannels& s) noexcept {
   });
 }
 
-template <int vectors, bool whole>
+template <int vectors, bool whole, bool gated>
 inline void combine_channels_at(const CombineChannels& s, std::int64_t c) noexcept {
   const std::int64_t count = s.channels - c;
   F32 shift[vectors], a[vectors], b[vectors], k[vectors];
@@ -99,7 +115,12 @@ inline void combine_channels_at(const CombineChannels& s, std::int64_t c) noexce
     unroll<vectors>([&](auto v) __attribute__((always_inline)) {
       const std::int64_t i = at + v * f32_lanes;
       const F32 value = add_f32(load_channels<whole>(s.x + i, count), shift[v]);
-      const F32 dy = load_channels<whole>(s.dy + i, count);
+      F32 dy;
+      if constexpr (gated) {
+        dy = load_gated(s.dy, s.words, i);
+      } else {
+        dy = load_channels<whole>(s.dy + i, count);
+      }
       store_channels<whole>(s.y + i, fmadd_f32(dy, a[v], fmadd_f32(value, b[v], k[v])), count);
     });
   }
@@ -107,6 +128,10 @@ inline void combine_channels_at(const CombineChannels& s, std::int64_t c) noexce
 
 inline void combine_channels(const CombineChannels& s) noexcept {
   for_channel_vectors(s.channels, [&](auto vectors, auto whole, std::int64_t c) {
-    combine_channels_at<vectors, whole>(s, c);
+    if (whole && s.words != nullptr) {
+      combine_channels_at<vectors, true, true>(s, c);
+    } else {
+      combine_channels_at<vectors, whole, false>(s, c);
+    }
   });
 }

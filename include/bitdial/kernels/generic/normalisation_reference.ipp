@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // The meaning of the kernels of batch normalisation, in portable C++.
 
+/// Element `at` of dy, +0 where its bit is clear.
+inline float gated_at(const float* dy, const std::uint32_t* words, std::int64_t at) noexcept {
+  if (words == nullptr) return dy[at];
+  const std::uint32_t word = words[at / mask_block * mask_words + at % mask_words];
+  return (word >> (at % mask_block / mask_words) & 1U) != 0 ? dy[at] : 0.0F;
+}
+
 inline void channel_sums(const ChannelSums& s) noexcept {
   for (std::int64_t c = 0; c < s.channels; ++c) s.first[c] = s.second[c] = 0.0F;
   for (std::int64_t r = 0; r < s.rows; ++r) {
     for (std::int64_t c = 0; c < s.channels; ++c) {
       const std::int64_t at = r * s.channels + c;
       const float v = s.x[at] + s.shift[c];
-      const float a = s.dy == nullptr ? v : s.dy[at];
+      const float a = s.dy == nullptr ? v : gated_at(s.dy, s.words, at);
       s.first[c] += a;
       s.second[c] = std::fma(a, v, s.second[c]);
     }
@@ -28,7 +35,7 @@ inline void combine_channels(const CombineChannels& s) noexcept {
     for (std::int64_t c = 0; c < s.channels; ++c) {
       const std::int64_t at = r * s.channels + c;
       const float v = s.x[at] + s.shift[c];
-      s.y[at] = std::fma(s.dy[at], s.a[c], std::fma(v, s.b[c], s.k[c]));
+      s.y[at] = std::fma(gated_at(s.dy, s.words, at), s.a[c], std::fma(v, s.b[c], s.k[c]));
     }
   }
 }

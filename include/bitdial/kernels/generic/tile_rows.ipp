@@ -40,7 +40,7 @@ template <int full, class Tile, class Run>
 }
 
 /// Rows of the first of the parts in which a tile of `rows` rows runs. Kernels of up to six rows
-/// have code for every number; in larger ones 1, 2, 4, 6, 7, 8 and 12 have code of their own
+/// have code for every number; in larger ones 1, 2, 4, 6, 7, 8, 12 and 16 have code of their own
 /// (images of 7 x 7 are common), the others are sums of two of these.
 constexpr int first_part_rows(int rows, int full) {
   if (full <= 6) return rows;
@@ -51,9 +51,13 @@ constexpr int first_part_rows(int rows, int full) {
       return 4;
     case 9:
     case 11:
+    case 13:
       return 7;
     case 10:
       return 6;
+    case 14:
+    case 15:
+      return 8;
     default:
       return rows;
   }

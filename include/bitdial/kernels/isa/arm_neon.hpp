@@ -283,6 +283,7 @@ inline constexpr RealKernels real_kernels = [] {
   t.mark_between = mark_between;
   t.rectify = rectify;
   t.gate = gate;
+  t.add_gated = add_gated;
   t.winograd_inputs = winograd_inputs;
   t.winograd_slopes = winograd_slopes;
   t.winograd_outputs = winograd_outputs;

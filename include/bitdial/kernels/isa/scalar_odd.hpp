@@ -34,6 +34,7 @@ inline constexpr RealKernels real_kernels = [] {
   t.name = "scalar_odd";
   t.gemm_f32 = {f32_rows, f32_cols, gemm_f32};
   t.gemm_bf16 = {bf16_rows, bf16_cols, gemm_bf16};
+  t.bf16_narrow_rows = bf16_rows;
   return t;
 }();
 

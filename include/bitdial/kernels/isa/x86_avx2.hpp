@@ -164,7 +164,7 @@ struct Bf16Pairs {
   F32 first, second;
 };
 using Bf16Scope = FlushSubnormals;
-inline constexpr int bf16_rows = 4, bf16_vectors = 2;
+inline constexpr int bf16_rows = 4, bf16_narrow_rows = 4, bf16_vectors = 2;
 
 inline Bf16Pairs split_bf16_pairs(__m256i v) noexcept {
   return {_mm256_castsi256_ps(_mm256_slli_epi32(v, 16)),
@@ -512,6 +512,7 @@ inline constexpr RealKernels real_kernels = [] {
   t.name = "avx2";
   t.gemm_f32 = {f32_rows, f32_cols, gemm_f32};
   t.gemm_bf16 = {bf16_rows, bf16_cols, gemm_bf16};
+  t.bf16_narrow_rows = bf16_narrow_rows;
   t.depthwise_taps = depthwise_taps;
   t.depthwise_weight_sums = depthwise_weight_sums;
   t.round_bf16 = round_bf16;
@@ -523,6 +524,7 @@ inline constexpr RealKernels real_kernels = [] {
   t.mark_between = mark_between;
   t.rectify = rectify;
   t.gate = gate;
+  t.add_gated = add_gated;
   t.winograd_inputs = winograd_inputs;
   t.winograd_slopes = winograd_slopes;
   t.winograd_outputs = winograd_outputs;

@@ -127,7 +127,7 @@ struct Bf16Pairs {
   F32 first, second;
 };
 using Bf16Scope = avx2::FlushSubnormals;
-inline constexpr int bf16_rows = 12, bf16_vectors = 2;
+inline constexpr int bf16_rows = 12, bf16_narrow_rows = 12, bf16_vectors = 2;
 
 inline Bf16Pairs split_bf16_pairs(__m512i v) noexcept {
   return {_mm512_castsi512_ps(_mm512_slli_epi32(v, 16)),
@@ -360,6 +360,7 @@ inline constexpr RealKernels real_kernels = [] {
   t.name = "avx512";
   t.gemm_f32 = {f32_rows, f32_cols, gemm_f32};
   t.gemm_bf16 = {bf16_rows, bf16_cols, gemm_bf16};
+  t.bf16_narrow_rows = bf16_narrow_rows;
   t.depthwise_taps = depthwise_taps;
   t.depthwise_weight_sums = depthwise_weight_sums;
   t.round_bf16 = round_bf16;
@@ -371,6 +372,7 @@ inline constexpr RealKernels real_kernels = [] {
   t.mark_between = mark_between;
   t.rectify = rectify;
   t.gate = gate;
+  t.add_gated = add_gated;
   t.winograd_inputs = winograd_inputs;
   t.winograd_slopes = winograd_slopes;
   t.winograd_outputs = winograd_outputs;

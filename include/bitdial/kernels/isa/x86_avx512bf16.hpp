@@ -26,7 +26,7 @@ using avx512::load_f32, avx512::store_f32, avx512::load_f32_part, avx512::store_
 /// The instruction itself is the rule that `fma_bf16` states.
 using Bf16Pairs = __m512i;
 struct Bf16Scope {};
-inline constexpr int bf16_rows = 12, bf16_vectors = 2;
+inline constexpr int bf16_rows = 12, bf16_narrow_rows = 16, bf16_vectors = 2;
 
 inline Bf16Pairs broadcast_bf16_pair(const std::uint16_t* p) noexcept {
   std::int32_t pair = 0;
@@ -64,6 +64,7 @@ inline constexpr RealKernels real_kernels = [] {
   RealKernels t = avx512vnni::real_kernels;
   t.name = "avx512bf16";
   t.gemm_bf16 = {bf16_rows, bf16_cols, gemm_bf16};
+  t.bf16_narrow_rows = bf16_narrow_rows;
   t.round_bf16 = round_bf16;
   return t;
 }();

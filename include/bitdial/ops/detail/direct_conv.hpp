@@ -27,6 +27,16 @@ template <class E>
   }
 }
 
+/// The rows that it computes at once of tiles of at most `cols` columns.
+template <class E>
+[[nodiscard]] std::int64_t window_rows(std::int64_t cols) {
+  const auto kernel = window_kernel<E>();
+  if constexpr (std::is_same_v<E, std::uint16_t>) {
+    if (2 * cols <= kernel.cols) return kernels::active_real_kernels().bf16_narrow_rows;
+  }
+  return kernel.rows;
+}
+
 /// Its operands.
 template <class E>
 using WindowTile = std::conditional_t<std::is_same_v<E, std::uint16_t>, kernels::GemmBf16Tile,
@@ -229,7 +239,7 @@ void direct_weight_sums_bf16(float* sums, const float* dy, const Images& images,
   const std::int64_t row_depth = w.taps * grid.channels;
   const std::int64_t run_depth = w.dilation == 1 ? row_depth : grid.channels;
   const std::int64_t dy_row = w.outputs * out;
-  const TileSplit tiles(out, kernel.rows);
+  const TileSplit tiles(out, window_rows<std::uint16_t>(run_depth));
   const std::int64_t pixel = w.step * grid.channels;
 
   for (std::int64_t n = first_image; n < last_image; ++n) {

@@ -281,7 +281,7 @@ void winograd_weight_sums(float* sums, const float* dy, const Images& images, co
       split.blocks > 1 ? 1
                        : std::max<std::int64_t>(1, std::min(pixels_at_once / grid.pixels(),
                                                             elements_at_once / of_image));
-  const TileSplit tiles(out, kernel.rows);
+  const TileSplit tiles(out, window_rows<E>(grid.channels));
   Tensor<float> products({WinogradPoints::count, out, sums_row}, Uninitialized{});
 
   for (std::int64_t n = first_image; n < last_image; n += images_at_once) {
