@@ -458,30 +458,31 @@ TEST_CASE("pack_planes: most significant plane first, strides, zero tail") {
         GuardedArray<std::uint8_t> codes(count);
         codes.fill([&] { return static_cast<std::uint8_t>(numbers.between(0, 255)); });
         const std::int64_t words = (count + 63) / 64;
-        const std::int64_t word_stride = 1 + bits % 3;
-        const std::int64_t plane_stride = words * word_stride + 2;
-        constexpr std::uint64_t untouched = 0x0123456789abcdefU;
-        GuardedArray<std::uint64_t> planes(bits * plane_stride);
-        planes.fill([] { return untouched; });
+        const std::int64_t plane_stride = words + bits % 3;
+        // Words on odd bytes.
+        constexpr std::uint64_t untouched = 0xababababababababU;
+        GuardedArray<std::uint8_t> planes(bits * plane_stride * 8 + 1);
+        planes.fill([] { return std::uint8_t{0xab}; });
         t.pack_planes({.codes = codes.data(),
                        .count = count,
                        .bits = bits,
-                       .planes = planes.data(),
-                       .plane_stride = plane_stride,
-                       .word_stride = word_stride});
+                       .planes = planes.data() + 1,
+                       .plane_stride = plane_stride});
         int wrong = 0;
         for (int p = 0; p < bits; ++p) {
           for (std::int64_t at = 0; at < plane_stride; ++at) {
             std::uint64_t expected = untouched;
-            if (at % word_stride == 0 && at / word_stride < words) {
+            if (at < words) {
               expected = 0;
               for (std::int64_t i = 0; i < 64; ++i) {
-                const std::int64_t code = at / word_stride * 64 + i;
+                const std::int64_t code = at * 64 + i;
                 if (code >= count) break;
                 expected |= std::uint64_t{(codes[code] >> (bits - 1 - p)) & 1U} << i;
               }
             }
-            wrong += planes[p * plane_stride + at] != expected;
+            std::uint64_t word = 0;
+            std::memcpy(&word, planes.data() + 1 + (p * plane_stride + at) * 8, sizeof word);
+            wrong += word != expected;
           }
         }
         CAPTURE(bits);

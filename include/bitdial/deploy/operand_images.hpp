@@ -65,18 +65,19 @@ struct OperandImages {
   }
 
  private:
-  /// Pixels of whole words are packed where they belong; those of whole bytes make a line without
-  /// gaps.
+  /// Pixels of whole bytes make a line without gaps; where it is whole words they are packed where
+  /// they belong.
   void pack_line(const kernels::KernelTable& table, const std::uint8_t* line,
                  std::uint8_t* out) const noexcept {
-    if (codes.pixel % 64 == 0) {
+    const std::int64_t count = codes.w * codes.pixel;
+    if (codes.pixel % 8 == 0 && count % 64 == 0) {
       return table.pack_planes({.codes = line,
-                                .count = codes.w * codes.pixel,
+                                .count = count,
                                 .bits = bits,
-                                .planes = reinterpret_cast<std::uint64_t*>(out),
+                                .planes = out,
                                 .plane_stride = image.image() / 8});
     }
-    if (codes.pixel % 8 == 0) return pack_run(table, line, codes.w * codes.pixel, out);
+    if (codes.pixel % 8 == 0) return pack_run(table, line, count, out);
     for (std::int64_t x = 0; x < codes.w; ++x) {
       pack_run(table, line + x * codes.pixel, codes.pixel, out + x * image.pixel);
     }

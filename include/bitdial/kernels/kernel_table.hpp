@@ -250,16 +250,15 @@ struct LookUpBytes {
 
 /// Operands of pack_planes: codes of `bits` bits to planes, most significant first.
 ///
-/// Bit i of word w of plane p, at planes[p * plane_stride + w * word_stride], is bit
+/// Bit i of word w of plane p, p * plane_stride + w words of 64 bits behind `planes`, is bit
 /// (bits - 1 - p) of codes[64 w + i]; bits past `count` are zero. Higher bits of a code are
 /// ignored.
 struct PackPlanes {
   const std::uint8_t* codes = nullptr;
   std::int64_t count = 0;
-  int bits = 8;  ///< 1 .. 8
-  std::uint64_t* planes = nullptr;
-  std::int64_t plane_stride = 0;
-  std::int64_t word_stride = 1;
+  int bits = 8;                   ///< 1 .. 8
+  void* planes = nullptr;         ///< words on any byte
+  std::int64_t plane_stride = 0;  ///< words between planes
 };
 
 /// Operands of sum_rows: sums[l * rows + r] = factor * the sum of row r of line l, modulo 2^32. Its

@@ -60,9 +60,8 @@ template <int rows>
       if (times > 1) total[r] = add_counts(total[r], before);
     });
   }
-  unroll<rows>([&](auto r) __attribute__((always_inline)) {
-    store_counts(c + r * c_stride, total[r]);
-  });
+  unroll<rows>([&](auto r)
+                   __attribute__((always_inline)) { store_counts(c + r * c_stride, total[r]); });
 }
 
 /// Adds a pair of planes to all rows of a tile: `plane` bytes behind A, and `b`.
@@ -82,8 +81,8 @@ inline void gemm_planes(const GemmPlanesTile& t) noexcept {
   for (std::int64_t d = 0; d < t.a_planes + t.b_planes - 1; ++d) {
     const std::int64_t last = std::min(d, t.a_planes - 1);
     for (std::int64_t s = std::max(std::int64_t{0}, d - t.b_planes + 1); s <= last; ++s) {
-      add_plane_pairs(t, s * t.plane_stride,
-                      t.b + (d - s) * t.segments * t.words * planes_cols, times);
+      add_plane_pairs(t, s * t.plane_stride, t.b + (d - s) * t.segments * t.words * planes_cols,
+                      times);
       times = 1;
     }
     times = 2;

@@ -146,11 +146,13 @@ inline void maximum(const Maximum& m) noexcept {
 
 inline void pack_planes(const PackPlanes& p) noexcept {
   const std::int64_t full = p.count / 64;
-  for (std::int64_t word = 0; word < full; ++word) {
-    const Codes64 codes = load_codes64(p.codes + word * 64);
-    for (int plane = 0; plane < p.bits; ++plane) {
-      p.planes[plane * p.plane_stride + word * p.word_stride] =
-          plane_word(codes, p.bits - 1 - plane);
+  for (int plane = 0; plane < p.bits; ++plane) {
+    const int bit = p.bits - 1 - plane;
+    const std::uint8_t* const codes = p.codes;
+    auto* const out = static_cast<std::uint8_t*>(p.planes) + plane * p.plane_stride * 8;
+    for (std::int64_t word = 0; word < full; ++word) {
+      const std::uint64_t bits = plane_word(load_codes64(codes + word * 64), bit);
+      std::memcpy(out + word * 8, &bits, sizeof bits);
     }
   }
   if (full * 64 < p.count) scalar::pack_planes_word(p, full);

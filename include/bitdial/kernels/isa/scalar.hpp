@@ -138,6 +138,13 @@ inline void unpack_codes(const std::uint8_t* bytes, std::int64_t count, int bits
   }
 }
 
+/// Word `word` of plane `plane`.
+inline void store_plane_word(const PackPlanes& p, std::int64_t plane, std::int64_t word,
+                             std::uint64_t bits) noexcept {
+  auto* const out = static_cast<std::uint8_t*>(p.planes);
+  std::memcpy(out + (plane * p.plane_stride + word) * 8, &bits, sizeof bits);
+}
+
 /// Word `word` of every plane, from the codes that are left.
 inline void pack_planes_word(const PackPlanes& p, std::int64_t word) noexcept {
   std::uint64_t planes[8] = {};
@@ -149,9 +156,7 @@ inline void pack_planes_word(const PackPlanes& p, std::int64_t word) noexcept {
       planes[plane] |= bit << i;
     }
   }
-  for (int plane = 0; plane < p.bits; ++plane) {
-    p.planes[plane * p.plane_stride + word * p.word_stride] = planes[plane];
-  }
+  for (int plane = 0; plane < p.bits; ++plane) store_plane_word(p, plane, word, planes[plane]);
 }
 
 inline void pack_planes(const PackPlanes& p) noexcept {
