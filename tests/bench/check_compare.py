@@ -5,6 +5,7 @@
 usage: check_compare.py ROOT
 """
 import json
+import subprocess
 import sys
 import tempfile
 
@@ -66,10 +67,22 @@ def check_errors(root, folder):
     expect(code == 2 and "ms/image against s/image" in said, "units must agree", code, said)
 
 
+def check_reader(root, folder):
+    """A reader that stops early, such as head, is no error."""
+    many = write(folder, "many.json", [record(name=f"network {i}") for i in range(5000)])
+    command = [sys.executable, "-B", f"{root}/bench/compare", many, many]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as compare:
+        compare.stdout.readline()
+        compare.stdout.close()
+        said = compare.stderr.read()
+    expect(not said, "no words about a pipe that is closed", said)
+
+
 def main(root):
     with tempfile.TemporaryDirectory() as folder:
         check_ratios(root, folder)
         check_errors(root, folder)
+        check_reader(root, folder)
     print("ratios, verdicts, exit codes and errors of bench/compare")
 
 
