@@ -95,6 +95,8 @@ TEST_CASE("a peak is that of its kernel: more bit planes take longer") {
     CAPTURE(std::string{table->name});
     const double one = measure_peak(*table, KernelPath::planes, {1, 1});
     CHECK(one > measure_peak(*table, KernelPath::planes, {4, 4}));
+    CHECK(measure_peak(*table, KernelPath::planes, {8, 8}) > 0.0);
+    CHECK(measure_peak(*table, KernelPath::planes, {3, 1}) > 0.0);
     CHECK(measure_peak(*table, KernelPath::bytes) > 0.0);
   }
 }

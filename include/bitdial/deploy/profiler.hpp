@@ -13,6 +13,7 @@
 
 #include <bitdial/core/aligned_buffer.hpp>
 #include <bitdial/core/result.hpp>
+#include <bitdial/core/rounding.hpp>
 #include <bitdial/core/stopwatch.hpp>
 #include <bitdial/core/text.hpp>
 #include <bitdial/deploy/kernel_choice.hpp>
@@ -58,11 +59,14 @@ struct ProfileOptions {
 
 /// Multiply-accumulates per second of one thread in the kernel of `path` at one width pair, on
 /// operands in the first-level cache; for packed weights that of 8-bit bytes. Cost: about 2 ms.
+/// Products of bit planes are some 4608 bits deep over all pairs of planes, so that the sums that a
+/// tile stores cost next to nothing.
 [[nodiscard]] inline double measure_peak(const kernels::KernelTable& table, KernelPath path,
                                          Precision widths = {1, 1}) {
-  constexpr std::int64_t depth = 512, calls = 64;
+  constexpr std::int64_t calls = 64;
   const bool planes = path == KernelPath::planes;
   const bool lookup = path == KernelPath::lookup;
+  const std::int64_t depth = planes ? round_up(4608 / (widths.w * widths.a), 512) : 512;
   const std::int64_t rows = planes   ? table.gemm_planes.rows
                             : lookup ? table.gemm_lookup.rows
                                      : table.gemm_u8s8.rows;
