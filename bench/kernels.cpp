@@ -39,6 +39,11 @@ constexpr const char* compiler = __VERSION__;
 constexpr const char* compiler = "GCC " __VERSION__;
 #endif
 
+constexpr const char* usage =
+    "bench_kernels [--quick] [--json FILE] [options of Google Benchmark]\n"
+    "          --quick      3 short repetitions of every kernel in the place of 7\n"
+    "          --json FILE  write one JSON object per line to this file\n\n";
+
 // ---- single tiles: operands in the first-level cache
 
 void add_tiles(const KernelTable& t, const PeakLoops& peaks) {
@@ -296,11 +301,20 @@ int main(int argc, char** argv) {
   std::vector<std::string> arguments;
   std::string json;
   for (int i = 0; i < argc; ++i) {
-    if (std::string_view{argv[i]} == "--json" && i + 1 < argc) {
+    const std::string_view argument{argv[i]};
+    if (argument == "--json") {
+      if (i + 1 == argc) {
+        std::fprintf(stderr, "bench_kernels: --json needs a file\n");
+        return 2;
+      }
       json = argv[++i];
-    } else if (std::string_view{argv[i]} == "--quick") {
+    } else if (argument == "--quick") {
       sampling = {.repetitions = 3, .seconds = 0.004};
     } else {
+      if (argument == "--help") {  // Google Benchmark prints its own options and ends the program
+        std::printf("%s", usage);
+        std::fflush(stdout);
+      }
       arguments.emplace_back(argv[i]);
     }
   }
