@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Latency of whole packed networks with random weights, as a program that uses bitdial sees it:
-// bytes of an image in, logits out, per plan, number of threads and batch size.
+// bytes of an image in, logits out, per plan, number of threads and batch size. With --layers, and
+// for convolutions that are no part of a network: the rate of every layer.
 //
-//   bench_models [--network NAME]... [--plan PLAN]... [--threads N]... [--batch N]...
-//                [--seconds S] [--json FILE] [--profile]
+//   bench_models [--network NAME]... [--conv SHAPE]... [--plan PLAN]... [--threads N]...
+//                [--batch N]... [--seconds S] [--json FILE] [--layers | --profile | --explain]
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <bitdial/runtime.hpp>
@@ -15,8 +16,11 @@
 #include <vector>
 
 #include "bystanders.hpp"
+#include "convolution.hpp"
+#include "layer_rates.hpp"
+#include "layers.hpp"
 #include "networks.hpp"
-#include "peaks.hpp"
+#include "peak_rates.hpp"
 #include "record.hpp"
 #include "sampling.hpp"
 
@@ -24,13 +28,24 @@ namespace {
 
 struct Options {
   std::vector<std::string> networks;
+  std::vector<std::string> convolutions{};
   std::vector<std::string> plans{"w8a8", "w4a4", "w2a2", "w1a1", "w1a2", "w1a4", "w1a8"};
   std::vector<int> threads{1, 2};
   std::vector<std::int64_t> batches{1};
   double seconds = 0.5;
   std::string json;
+  bool layers = false;
   bool profile = false;
+  bool explain = false;
 };
+
+/// Empty, or why `text` is no plan of packed layers.
+std::string plan_error(const std::string& text) {
+  const auto plan = bitdial::PrecisionPlan::parse(text);
+  if (!plan) return plan.error();
+  const bool packs = plan->is_uniform() && plan->at(0).w <= 8 && plan->at(0).a <= 8;
+  return packs ? "" : bitdial::concat("plan ", text, ": expected one precision of 1 to 8 bits");
+}
 
 Options parse_options(int argc, char** argv) {
   Options options;
@@ -43,7 +58,13 @@ Options parse_options(int argc, char** argv) {
   app.add_option("--network", options.networks, "what to run")
       ->check(CLI::IsMember(options.networks))
       ->capture_default_str();
-  app.add_option("--plan", options.plans, "precisions, for example w2a4")->capture_default_str();
+  app.add_option("--conv", options.convolutions,
+                 "one convolution, for example 17x48,k5,s2,d2,56x56: channels in and out, kernel, "
+                 "stride, dilation, padding (p), groups (g), height and width of the image")
+      ->check(CLI::Validator(bench::convolution_error, "SHAPE"));
+  app.add_option("--plan", options.plans, "precisions of 1 to 8 bits, for example w2a4")
+      ->check(CLI::Validator(plan_error, "PLAN"))
+      ->capture_default_str();
   app.add_option("--threads", options.threads, "numbers of threads")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
@@ -54,10 +75,20 @@ Options parse_options(int argc, char** argv) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_option("--json", options.json, "write one JSON object per line to this file");
-  app.add_flag("--profile", options.profile,
-               "what every layer takes, with the first number of threads, in the place of latency");
+  auto* const layers =
+      app.add_flag("--layers", options.layers,
+                   "the rate of every convolution of the networks, in the place of latency");
+  auto* const profile = app.add_flag(
+      "--profile", options.profile,
+      "what every step takes, with the first number of threads, in the place of latency");
+  app.add_flag("--explain", options.explain,
+               "which kernel every layer runs on and why, in the place of latency")
+      ->excludes(layers)
+      ->excludes(profile);
+  profile->excludes(layers);
   try {
     app.parse(argc, argv);
+    if (!options.convolutions.empty() && app.count("--network") == 0) options.networks.clear();
   } catch (const CLI::ParseError& error) {
     std::exit(app.exit(error));
   }
@@ -93,19 +124,50 @@ void require_alive(const std::vector<float>& first, const std::vector<float>& se
   }
 }
 
-/// The fastest loop of multiply-accumulates for these bits: bytes, or pairs of bit planes.
-double peak_of(bitdial::Precision bits, double bytes_peak, double planes_peak) {
-  return std::max(bytes_peak, planes_peak / (bits.w * bits.a));
-}
-
-void measure_network(const bench::NetworkCase& network, const Options& options,
-                     bench::RecordWriter& writer) {
+std::vector<bitdial::PrecisionPlan> plans_of(const Options& options) {
   std::vector<bitdial::PrecisionPlan> plans;
   for (const std::string& plan : options.plans) {
     plans.push_back(bitdial::PrecisionPlan::parse(plan).value());
   }
+  return plans;
+}
+
+/// Tables for people instead of numbers. Returns false when none was asked for.
+bool print_tables(const std::string& name, const bitdial::Model& model, const Options& options) {
+  if (!options.profile && !options.explain) return false;
+  auto session = bitdial::Session::create(model, {.threads = options.threads.front()}).value();
+  std::printf("%s, %d thread%s\n", name.c_str(), session.threads(),
+              session.threads() > 1 ? "s" : "");
+  if (options.profile) {
+    const auto profiles = bitdial::profile(session, {.seconds = options.seconds}).value();
+    std::printf("%s\n", bitdial::profile_table(profiles).c_str());
+  } else {
+    for (std::size_t plan = 0; plan < options.plans.size(); ++plan) {
+      std::printf("plan %s\n%s\n", options.plans[plan].c_str(), session.explain(plan).c_str());
+    }
+  }
+  return true;
+}
+
+void measure_convolution(const bench::Convolution& convolution, const Options& options,
+                         bench::RecordWriter& writer) {
+  const std::vector<std::byte> bytes = bench::random_convolution(convolution, plans_of(options));
+  const auto model = bitdial::Model::from_bytes(bytes).value();
+  if (print_tables(convolution.text(), model, options)) return;
+  bench::measure_layers(model, {options.threads, options.batches, options.seconds}, writer,
+                        convolution.text());
+}
+
+void measure_network(const bench::NetworkCase& network, const Options& options,
+                     bench::RecordWriter& writer) {
+  const std::vector<bitdial::PrecisionPlan> plans = plans_of(options);
   const bench::RandomModel random = bench::random_model(network, plans);
   const auto model = bitdial::Model::from_bytes(random.bytes).value();
+  if (print_tables(std::string{network.name}, model, options)) return;
+  if (options.layers) {
+    bench::measure_layers(model, {options.threads, options.batches, options.seconds}, writer);
+    return;
+  }
   const std::int64_t image = model.input_shape().size();
   const std::int64_t most = *std::ranges::max_element(options.batches);
   const std::vector<std::uint8_t> images = random_images(2 * most * image);
@@ -144,23 +206,13 @@ void measure_network(const bench::NetworkCase& network, const Options& options,
                   bitdial::concat(network.name, " ", options.plans[plan]));
   }
 
-  if (options.profile) {
-    bitdial::Session& session = *cases.front().session;
-    const auto profiles = bitdial::profile(session, {.seconds = options.seconds}).value();
-    std::printf("%s, %d threads\n%s\n", std::string{network.name}.c_str(), cases.front().threads,
-                bitdial::profile_table(profiles).c_str());
-    return;
-  }
-
   // The cases take turns, so that a slow second of the machine hits all of them alike.
   constexpr int rounds = 11;
-  const bench::PeakLoops loops = bench::peaks_of(cases.front().session->kernels().name);
-  bench::Samples bytes_peak, planes_peak;
+  bench::PeakRates peaks{cases.front().session->kernels().name};
   const bool busy = bench::collect_undisturbed(
       rounds,
       [&] {
-        bytes_peak.add(bench::measure_peak(loops.u8s8));
-        planes_peak.add(bench::measure_peak(loops.bits));
+        peaks.sample();
         for (Case& c : cases) {
           const auto run = [&] { call(c); };
           run();
@@ -175,8 +227,7 @@ void measure_network(const bench::NetworkCase& network, const Options& options,
   for (const Case& c : cases) {
     const double per_image = c.seconds.median() / static_cast<double>(c.batch);
     const double gmacs = random.macs / per_image * 1e-9;
-    const double peak =
-        peak_of(plans[c.plan].at(0), bytes_peak.median(), planes_peak.median()) * c.threads;
+    const double peak = peaks.of(plans[c.plan].at(0)) * c.threads;
     writer.write({.kind = "network",
                   .name = std::string{network.name},
                   .precision = options.plans[c.plan],
@@ -197,7 +248,10 @@ int main(int argc, char** argv) {
   const Options options = parse_options(argc, argv);
   try {
     bench::RecordWriter writer{options.json};
-    if (!options.profile) writer.header();
+    if (!options.profile && !options.explain) writer.header();
+    for (const std::string& text : options.convolutions) {
+      measure_convolution(bench::Convolution::parse(text), options, writer);
+    }
     for (const bench::NetworkCase& network : bench::inference_networks()) {
       if (std::ranges::count(options.networks, network.name) > 0) {
         measure_network(network, options, writer);

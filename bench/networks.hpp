@@ -22,7 +22,7 @@
 
 namespace bench {
 
-using Widths = bitdial::BitList<8, 4, 2, 1>;
+using Widths = bitdial::BitList<8, 7, 6, 5, 4, 3, 2, 1>;
 using NetworkPtr = std::unique_ptr<bitdial::nn::Sequential>;
 
 /// A network by its name and image size, as in "resnet20@32".
