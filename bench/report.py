@@ -21,6 +21,8 @@ PEERS = {"onnxruntime-qoperator": "ONNX Runtime", "onnxruntime-qdq": "ONNX Runti
          "onnxruntime-f32": "ONNX Runtime", "onnxruntime": "ONNX Runtime",
          "onednn-convolutions": "oneDNN, convolutions", "onednn": "oneDNN", "pytorch": "PyTorch"}
 STEPS = {"joint": "joint step, 32 8 4 2 1 bits", "dorefa-w4a4": "DoReFa w4a4", "plain": "plain f32"}
+# Kernels that are whole layers; the shapes of the others are those of matrix products.
+LAYERS = ("conv", "grouped", "depthwise", "linear")
 STYLE = """
 :root{color-scheme:light dark;--panel:#fff;--ink:#1b1f24;--muted:#5c6670;--grid:#e6e9ec;
 --line:#d5dae0;--back:#f6f7f9;--c0:#0072b2;--c1:#d55e00;--c2:#8b95a1;--c3:#a8438a;--c4:#009e73}
@@ -212,31 +214,74 @@ def training_table(book):
     return table
 
 
+def parts_of_kernel(record):
+    """Of "tile_planes/avx2/6x16x512": kernel, instruction set and shape."""
+    return (record["name"].split("/", 2) + ["", ""])[:3]
+
+
 def kernels_table(book):
     table = Table("kernel", "instructions", "precision", "shape", "G/s", "share of peak",
                   "of u8s8", "spread", left=4)
     for record in book.records:
-        if record["kind"] == "kernel":
-            kernel, isa, shape = (record["name"].split("/", 2) + ["", ""])[:3]
+        kernel, isa, shape = parts_of_kernel(record)
+        if record["kind"] == "kernel" and kernel not in LAYERS:
             table.rows.append((kernel, isa, record["precision"], shape, show(record["value"]),
                                percent(record["peak_share"]), ratio(record.get("times_u8s8"), 1),
                                percent(record["spread"])))
     return table
 
 
-def scaling_table(book):
-    """One thread against several, for networks and training."""
-    table = Table("kind", "name", "precision", "batch", "threads", "speed-up", left=3)
+def layers_table(book):
+    """The convolutions of networks one by one, with oneDNN's beside; more GMAC/s are better."""
+    table = Table("layer", "shape", "precision", "threads", "batch", "GMAC/s", "share of peak",
+                  "of oneDNN int8", "of own w8a8", "spread", left=3)
     for record in book.records:
-        single = book.find(record["kind"], record["name"], record["precision"], 1, record["batch"])
-        if (record["threads"] == 1 or not single or record["value"] is None
-                or record["unit"] == "MiB"):
+        kernel, isa, shape = parts_of_kernel(record)
+        if record["kind"] != "kernel" or kernel not in LAYERS:
             continue
-        faster = record["value"] / single["value"]
-        if results.smaller_is_better(record):
-            faster = 1 / faster
-        table.rows.append((record["kind"], record["name"], record["precision"],
-                           str(record["batch"]), str(record["threads"]), f"x {faster:.2f}"))
+        key = (record["threads"], record["batch"])
+        table.rows.append((
+            kernel, shape, record["precision"], *map(str, key), show(record["value"]),
+            percent(record["peak_share"]),
+            ratio(record["value"], book.value("peer", f"{kernel}/{shape}/onednn", "w8a8", *key)),
+            ratio(record["value"], book.value("kernel", record["name"], "w8a8", *key)),
+            percent(record["spread"])))
+    table.rows.sort(key=lambda row: LAYERS.index(row[0]))
+    return table
+
+
+def scaling_table(book):
+    """Several threads against one: with the same batch, and with a batch that grows with them."""
+    table = Table("kind", "name", "precision", "batch, 1 thread", "batch", "threads", "speed-up",
+                  left=3)
+    for record in book.records:
+        threads, batch = record["threads"], record["batch"]
+        if threads == 1 or record["value"] is None or record["unit"] == "MiB":
+            continue
+        for alone in (batch, *([batch // threads] if batch % threads == 0 else [])):
+            single = book.find(record["kind"], record["name"], record["precision"], 1, alone)
+            if not single:
+                continue
+            faster = record["value"] / single["value"]
+            if results.smaller_is_better(record):
+                faster = 1 / faster
+            table.rows.append((record["kind"], record["name"], record["precision"], str(alone),
+                               str(batch), str(threads), f"x {faster:.2f}"))
+    return table
+
+
+def loader_table(book):
+    """Images per second of the loader alone, by number of workers."""
+    found = {}
+    for record in book.records:
+        match = re.fullmatch(r"loader (.*), workers (\d+)", record["name"])
+        if match and record["value"] is not None:
+            images, workers = match[1], int(match[2])
+            found.setdefault((images, record["batch"]), {})[workers] = record["value"]
+    counts = sorted({workers for rates in found.values() for workers in rates})
+    table = Table("images", "batch", *(f"images/s, {n} worker{'s' * (n != 1)}" for n in counts))
+    for (images, batch), rates in found.items():
+        table.rows.append((images, str(batch), *(show(rates.get(n)) for n in counts)))
     return table
 
 
@@ -288,7 +333,7 @@ def kernel_charts(book):
     by_isa = {}
     for record in book.records:
         if record["kind"] == "kernel" and record["peak_share"] is not None:
-            kernel, isa, shape = (record["name"].split("/", 2) + ["", ""])[:3]
+            kernel, isa, shape = parts_of_kernel(record)
             rows = by_isa.setdefault(isa, {}).setdefault(kernel, {})
             rows.setdefault(record["precision"], []).append((100 * record["peak_share"], shape))
     for isa, kernels in by_isa.items():
@@ -371,6 +416,8 @@ def markdown(book, facts):
     for batch in batches(book):
         out.append(f"## Networks, batch {batch}\n\n{networks_table(book, batch).markdown()}")
     for title, table in (("Training", training_table(book)), ("Scaling", scaling_table(book)),
+                         ("Loading images", loader_table(book)),
+                         ("Layers", layers_table(book)),
                          ("Kernels, one thread", kernels_table(book)),
                          ("Switching the plan", switch_table(book)),
                          ("Programs, stripped", programs_table(book))):
@@ -430,12 +477,13 @@ def page(book, facts):
                    "median.</p>\n")
         out.append('<div class="grid2">' + "".join(
             figure(title, svg, ' class="wide"') for title, svg in figures) + "</div>\n")
-        out.append(f"<details><summary>All kernels</summary><section>{kernels_table(book).html()}"
-                   "</section></details>\n")
-    if scaling_table(book).rows:
-        out.append("<details><summary>Scaling over threads</summary>"
-                   f"<section>{scaling_table(book).html()}</section></details>\n")
-    for title, table in (("Switching the plan", switch_table(book)),
+    for words, table in (("All layers", layers_table(book)), ("All kernels", kernels_table(book)),
+                         ("Scaling over threads", scaling_table(book))):
+        if table.rows:
+            out.append(f"<details><summary>{words}</summary><section>{table.html()}</section>"
+                       "</details>\n")
+    for title, table in (("Loading images", loader_table(book)),
+                         ("Switching the plan", switch_table(book)),
                          ("Programs, stripped", programs_table(book))):
         if table.rows:
             out.append(f"<h2>{title}</h2>\n<section>{table.html()}</section>\n")

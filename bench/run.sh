@@ -108,6 +108,19 @@ networks() {
   fi
 }
 
+# layers SECONDS NETWORK...: single convolutions on one thread, ours and oneDNN's
+layers() {
+  local common=(--layers --threads 1 --seconds "$1") network
+  shift
+  for network in "$@"; do common+=(--network "$network"); done
+  part layers 120 $build/bench/bench_models "${common[@]}" --plan w8a8 --plan w1a1 --plan w1a2 \
+    --json "$records/layers.jsonl"
+  if [ -x $build/bench/bench_onednn ]; then
+    part onednn-layers 60 $build/bench/bench_onednn "${common[@]}" \
+      --json "$records/onednn-layers.jsonl"
+  fi
+}
+
 # training NAME SECONDS OPTION...: ours and PyTorch's
 training() {
   local name=$1 seconds=$2
@@ -120,11 +133,24 @@ training() {
   fi
 }
 
+# scaling NAME OPTION...: ours alone, the joint step of a small network
+scaling() {
+  local name=$1
+  shift
+  part "training-$name" 60 $build/bench/bench_training --seconds 0.5 --network resnet20@32 \
+    --step joint "$@" --json "$records/training-$name.jsonl"
+}
+
 if [ $quick = yes ]; then
   part kernels 40 $build/bench/bench_kernels --quick --json "$records/kernels.jsonl"
   networks batch1 0.15 1
   networks batch32 0.3 32 resnet20@32
+  layers 0.2 resnet18@224 mobilenet-v1@224
   training resnet20 1 --network resnet20@32 --threads "$most_threads"
+  if [ "$most_threads" -gt 1 ]; then # to hold the threads against: the same work, and half of it
+    scaling resnet20-alone --threads 1
+    scaling resnet20-double --threads "$most_threads" --batch 256
+  fi
   training large 0.1 --network resnet18@64 --network mobilenet-v2@64 --step joint \
     --threads "$most_threads" --batch 8
   part loader 20 $build/bench/bench_loader --seconds 0.3 --json "$records/loader.jsonl"
@@ -135,6 +161,7 @@ else
     networks "batch1-pass$pass" 0.5 1
     networks "batch32-pass$pass" 0.7 32 resnet20@32
   done
+  layers 1 resnet20@32 resnet18@224 mobilenet-v1@224 mobilenet-v2@224
   training resnet20 5 --network resnet20@32 "${teams[@]}"
   training resnet20-double 5 --network resnet20@32 --threads "$most_threads" --batch 256
   training large 5 --network resnet18@64 --network mobilenet-v2@64 --threads "$most_threads"

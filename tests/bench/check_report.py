@@ -27,6 +27,21 @@ RECORDS = [
     peer("resnet20@32/onednn-convolutions", 0.5), peer("resnet20@32/onnxruntime-f32", 3.0,
                                                        precision="f32"),
     record(kind="kernel", name="qgemm/some<isa>/3x4", unit="GMAC/s", value=200.0, peak_share=0.85),
+    record(kind="kernel", name="conv/some<isa>/64x64,k3,56x56", unit="GMAC/s", value=450.0,
+           peak_share=0.9),
+    record(kind="kernel", name="conv/some<isa>/64x64,k3,56x56", precision="w1a1", unit="GMAC/s",
+           value=1800.0, peak_share=0.7),
+    record(kind="kernel", name="depthwise/some<isa>/32x32,k3,g32,112x112", unit="GMAC/s",
+           value=60.0, peak_share=None),
+    peer("conv/64x64,k3,56x56/onednn", 500.0, unit="GMAC/s"),
+    peer("depthwise/32x32,k3,g32,112x112/onednn", 40.0, unit="GMAC/s"),
+    record(kind="training", name="resnet20@32/joint", precision="default", threads=1, batch=128,
+           unit="images/s", value=125.0, peak_share=None),
+    record(kind="training", name="resnet20@32/joint", precision="default", threads=2, batch=256,
+           unit="images/s", value=245.0, peak_share=None),
+    *(record(kind="training", name=f"loader bytes, small, workers {n}", precision="f32",
+             threads=max(n, 1), batch=128, unit="images/s", value=1000.0 + n, peak_share=None)
+      for n in (0, 1)),
     record(kind="training", name="resnet20@32/joint", precision="default", threads=2, batch=128,
            unit="images/s", value=240.0, peak_share=None),
     record(kind="training", name="resnet20@32/joint/peak-memory", precision="default", threads=2,
@@ -67,13 +82,20 @@ def check_files(root, folder):
     for pattern in (r"\| w8a8 +\| +0\.800 \| +0\.500 \| +50 % \| +x 0\.80 \| .* x 1\.60 \|",
                     r"\| w1a1 +\|.* x 0\.25 \| .* x 0\.31 \|",  # of ONNX Runtime and of own w8a8
                     r"\| joint +\| default +\|.* x 2\.00 \| .* 150 \| +x 0\.25 \|",
+                    r"\| conv +\| 64x64,k3,56x56 +\| w8a8 .*\| +450 \| +90 % \| +x 0\.90 \|",
+                    r"\| conv +\| 64x64,k3,56x56 +\| w1a1 .*\| +70 % \| +x 3\.60 \| +x 4\.00 \|",
+                    r"\| depthwise +\| 32x32,k3,g32,112x112 .*\| +60\.0 \| +\| +x 1\.50 \|",
+                    r"resnet20@32/joint +\| default +\| +128 \| +128 \| +2 \| +x 1\.92 \|",
+                    r"resnet20@32/joint +\| default +\| +128 \| +256 \| +2 \| +x 1\.96 \|",
+                    r"\| bytes, small \| +128 \| +1000 \| +1001 \|",
                     r"qgemm +\| some<isa> +\| w8a8 +\| 3x4 +\| +200 \| +85 %",
                     r"\| w8a8 w1a1 +\| +150 \| +151 \| +1\.2 \|",
-                    r"\| classify_image +\| 395984 \|", r"x 1\.60 \|\n", r"not installed: no <such> library", r"machine: a & b"):
+                    r"\| classify_image +\| 395984 \|",
+                    r"x 1\.60 \|\n", r"not installed: no <such> library", r"machine: a & b"):
         expect(re.search(pattern, table), f"bench.md has {pattern}", table)
 
     page = (out / "bench.html").read_text(encoding="utf-8")
-    expect(page.count("<svg") == 4, "charts: network, images, memory, kernels", page.count("<svg"))
+    expect(page.count("<svg") == 5, "charts: network, images twice, memory, kernels", page.count("<svg"))
     outside = re.search(r"""(src|href)\s*=\s*["']?(https?:)?//|@import|url\(""", page)
     expect(not outside, "the page needs nothing from outside", outside)
     expect("<such>" not in page and "a &amp; b" in page, "texts are escaped")
