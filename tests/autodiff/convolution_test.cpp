@@ -117,3 +117,20 @@ TEST_CASE("a gradient that waits is computed with the derivatives that read it, 
     }
   }
 }
+
+TEST_CASE("an empty batch has empty derivatives, also where the gradient waits") {
+  const auto window = ops::Window::square(3, {.padding = 1});
+  for (const std::int64_t groups : {1, 2, 16}) {
+    CAPTURE(groups);
+    Tape tape;
+    const Var x = tape.leaf(Tensor<float>({0, 8, 8, 16}));
+    const Var w = tape.leaf(test::random_images({16, 3, 3, 16 / groups}, 1));
+    const Var sums =
+        groups == 1 ? ad::conv2d(x, w, window) : ad::grouped_conv2d(x, w, window, groups);
+    const Var y = ad::relu(sums);
+    REQUIRE(y.shape() == Shape{0, 8, 8, 16});
+    tape.backward(y, Tensor<float>(y.shape()));
+    CHECK(x.grad().shape() == x.shape());
+    CHECK(std::ranges::all_of(w.grad().span(), [](float g) { return g == 0.0F; }));
+  }
+}

@@ -69,6 +69,16 @@ TEST_CASE("depthwise layers and groups") {
   test::check_packed(entry.modules, entry.image, plans, images, test::all_ways());
 }
 
+TEST_CASE("dilated windows") {
+  const std::vector<PrecisionPlan> plans{Precision{8, 8}, Precision{4, 4}, Precision{2, 3},
+                                         Precision{1, 8}, Precision{8, 1}, Precision{1, 1}};
+  test::TestNetwork entry = zoo.dilated();
+  test::settle(entry.modules, entry.image, plans, 18);
+  const test::ByteImages images(5, entry.image, 19);
+  CHECK(test::lively_share(test::evaluate_plans(entry.modules, images, plans)) > 0.9);
+  test::check_packed(entry.modules, entry.image, plans, images, test::all_ways());
+}
+
 TEST_CASE("branches, rectangular kernels and pools beside convolutions") {
   std::vector<PrecisionPlan> plans{Precision{8, 8}, Precision{4, 4}, Precision{2, 3},
                                    Precision{1, 8}, Precision{8, 1}, Precision{1, 1}};

@@ -52,6 +52,21 @@ TEST_CASE("parameters and multiply-accumulates of every layer") {
   CHECK(cost.parameters() == nn::parameter_count(net));
 }
 
+TEST_CASE("a dilated layer has the parameters of its taps and the outputs of its extent") {
+  const test::LayerFactory layers = test::watched_layers<BitList<8>>();
+  nn::Sequential net;
+  layers.conv(net, "same", {.in = 3, .out = 4, .kernel = 3, .padding = 2, .dilation = 2});
+  layers.conv(net, "less", {.in = 4, .out = 5, .kernel = 3, .stride = 2, .dilation = {2, 3}});
+  nn::number_layers(net);
+  const nn::NetworkCost cost = nn::cost(net, {13, 10, 3});
+  CHECK(cost.layers[0].output == Shape{13, 10, 4});
+  CHECK(cost.layers[0].parameters == 4 * 27 + 2 * 4);
+  CHECK(cost.layers[0].multiply_accumulates == 13 * 10 * 4 * 27);
+  CHECK(cost.layers[1].output == Shape{5, 2, 5});
+  CHECK(cost.layers[1].parameters == 5 * 36 + 2 * 5);
+  CHECK(cost.layers[1].multiply_accumulates == 5 * 2 * 5 * 36);
+}
+
 TEST_CASE("branches, and batch normalisations that stand alone") {
   using Place = nn::BatchNormPlace;
   const auto layers = [](Place place) {

@@ -152,6 +152,13 @@ struct Zoo {
     return network;
   }
 
+  /// Windows with gaps.
+  [[nodiscard]] TestNetwork dilated() const {
+    TestNetwork network{"dilated", {11, 9, 3}, gaps()};
+    bitdial::nn::number_layers(network.modules);
+    return network;
+  }
+
   /// Stride 2, 17 channels.
   [[nodiscard]] Sequential plain() const {
     Sequential net;
@@ -279,6 +286,26 @@ struct Zoo {
     net.add<Residual>("sum", std::move(body));
     net.add<bitdial::nn::GlobalAveragePool>("mean");
     layers.head(net, "head", {.in = 24, .out = 4});
+    return net;
+  }
+
+  /// Dilation 2 with stride 1 and 2, other dilations in height and width, a depthwise layer.
+  [[nodiscard]] Sequential gaps() const {
+    Sequential body;
+    layers.conv(body, "depthwise",
+                {.in = 17, .out = 17, .kernel = 3, .padding = 2, .dilation = 2, .groups = 17});
+    body.add<Relu>("depthwise.relu");
+    layers.conv(body, "project", {.in = 17, .out = 17, .kernel = 1});
+    Sequential net;
+    layers.conv(net, "a", {.in = 3, .out = 34, .kernel = 3, .padding = 2, .dilation = 2});
+    net.add<Relu>("a.relu");
+    layers.conv(net, "b",
+                {.in = 34, .out = 17, .kernel = 3, .stride = 2, .padding = 2, .dilation = 2});
+    net.add<Relu>("b.relu");
+    net.add<Residual>("separable", std::move(body));
+    layers.conv(net, "c", {.in = 17, .out = 5, .kernel = 3, .padding = {1, 3}, .dilation = {1, 3}});
+    net.add<bitdial::nn::GlobalAveragePool>("mean");
+    layers.head(net, "head", {.in = 5, .out = 4});
     return net;
   }
 

@@ -95,13 +95,13 @@ struct ImageGroups {
   std::int64_t count = 0;   ///< of groups; 0: all images at once
 
   /// Groups of images of dy `[N, OH, OW, C]`, each whole blocks of masks, with a sum of the
-  /// gradients of w of their own. None where nothing waits, and below `small_batch` elements, which
-  /// the last-level cache holds; nor for many weights, which would be prepared and added up again
-  /// and again.
+  /// gradients of w of their own. None where nothing waits or dy is empty, and below `small_batch`
+  /// elements, which the last-level cache holds; nor for many weights, which would be prepared and
+  /// added up again and again.
   template <class T>
   static ImageGroups of(const BasicGradient<T>& dy, const Shape& w, std::int64_t small_batch) {
     constexpr std::int64_t most = 1 << 19, most_sums = 1 << 21;
-    if (!dy.waits() || dy.size() < small_batch) return {};
+    if (!dy.waits() || dy.size() == 0 || dy.size() < small_batch) return {};
     const std::int64_t all = dy.shape()[0], image = dy.size() / all;
     const std::int64_t least = std::clamp<std::int64_t>(dy.size() / 8, 1 << 12, 1 << 16);
     const std::int64_t most_groups = std::max<std::int64_t>(1, most_sums / w.size());

@@ -11,14 +11,15 @@
 namespace bitdial::inline BITDIAL_ABI::nn {
 
 /// Channels and window of a `Conv2d`: `.kernel = 3` is square, `.kernel = {1, 7}` is one high and
-/// seven wide. With groups, every out / groups outputs see in / groups inputs; in = out = groups is
-/// a depthwise convolution.
+/// seven wide. Its taps are `dilation` pixels apart. With groups, every out / groups outputs see
+/// in / groups inputs; in = out = groups is a depthwise convolution.
 struct Conv2dOptions {
   std::int64_t in = 1;
   std::int64_t out = 1;
   ops::HeightWidth kernel = 3;
   ops::HeightWidth stride = 1;
   ops::HeightWidth padding = 0;
+  ops::HeightWidth dilation = 1;
   std::int64_t groups = 1;
 };
 
@@ -73,17 +74,19 @@ class Conv2d final : public Module {
             .stride_h = options_.stride.h,
             .stride_w = options_.stride.w,
             .padding_h = options_.padding.h,
-            .padding_w = options_.padding.w};
+            .padding_w = options_.padding.w,
+            .dilation_h = options_.dilation.h,
+            .dilation_w = options_.dilation.w};
   }
 
  private:
   [[nodiscard]] static const Options& checked(const Options& o) {
     if (o.in < 1 || o.out < 1 || o.kernel.least() < 1 || o.stride.least() < 1 ||
-        o.padding.least() < 0) {
+        o.dilation.least() < 1 || o.padding.least() < 0) {
       throw ConfigError(
-          concat("conv2d: channels, kernel and stride must be at least 1 and padding ",
+          concat("conv2d: channels, kernel, stride and dilation must be at least 1 and padding ",
                  "at least 0, got in ", o.in, ", out ", o.out, ", kernel ", o.kernel, ", stride ",
-                 o.stride, ", padding ", o.padding));
+                 o.stride, ", padding ", o.padding, ", dilation ", o.dilation));
     }
     if (o.groups < 1 || o.in % o.groups != 0 || o.out % o.groups != 0) {
       throw ConfigError(concat("conv2d: channels must be in equal groups, got in ", o.in, ", out ",
