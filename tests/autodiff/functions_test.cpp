@@ -3,14 +3,20 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include <bitdial/autodiff/divergence.hpp>
 #include <bitdial/autodiff/grad_check.hpp>
 #include <bitdial/ops/fake_quantize.hpp>
 #include <bitdial/quant/policies/dorefa.hpp>
+#include <bitdial/quant/policies/scaled_dorefa.hpp>
+#include <bitdial/quant/policies/two_sided.hpp>
 #include <bitdial/quant/quantizer.hpp>
+#include <bitdial/quant/statistics.hpp>
 
 #include "../ops/op_support.hpp"
 
@@ -175,6 +181,43 @@ TEST_CASE("fake_quantize on the tape is the quantizer's forward and backward") {
   for (std::int64_t i = 0; i < x.size(); ++i) {
     const bool inside = x[i] >= 0.0F && x[i] <= 1.0F;
     CHECK(leaf.grad()[i] == (inside ? weights[i] : 0.0F));
+  }
+}
+
+namespace {
+
+/// What a policy quantizes, less its mean.
+template <class Policy>
+struct Centred : Policy {
+  static constexpr std::string_view name = "Centred";
+  void shift(std::span<const float> x, std::span<float> shifted) const {
+    const auto mean = static_cast<float>(moments(x).mean);
+    std::ranges::transform(x, shifted.begin(), [mean](float value) { return value - mean; });
+  }
+};
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("a policy that shifts a tensor sees all of it", Policy,
+                   Centred<ScaledDoReFaWeights>, Centred<DoReFaActivations>,
+                   Centred<TwoSidedActivations>) {
+  const Quantizer<Policy> quantizer;
+  // Several pieces, with means of their own.
+  Tensor<float> x = random_tensor<float>({3, 1000, 7}, 1);
+  for (std::int64_t i = 0; i < x.size(); ++i) x[i] += 1e-4F * static_cast<float>(i);
+  const Tensor<float> dy = random_tensor<float>(x.shape(), 2);
+  for (const int bits : {3, 32}) {
+    CAPTURE(bits);
+    const auto state = quantizer.fit(x.span(), bits);
+    Tensor<float> expected(x.shape()), dx(x.shape());
+    quantizer.fake_quantize(x.span(), state, bits, expected.span());
+    quantizer.backward(x.span(), dy.span(), state, bits, dx.span());
+    Tape tape;
+    const Var leaf = tape.leaf(x);
+    const Var y = ad::fake_quantize(leaf, quantizer, state, bits);
+    CHECK(same_bits(y.value(), expected));
+    tape.backward(y, dy);
+    CHECK(same_bits(leaf.grad(), dx));
   }
 }
 

@@ -356,7 +356,7 @@ using Marker = std::function<void(std::int64_t begin, std::int64_t end, const fl
 
 /// Records the fake-quantized x: streamed from its codes, one byte per element, and at 32 bits from
 /// x itself. `mark(begin, end, values)`, where there is one, is shown every element of x once, in
-/// pieces.
+/// pieces; all at once where a policy shifts x, by constants that depend on all of it.
 template <class Quantizer>
 Var record_quantized(std::string_view op, Var x, std::initializer_list<Var> inputs,
                      const Quantizer& quantizer, const typename Quantizer::State& state, int bits,
@@ -380,8 +380,7 @@ Var record_quantized(std::string_view op, Var x, std::initializer_list<Var> inpu
   const std::optional<UniformSteps> steps = quantizer.uniform_steps(state, bits);
   const auto codes =
       std::make_shared<Codes>(Codes{Tensor<std::uint8_t>(x.shape(), Uninitialized{}), {}, bits});
-  for_each_piece<float>(x.shape(), [&](std::int64_t begin, std::int64_t end, float* scratch) {
-    const float* const from = read(begin, end, scratch);
+  const auto encode = [&](std::int64_t begin, std::int64_t end, const float* from) {
     std::uint8_t* const to = codes->values.data() + begin;
     const auto size = static_cast<std::size_t>(end - begin);
     if (steps) {
@@ -391,8 +390,16 @@ Var record_quantized(std::string_view op, Var x, std::initializer_list<Var> inpu
       ops::encode({from, size}, quantizer, state, bits, {to, size});
     }
     if (mark) mark(begin, end, from);
-  });
-  if constexpr (AffinePolicy<std::decay_t<decltype(quantizer.policy())>>) {
+  };
+  using Policy = std::decay_t<decltype(quantizer.policy())>;
+  if constexpr (ShiftedPolicy<Policy>) {
+    encode(0, x.shape().size(), read.all().view().data());
+  } else {
+    for_each_piece<float>(x.shape(), [&](std::int64_t begin, std::int64_t end, float* scratch) {
+      encode(begin, end, read(begin, end, scratch));
+    });
+  }
+  if constexpr (AffinePolicy<Policy>) {
     codes->levels = quantizer.levels(state, bits);
     const Var y = tape.record(
         op, x.shape(),

@@ -8,6 +8,7 @@
 #include <memory>
 #include <span>
 #include <type_traits>
+#include <utility>
 
 #include <bitdial/core/parallel.hpp>
 #include <bitdial/core/tensor.hpp>
@@ -15,27 +16,24 @@
 #include <bitdial/ops/detail/check.hpp>
 #include <bitdial/ops/detail/elementwise.hpp>
 #include <bitdial/quant/policy.hpp>
-#include <bitdial/quant/span_loops.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::ops {
 
 namespace detail {
 
-/// True where the policy's `encode_tanh` and `backward_tanh` serve these bits.
+/// True of quantizers whose policy has `encode_tanh` and `backward_tanh`.
 template <class Quantizer>
-[[nodiscard]] bool sees_tanh(const Quantizer& quantizer, int bits) {
-  if constexpr (TanhPolicy<std::decay_t<decltype(quantizer.policy())>>) {
-    return quantizer.policy().sees_tanh(bits);
-  }
-  return false;
-}
+concept SeesTanh = TanhPolicy<std::decay_t<decltype(std::declval<const Quantizer&>().policy())>>;
 
-inline void map_tanh(std::span<const float> x, float* t) {
+/// The hyperbolic tangents of x, by a kernel.
+[[nodiscard]] inline Tensor<float> tanh_of(std::span<const float> x) {
   const auto count = static_cast<std::int64_t>(x.size());
+  Tensor<float> t({count}, Uninitialized{});
   parallel_for(count, elementwise_grain, [&](std::int64_t begin, std::int64_t end) {
     kernels::active_real_kernels().tanh(
-        {.x = x.data() + begin, .count = end - begin, .y = t + begin});
+        {.x = x.data() + begin, .count = end - begin, .y = t.data() + begin});
   });
+  return t;
 }
 
 }  // namespace detail
@@ -44,17 +42,12 @@ inline void map_tanh(std::span<const float> x, float* t) {
 template <class Quantizer>
 void encode(std::span<const float> x, const Quantizer& quantizer,
             const typename Quantizer::State& state, int bits, std::span<std::uint8_t> codes) {
-  if (!detail::sees_tanh(quantizer, bits)) return quantizer.encode(x, state, bits, codes);
-  if constexpr (TanhPolicy<std::decay_t<decltype(quantizer.policy())>>) {
-    Tensor<float> t({static_cast<std::int64_t>(x.size())}, Uninitialized{});
-    detail::map_tanh(x, t.data());
-    bitdial::detail::transform_spans(
-        codes,
-        [policy = quantizer.policy(), state, bits](float value) {
-          return static_cast<std::uint8_t>(policy.encode_tanh(value, state, bits));
-        },
-        std::span<const float>{t.span()});
+  if constexpr (detail::SeesTanh<Quantizer>) {
+    if (quantizer.policy().sees_tanh(bits)) {
+      return quantizer.encode_by_tanh(detail::tanh_of, x, state, bits, codes);
+    }
   }
+  quantizer.encode(x, state, bits, codes);
 }
 
 /// gradient = `quantizer.backward(x, gradient, state, bits)`, by kernels where the policy says how.
@@ -62,14 +55,12 @@ template <class Quantizer>
 void quantizer_backward(std::span<const float> x, const Quantizer& quantizer,
                         const typename Quantizer::State& state, int bits,
                         std::span<float> gradient) {
-  if (!detail::sees_tanh(quantizer, bits)) {
-    return quantizer.backward(x, gradient, state, bits, gradient);
+  if constexpr (detail::SeesTanh<Quantizer>) {
+    if (quantizer.policy().sees_tanh(bits)) {
+      return quantizer.backward_by_tanh(detail::tanh_of, x, gradient, state, bits, gradient);
+    }
   }
-  if constexpr (TanhPolicy<std::decay_t<decltype(quantizer.policy())>>) {
-    Tensor<float> t({static_cast<std::int64_t>(x.size())}, Uninitialized{});
-    detail::map_tanh(x, t.data());
-    quantizer.policy().backward_tanh(t.span(), gradient, state, bits, gradient);
-  }
+  quantizer.backward(x, gradient, state, bits, gradient);
 }
 
 /// y = quantizer.fake_quantize(x, state, bits): every value becomes the nearest (as the policy

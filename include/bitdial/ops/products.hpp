@@ -10,8 +10,7 @@ namespace bitdial::inline BITDIAL_ABI::ops {
 
 /// Floats, or floats rounded to bfloat16 (8 bits of fraction, the range of float) with sums in
 /// float: twice the rate where there is an instruction for it. Where half of the products are
-/// enough
-/// (`Sums`), the transformed operands are rounded. Other element types than float are never
+/// enough (`Sums`), the transformed operands are rounded. Other element types than float are never
 /// rounded.
 enum class Products : std::uint8_t { f32, bf16 };
 

@@ -186,17 +186,23 @@ class Quantizer {
     surrogate_backward(policy_, Shifted{policy_, x}.values(), dy, state, bits, dx);
   }
 
-  /// The clamp that `backward` differentiates at these bits; nothing where it is another function.
+  /// The clamp of x that `backward` differentiates at these bits; nothing where it is another
+  /// function of x, as the clamp of a shifted tensor is.
   [[nodiscard]] std::optional<ClampSurrogate> gate(int bits) const noexcept {
     if constexpr (StraightThroughPolicy<Policy>) return ClampSurrogate::identity();
-    if constexpr (GatedPolicy<Policy>) return policy_.gate(bits);
+    if constexpr (GatedPolicy<Policy>) {
+      const std::optional<ClampSurrogate> clamp = policy_.gate(bits);
+      if (!ShiftedPolicy<Policy> || (clamp && clamp->passes_all())) return clamp;
+    }
     return std::nullopt;
   }
 
-  /// The short form of `encode` at these bits, where there is one.
+  /// The short form of `encode` at these bits, where there is one; a shifted tensor has none.
   [[nodiscard]] std::optional<UniformSteps> uniform_steps(const State& state,
                                                           int bits) const noexcept {
-    if constexpr (UniformStepsPolicy<Policy>) return policy_.uniform_steps(state, bits);
+    if constexpr (UniformStepsPolicy<Policy> && !ShiftedPolicy<Policy>) {
+      return policy_.uniform_steps(state, bits);
+    }
     return std::nullopt;
   }
 
@@ -214,6 +220,29 @@ class Quantizer {
           return static_cast<std::uint8_t>(encode(value));
         },
         Shifted{policy_, x}.values());
+  }
+
+  /// `encode` and `backward` where the policy sees tanh at these bits (`TanhPolicy`): `tanh` gives
+  /// a tensor of the hyperbolic tangents of a span.
+  template <class Tanh>
+  void encode_by_tanh(Tanh tanh, std::span<const float> x, const State& state, int bits,
+                      std::span<std::uint8_t> codes) const requires TanhPolicy<Policy> {
+    check_codes("encode", bits, {{"x", x.size()}, {"codes", codes.size()}});
+    const auto t = tanh(Shifted{policy_, x}.values());
+    detail::transform_spans(
+        codes,
+        [policy = policy_, state, bits](float value) {
+          return static_cast<std::uint8_t>(policy.encode_tanh(value, state, bits));
+        },
+        std::span<const float>{t.span()});
+  }
+  template <class Tanh>
+  void backward_by_tanh(Tanh tanh, std::span<const float> x, std::span<const float> dy,
+                        const State& state, int bits,
+                        std::span<float> dx) const requires TanhPolicy<Policy> {
+    check("backward", bits, {{"x", x.size()}, {"dy", dy.size()}, {"dx", dx.size()}});
+    const auto t = tanh(Shifted{policy_, x}.values());
+    policy_.backward_tanh(t.span(), dy, state, bits, dx);
   }
 
   /// y[i] = value of codes[i]. A code of 2^bits or more is a broken contract of the caller.
