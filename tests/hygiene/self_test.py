@@ -11,15 +11,22 @@ import tempfile
 
 HERE = pathlib.Path(__file__).parent
 HEAD = "// SPDX-License-Identifier: Apache-2.0\n// What this file is.\n#pragma once\n"
-UMBRELLA = HEAD + "#include <bitdial/core/a.hpp>\n#include <bitdial/nn/b.hpp>\n" \
+UMBRELLA = HEAD + "#include <bitdial/core/a.hpp>\n" \
+    "#include <bitdial/kernels/kernel_table.hpp>\n#include <bitdial/nn/b.hpp>\n" \
     "#include <bitdial/version.hpp>\n"
+TABLES = HEAD + "struct KernelTable {\n  bool (*supported)() = nullptr;\n  TileKernel<A<B>> gemm;\n" \
+    "};\nstruct RealKernels {\n  void (*tanh)(const C&) = nullptr;\n};\n"
+KERNELS = "| member | text |\n| `gemm`, `tanh` | `gemm.ipp` |\n"
 CLEAN = {
     "include/bitdial/version.hpp": HEAD,
     "include/bitdial/core/a.hpp": HEAD + "#include <string>\n#include <bitdial/version.hpp>\n",
     "include/bitdial/nn/b.hpp": HEAD + "#include <bitdial/core/a.hpp>\n",
     "include/bitdial/bitdial.hpp": UMBRELLA,
     "include/bitdial/runtime.hpp": HEAD + "#include <bitdial/core/a.hpp>\n",
-    "docs/README.md": "[page](page.md)\n",
+    "include/bitdial/kernels/kernel_table.hpp": TABLES,
+    "include/bitdial/kernels/generic/gemm.ipp": "// SPDX-License-Identifier: Apache-2.0\n// What.\n",
+    "docs/README.md": "[page](page.md) [kernels](writing-an-isa.md)\n",
+    "docs/writing-an-isa.md": KERNELS,
     "docs/page.md": "text\n",
 }
 IN_CORE = "include/bitdial/core/a.hpp"
@@ -53,6 +60,9 @@ PLANTED = [
     ("umbrella", "include/bitdial/bitdial.hpp", UMBRELLA + "inline int x;\n", "must only include"),
     ("links", "docs/page.md", "[gone](gone.md)\n", "leads nowhere"),
     ("links", "docs/other.md", "text\n", "does not list other.md"),
+    ("kernels", "docs/writing-an-isa.md", KERNELS.replace(", `tanh`", ""), "no row for tanh"),
+    ("kernels", "docs/writing-an-isa.md", KERNELS.replace("tanh", "cosh"), "cosh, which is no"),
+    ("kernels", "docs/writing-an-isa.md", KERNELS.replace("gemm.ipp", "a.ipp"), "name gemm.ipp"),
 ]
 
 
@@ -69,7 +79,7 @@ def report(check, files):
 
 def main():
     failures = []
-    for check in ("layers", "text", "umbrella", "links"):
+    for check in ("layers", "text", "umbrella", "links", "kernels"):
         code, said = report(check, CLEAN)
         if code != 0:
             failures.append(f"check_{check}.py refuses the clean tree:\n{said}")

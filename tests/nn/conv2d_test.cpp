@@ -66,11 +66,9 @@ TEST_CASE("a dilated window leaves pixels out between its taps") {
 TEST_CASE("derivatives through a dilated window") {
   for (const nn::Conv2dOptions& options :
        {nn::Conv2dOptions{.in = 2, .out = 3, .kernel = 3, .padding = 2, .dilation = 2},
-        nn::Conv2dOptions{
-            .in = 2, .out = 3, .kernel = 3, .stride = 2, .padding = 2, .dilation = 2},
+        nn::Conv2dOptions{.in = 2, .out = 3, .kernel = 3, .stride = 2, .padding = 2, .dilation = 2},
         nn::Conv2dOptions{.in = 2, .out = 2, .kernel = 3, .padding = 2, .dilation = 2, .groups = 2},
-        nn::Conv2dOptions{
-            .in = 2, .out = 1, .kernel = 3, .padding = {1, 3}, .dilation = {1, 3}}}) {
+        nn::Conv2dOptions{.in = 2, .out = 1, .kernel = 3, .padding = {1, 3}, .dilation = {1, 3}}}) {
     const nn::Conv2d conv(options);
     CAPTURE(conv.geometry().window.stride_h);
     CAPTURE(conv.geometry().groups);

@@ -80,12 +80,12 @@ TEST_CASE("tanh by a kernel: widths and sizes are those that the quantizer accep
   const auto state = quantizer.fit(x);
   std::vector<std::uint8_t> codes(3);
   std::vector<float> gradient(3);
-  CHECK_THROWS_WITH_AS(
-      ops::encode(x, quantizer, state, 2, codes),
-      "Quantizer<ScaledDoReFaWeights>::encode: x has 2 elements, codes has 3", ShapeError);
-  CHECK_THROWS_WITH_AS(
-      ops::quantizer_backward(x, quantizer, state, 2, gradient),
-      "Quantizer<ScaledDoReFaWeights>::backward: x has 2 elements, dy has 3", ShapeError);
+  CHECK_THROWS_WITH_AS(ops::encode(x, quantizer, state, 2, codes),
+                       "Quantizer<ScaledDoReFaWeights>::encode: x has 2 elements, codes has 3",
+                       ShapeError);
+  CHECK_THROWS_WITH_AS(ops::quantizer_backward(x, quantizer, state, 2, gradient),
+                       "Quantizer<ScaledDoReFaWeights>::backward: x has 2 elements, dy has 3",
+                       ShapeError);
   codes.resize(2);
   CHECK_THROWS_AS(ops::encode(x, quantizer, state, 9, codes), PrecisionError);
   gradient.resize(2);

@@ -2,9 +2,9 @@
 // Sums of codes: of a run, and of the rows of a matrix tile, which may overlap.
 // Vocabulary: Bits (lanes of 64 bits), bits_lanes, add_code_sums (8 codes a lane), CodePart and
 // code_part(count) (fewer codes than a vector has, also none), add_code_sums_part, sum_lanes;
-// RowLanes (rows that share a vector), TouchingRows where they can do so only without gaps; Ints,
-// f32_lanes (of them, twice bits_lanes), narrow_lanes (of two Bits), load_ints, store_ints,
-// broadcast_int, mul_ints, add_ints, add_neighbours (a0 + a1, a2 + a3, .. of both operands).
+// RowLanes (rows that share a vector: those of adjacent_rows.ipp, or more); Ints, f32_lanes (of
+// them, twice bits_lanes), narrow_lanes (of two Bits), load_ints, store_ints, broadcast_int,
+// mul_ints, add_ints, add_neighbours (a0 + a1, a2 + a3, .. of both operands).
 
 inline std::uint64_t sum_codes(const std::uint8_t* codes, std::int64_t count) noexcept {
   constexpr std::int64_t vector = 8 * bits_lanes;
@@ -42,7 +42,7 @@ inline void sum_short_rows(const SeparateRows& q, std::int32_t* sums) noexcept {
     for (std::int64_t s = 0; s < q.segments; ++s) {
       const std::uint8_t* const codes = q.codes + first * q.stride + q.offsets[s];
       unroll<2 * lanes>([&](auto i) __attribute__((always_inline)) {
-        v[i] = row_lanes.add_code_sums(v[i], codes + i * (bits_lanes / lanes) * q.stride);
+        v[i] = row_lanes.add(v[i], codes + i * (bits_lanes / lanes) * q.stride);
       });
     }
     store_ints(sums + first, add_lanes<lanes>(v));

@@ -200,16 +200,6 @@ inline std::uint64_t sum_lanes(Bits v) noexcept {
 inline Bits add_code_sums(Bits sum, const std::uint8_t* p) noexcept {
   return vaddq_u64(sum, vpaddlq_u32(vpaddlq_u16(vpaddlq_u8(vld1q_u8(p)))));
 }
-/// Rows of codes that share a vector: those without gaps that fill `lanes` lanes each.
-struct RowLanes {
-  RowLanes(std::int64_t, std::int64_t, int) noexcept {}
-  [[nodiscard]] static bool hold(std::int64_t stride, std::int64_t count, int lanes) noexcept {
-    return stride == count && count == 8 * lanes;
-  }
-  [[nodiscard]] Bits add_code_sums(Bits sum, const std::uint8_t* p) const noexcept {
-    return neon::add_code_sums(sum, p);
-  }
-};
 using CodePart = std::int64_t;
 inline CodePart code_part(std::int64_t count) noexcept {
   return count;
@@ -244,6 +234,7 @@ namespace narrower = scalar;
 
 #  include <bitdial/kernels/generic/tile_rows.ipp>
 
+#  include <bitdial/kernels/generic/adjacent_rows.ipp>
 #  include <bitdial/kernels/generic/bit_mask.ipp>
 #  include <bitdial/kernels/generic/bit_planes.ipp>
 #  include <bitdial/kernels/generic/code_steps.ipp>

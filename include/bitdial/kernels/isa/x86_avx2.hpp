@@ -327,16 +327,6 @@ inline std::uint64_t sum_lanes(Bits v) noexcept {
 inline Bits add_code_sums(Bits sum, const std::uint8_t* p) noexcept {
   return _mm256_add_epi64(sum, _mm256_sad_epu8(load_256(p), Bits{}));
 }
-/// Rows of codes that share a vector: those without gaps that fill `lanes` lanes each.
-struct RowLanes {
-  RowLanes(std::int64_t, std::int64_t, int) noexcept {}
-  [[nodiscard]] static bool hold(std::int64_t stride, std::int64_t count, int lanes) noexcept {
-    return stride == count && count == 8 * lanes;
-  }
-  [[nodiscard]] Bits add_code_sums(Bits sum, const std::uint8_t* p) const noexcept {
-    return avx2::add_code_sums(sum, p);
-  }
-};
 using CodePart = std::int64_t;
 inline CodePart code_part(std::int64_t count) noexcept {
   return count;
@@ -470,6 +460,7 @@ namespace narrower = scalar;
 
 #  include <bitdial/kernels/generic/tile_rows.ipp>
 
+#  include <bitdial/kernels/generic/adjacent_rows.ipp>
 #  include <bitdial/kernels/generic/bit_mask.ipp>
 #  include <bitdial/kernels/generic/bit_planes.ipp>
 #  include <bitdial/kernels/generic/code_steps.ipp>

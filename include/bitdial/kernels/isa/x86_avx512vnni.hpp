@@ -126,7 +126,7 @@ class RowLanes {
   [[nodiscard]] static bool hold(std::int64_t stride, std::int64_t count, int lanes) noexcept {
     return count > 0 && count <= 8 * lanes && reach(stride, count, lanes) <= 64;
   }
-  [[nodiscard]] Bits add_code_sums(Bits sum, const std::uint8_t* p) const noexcept {
+  [[nodiscard]] Bits add(Bits sum, const std::uint8_t* p) const noexcept {
     const __m512i codes =
         _mm512_maskz_permutexvar_epi8(own_, index_, _mm512_maskz_loadu_epi8(read_, p));
     return _mm512_add_epi64(sum, _mm512_sad_epu8(codes, Bits{}));
