@@ -3,9 +3,8 @@
 //
 //   mpirun -n 4 distributed --out run --steps 200
 //
-// Process 0 writes checkpoints and the final weights; `--resume` goes on from the last checkpoint,
-// with the same number of processes. `--own-statistics` keeps the statistics of batch normalisation
-// of each process apart, `--full-precision` trains without quantizers.
+// Process 0 writes checkpoints and the final weights. `--help` lists the options.
+#include <charconv>
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -39,7 +38,19 @@ struct Options {
   bool resume = false;
   bool share_statistics = true;
   bool quantize = true;
+  bool help = false;
 };
+
+constexpr const char* usage =
+    "usage: mpirun -n PROCESSES distributed [options]\n"
+    "  --out FOLDER          checkpoints and final weights (distributed-out)\n"
+    "  --steps N             steps of the optimizer (100)\n"
+    "  --batch N             images of a step, of all processes together (32)\n"
+    "  --checkpoint-every N  steps from one checkpoint to the next (10)\n"
+    "  --resume              go on from the last checkpoint, with the same number of processes\n"
+    "  --own-statistics      keep the batch normalisation statistics of each process apart\n"
+    "  --full-precision      train without quantizers\n"
+    "  --help                print this\n";
 
 Options parse(int argc, char** argv) {
   Options options;
@@ -49,20 +60,31 @@ Options parse(int argc, char** argv) {
       if (i + 1 == argc) throw std::invalid_argument(std::string{name} + " needs a value");
       return std::string{argv[++i]};
     };
+    const auto number = [&] {
+      const std::string text = value();
+      long result = 0;
+      const char* const end = text.data() + text.size();
+      if (std::from_chars(text.data(), end, result).ptr != end || result < 1) {
+        throw std::invalid_argument(std::string{name} + " needs a number from 1 on, got " + text);
+      }
+      return result;
+    };
     if (name == "--out") {
       options.out = value();
     } else if (name == "--steps") {
-      options.steps = std::stol(value());
+      options.steps = number();
     } else if (name == "--batch") {
-      options.batch = std::stol(value());
+      options.batch = number();
     } else if (name == "--checkpoint-every") {
-      options.checkpoint_every = std::stol(value());
+      options.checkpoint_every = number();
     } else if (name == "--resume") {
       options.resume = true;
     } else if (name == "--own-statistics") {
       options.share_statistics = false;
     } else if (name == "--full-precision") {
       options.quantize = false;
+    } else if (name == "--help") {
+      options.help = true;
     } else {
       throw std::invalid_argument("unknown option " + std::string{name});
     }
@@ -143,6 +165,7 @@ int main(int argc, char** argv) {
   Options options;
   try {
     options = parse(argc, argv);
+    if (options.help) return std::fputs(usage, stdout) < 0 ? 1 : 0;
     train::MpiPeers peers(
         argc, argv,
         {.share_statistics = options.share_statistics, .interrupted = [] { return stopped != 0; }});
@@ -153,6 +176,8 @@ int main(int argc, char** argv) {
                  "error: %s\nThe last checkpoint is %s/checkpoint.bin; --resume goes on "
                  "from there.\n",
                  error.what(), options.out.c_str());
+  } catch (const std::invalid_argument& error) {
+    std::fprintf(stderr, "error: %s\n%s", error.what(), usage);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "error: %s\n", error.what());
   }

@@ -7,10 +7,12 @@ CASE: equal            2 processes end with the weights of 1 process with twice 
       quantized        a value at a threshold rounds to another code: equal but for such ones
       own_statistics   without common statistics they differ, and every run gives the same bytes
       killed           after kill -9 of one process the run ends, says so, and can be resumed
+      options          --help lists the options, and so does a mistake in them
 Exit code 77: mpirun cannot start processes here.
 """
 import os
 import pathlib
+import re
 import signal
 import struct
 import subprocess
@@ -105,6 +107,24 @@ def killed(folder):
     print(f"resumed from a checkpoint of {len(saved)} bytes to the weights of an unbroken run")
 
 
+def options(_):
+    def call(*words):
+        done = subprocess.run([PROGRAM, *words], env=environment(), text=True, capture_output=True,
+                              timeout=60, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    code, usage, said = call("--help")
+    assert code == 0 and not said, f"--help ends with {code}: {said}"
+    with open(pathlib.Path(__file__).resolve().parents[2] / "examples/distributed/main.cpp",
+              encoding="utf-8") as source:
+        names = set(re.findall(r'name == "(--[\w-]+)"', source.read()))
+    assert names == set(re.findall(r"^  (--[\w-]+)", usage, re.M)), f"{names} in\n{usage}"
+    for words, reason in ((["--stepz", "3"], "unknown option --stepz"),
+                          (["--steps"], "--steps needs a value"),
+                          (["--steps", "3x"], "--steps needs a number from 1 on, got 3x")):
+        assert call(*words) == (1, "", f"error: {reason}\n{usage}"), call(*words)
+
+
 def main():
     probe = subprocess.run(command(2)[:-1] + ["true"], env=environment(), text=True,
                            capture_output=True, timeout=60, check=False)
@@ -113,7 +133,7 @@ def main():
         sys.exit(77)
     with tempfile.TemporaryDirectory() as folder:
         {"equal": equal, "quantized": quantized, "own_statistics": own_statistics,
-         "killed": killed}[CASE](folder)
+         "killed": killed, "options": options}[CASE](folder)
 
 
 if __name__ == "__main__":
