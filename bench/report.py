@@ -246,7 +246,8 @@ def layers_table(book):
             ratio(record["value"], book.value("peer", f"{kernel}/{shape}/onednn", "w8a8", *key)),
             ratio(record["value"], book.value("kernel", record["name"], "w8a8", *key)),
             percent(record["spread"])))
-    table.rows.sort(key=lambda row: LAYERS.index(row[0]))
+    shapes = {row[:2]: i for i, row in reversed(list(enumerate(table.rows)))}
+    table.rows.sort(key=lambda row: (LAYERS.index(row[0]), shapes[row[:2]]))
     return table
 
 
