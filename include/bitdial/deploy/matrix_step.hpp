@@ -42,9 +42,9 @@ namespace detail {
 /// Weights that are read again for every tile of rows should stay in the second-level cache.
 inline constexpr std::int64_t weight_block_bytes = std::int64_t{1} << 19;
 /// The epilogue sees at most about this many columns at once, and as many rows as leave the sums in
-/// the first-level cache.
-inline constexpr std::int64_t epilogue_cols = 256;
-inline constexpr std::int64_t epilogue_bytes = std::int64_t{1} << 14;
+/// the first-level cache, of which the panel of weights beside them may take half.
+inline constexpr std::int64_t epilogue_cols = 128;
+inline constexpr std::int64_t first_level_bytes = std::int64_t{1} << 15;
 /// What is done once for many rows costs little for each.
 inline constexpr std::int64_t epilogue_rows = 256;
 /// Of every kernel.
@@ -98,7 +98,8 @@ class MatrixStep {
 
   void run(IndexRange tiles, IndexRange columns, std::byte* scratch) const noexcept {
     const std::int64_t step = column_step();
-    const std::int64_t column_bytes = std::max<std::int64_t>(1, weight_bytes_per_column());
+    const std::int64_t column_bytes =
+        std::max<std::int64_t>(1, bytes_per_column(table_, *prepared_.weights));
     const std::int64_t block = std::max(step, weight_block_bytes / column_bytes / step * step);
     const std::int64_t part = parts_.cols;
     auto* const sums = reinterpret_cast<std::int32_t*>(scratch);
@@ -135,7 +136,9 @@ class MatrixStep {
       column_step = least_common_multiple(width, 8);
       cols = std::min(round_up(channels, width),
                       std::max(column_step, epilogue_cols / column_step * column_step));
-      rows = std::max(tile_rows, std::min(epilogue_rows, epilogue_bytes / (cols * 4)));
+      const std::int64_t panel = width * bytes_per_column(table, weights);
+      const std::int64_t sum_bytes = first_level_bytes - std::min(panel, first_level_bytes / 2);
+      rows = std::max(tile_rows, std::min(epilogue_rows, sum_bytes / (cols * 4)));
       values = aligned(rows * cols * 4);
       row_terms = values + aligned(rows * cols * 4);
       end = row_terms + aligned(rows * 4);
@@ -154,12 +157,12 @@ class MatrixStep {
     if (path == KernelPath::packed) return shape(table.gemm_codes);
     return shape(table.gemm_u8s8);
   }
-  [[nodiscard]] std::int64_t weight_bytes_per_column() const noexcept {
-    const PreparedWeights& weights = *prepared_.weights;
+  [[nodiscard]] static std::int64_t bytes_per_column(const kernels::KernelTable& table,
+                                                     const PreparedWeights& weights) noexcept {
     if (weights.path == KernelPath::planes) return weights.planes.words * weights.planes.planes * 4;
     if (weights.path == KernelPath::lookup) return weights.lookup.column_bytes();
     if (weights.path == KernelPath::packed) return weights.packed.blocks() * 4;
-    return weights.bytes.panel_bytes(table_) / table_.gemm_u8s8.cols;
+    return weights.bytes.panel_bytes(table) / table.gemm_u8s8.cols;
   }
 
   [[nodiscard]] static std::int64_t in_image(const WindowRows& rows, const RowRun& run) noexcept {

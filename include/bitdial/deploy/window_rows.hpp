@@ -105,13 +105,15 @@ class RowTiles {
   [[nodiscard]] std::int64_t count() const noexcept { return count_; }
 
   /// Tile i and those after it, before tile `end`: as many as have at most `most` rows together, in
-  /// whole lines of one image or in a part of a line, but at least one.
+  /// whole lines of one image or in one of the like parts of a line, but at least one.
   [[nodiscard]] TileRun run(std::int64_t i, std::int64_t end, std::int64_t most) const noexcept {
     const std::int64_t line = i / line_tiles_.count(), first = i % line_tiles_.count();
     const std::int64_t last = std::min(line_tiles_.count(), first + end - i);
     const std::int64_t begin = line_tiles_.begin(first);
-    std::int64_t next = first + 1;
-    while (next < last && line_tiles_.begin(next + 1) - begin <= most) ++next;
+    const std::int64_t tiles = line_tiles_.count();
+    const std::int64_t at_once = std::max<std::int64_t>(1, most / line_tiles_.size(0));
+    const std::int64_t parts = (tiles + at_once - 1) / at_once;
+    const std::int64_t next = std::min(last, first + (tiles + parts - 1) / parts);
     const bool whole = next - first == line_tiles_.count();
     return {.rows = {.image = line / lines_,
                      .line = line % lines_,

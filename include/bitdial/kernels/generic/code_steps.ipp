@@ -21,18 +21,19 @@ class StepVectors {
     certain_ = broadcast_f32(&certain);
   }
 
-  /// codes[i] = the codes of x[i].
+  /// codes[i] = the codes of x[i], where negative integers stand for 0.
   template <int count>
   [[gnu::always_inline]] void operator()(const F32 (&x)[count],
                                          Ints (&codes)[count]) const noexcept {
-    const F32 zero{};
     if (thresholds_ == nullptr) {
-      // No addition follows the product, so there is nothing that a compiler could contract.
+      // No addition follows the product, so there is nothing that a compiler could contract. The
+      // integer of NaN is the lowest one, or 0.
       unroll<count>([&](auto i) __attribute__((always_inline)) {
-        codes[i] = nearest_ints(min_f32(mul_f32(max_f32(x[i], zero), factor_), last_));
+        codes[i] = nearest_ints(min_f32(last_, mul_f32(x[i], factor_)));
       });
     } else if (has_line_) {
       // A code at least 1/2 - margin away from another one is certain; few vectors hold another.
+      const F32 zero{};
       unroll<count>([&](auto i) __attribute__((always_inline)) {
         const F32 line = min_f32(max_f32(fmadd_f32(x[i], factor_, constant_), zero), last_);
         const Ints code = nearest_ints(line);

@@ -2,8 +2,9 @@
 // The element-wise kernels. Tails go through the one-element functions of the portable table, those
 // of requantize through the kernel of `narrower`, the namespace of the next weaker table.
 // Vocabulary: that of code_steps.ipp, f32_lanes, load_f32, store_f32, add_f32, load_ints,
-// broadcast_int, mul_ints, add_ints (modulo 2^32), floats_of, store_codes, Codes64, load_codes64,
-// plane_word.
+// broadcast_int, mul_ints, add_ints (modulo 2^32), floats_of, Codes64, load_codes64, plane_word,
+// and stores of codes as bytes, negative integers as 0: store_codes, store_code_run (four vectors)
+// and store_code_rows (one in each of four rows).
 
 inline void quantize(const Quantize& q) noexcept {
   const StepVectors codes_of_values{q.steps};
@@ -90,11 +91,13 @@ inline void requantize_columns(const Requantize& q, const StepVectors& steps,
         y += rows * y_stride;
       }
       if (codes != nullptr) {
-        const std::int64_t next = row * codes_stride + col;
         Ints coded[4];
         codes_of_values(values, coded);
-        each([&](auto v)
-                 __attribute__((always_inline)) { store_codes(codes + v * next, coded[v]); });
+        if constexpr (four_rows) {
+          store_code_rows(codes, row * codes_stride, coded);
+        } else {
+          store_code_run(codes, coded);
+        }
         codes += rows * codes_stride;
       }
     }

@@ -126,10 +126,20 @@ inline F32 keep_where(F32 x, Ints words, Ints bits) noexcept {
   return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(x), kept));
 }
 inline void store_codes(std::uint8_t* p, Ints v) noexcept {
-  const uint16x4_t half = vmovn_u32(vreinterpretq_u32_s32(v));
+  const uint16x4_t half = vqmovun_s32(v);
   const std::uint32_t four =
-      vget_lane_u32(vreinterpret_u32_u8(vmovn_u16(vcombine_u16(half, half))), 0);
+      vget_lane_u32(vreinterpret_u32_u8(vqmovn_u16(vcombine_u16(half, half))), 0);
   std::memcpy(p, &four, sizeof four);
+}
+inline void store_code_run(std::uint8_t* p, const Ints (&v)[4]) noexcept {
+  const uint16x8_t low = vqmovun_high_s32(vqmovun_s32(v[0]), v[1]);
+  const uint16x8_t high = vqmovun_high_s32(vqmovun_s32(v[2]), v[3]);
+  vst1q_u8(p, vqmovn_high_u16(vqmovn_u16(low), high));
+}
+inline void store_code_rows(std::uint8_t* p, std::int64_t stride, const Ints (&v)[4]) noexcept {
+  std::uint8_t rows[4][4];
+  store_code_run(rows[0], v);
+  for (int r = 0; r < 4; ++r) std::memcpy(p + r * stride, rows[r], sizeof rows[r]);
 }
 
 /// Codes and levels are widened to 16 bits; each column keeps its four products apart until the

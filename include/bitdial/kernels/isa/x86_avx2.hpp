@@ -138,6 +138,25 @@ inline void store_codes(std::uint8_t* p, Ints v) noexcept {
   const __m128i half = _mm_packus_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
   _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(half, half));
 }
+inline __m256i narrow_ints(Ints a, Ints b, Ints c, Ints d) noexcept {
+  return _mm256_packus_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
+}
+inline __m256i four_codes(const Ints (&v)[4]) noexcept {
+  return _mm256_permutevar8x32_epi32(narrow_ints(v[0], v[1], v[2], v[3]),
+                                     _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+}
+inline void store_code_run(std::uint8_t* p, const Ints (&v)[4]) noexcept {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), four_codes(v));
+}
+inline void store_code_rows(std::uint8_t* p, std::int64_t stride, const Ints (&v)[4]) noexcept {
+  const __m256i codes = four_codes(v);
+  const __m128i low = _mm256_castsi256_si128(codes), high = _mm256_extracti128_si256(codes, 1);
+  const auto row = [p, stride](int r) { return reinterpret_cast<__m128i*>(p + r * stride); };
+  _mm_storel_epi64(row(0), low);
+  _mm_storel_epi64(row(1), _mm_unpackhi_epi64(low, low));
+  _mm_storel_epi64(row(2), high);
+  _mm_storel_epi64(row(3), _mm_unpackhi_epi64(high, high));
+}
 
 /// Subnormal numbers count as zeros while one of these lives. The compiler must not move loads
 /// before its begin nor stores past its end.
@@ -451,9 +470,6 @@ inline U8S8Sums add_sums(U8S8Sums a, U8S8Sums b) noexcept {
 }
 inline F32 sums_to_f32(U8S8Sums v) noexcept {
   return _mm256_cvtepi32_ps(v);
-}
-inline Bytes narrow_ints(Ints a, Ints b, Ints c, Ints d) noexcept {
-  return _mm256_packus_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
 }
 
 namespace narrower = scalar;

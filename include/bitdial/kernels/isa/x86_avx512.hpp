@@ -119,7 +119,26 @@ inline F32 keep_where(F32 x, Ints words, Ints bits) noexcept {
   return _mm512_maskz_mov_ps(_mm512_test_epi32_mask(words, bits), x);
 }
 inline void store_codes(std::uint8_t* p, Ints v) noexcept {
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(v));
+  const __m512i not_below_zero = _mm512_max_epi32(v, __m512i{});
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtusepi32_epi8(not_below_zero));
+}
+inline __m512i narrow_ints(Ints a, Ints b, Ints c, Ints d) noexcept {
+  return _mm512_packus_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
+}
+inline __m512i four_codes(const Ints (&v)[4]) noexcept {
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  return _mm512_permutexvar_epi32(order, narrow_ints(v[0], v[1], v[2], v[3]));
+}
+inline void store_code_run(std::uint8_t* p, const Ints (&v)[4]) noexcept {
+  _mm512_storeu_si512(p, four_codes(v));
+}
+inline void store_code_rows(std::uint8_t* p, std::int64_t stride, const Ints (&v)[4]) noexcept {
+  const __m512i codes = four_codes(v);
+  const auto row = [p, stride](int r) { return reinterpret_cast<__m128i*>(p + r * stride); };
+  _mm_storeu_si128(row(0), _mm512_castsi512_si128(codes));
+  _mm_storeu_si128(row(1), _mm512_extracti32x4_epi32(codes, 1));
+  _mm_storeu_si128(row(2), _mm512_extracti32x4_epi32(codes, 2));
+  _mm_storeu_si128(row(3), _mm512_extracti32x4_epi32(codes, 3));
 }
 
 /// The two numbers of a pair as floats.
@@ -316,9 +335,6 @@ inline U8S8Sums add_sums(U8S8Sums a, U8S8Sums b) noexcept {
 }
 inline F32 sums_to_f32(U8S8Sums v) noexcept {
   return _mm512_cvtepi32_ps(v);
-}
-inline Bytes narrow_ints(Ints a, Ints b, Ints c, Ints d) noexcept {
-  return _mm512_packus_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
 }
 
 namespace narrower = avx2;
