@@ -40,6 +40,7 @@ TEST_CASE("tiles cover all rows without a gap, none is empty or too large") {
         CHECK(split.begin(0) == 0);
         CHECK(split.size(i) >= 1);
         CHECK(split.size(i) <= most);
+        CHECK((i < split.whole()) == (split.size(i) == most));
       }
     }
   }

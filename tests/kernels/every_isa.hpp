@@ -27,6 +27,19 @@ void for_each_supported_isa(Body&& body) {
   }
 }
 
+/// Numbers of rows that tiles of at most `most` rows may have: each up to that, and whole tiles.
+inline std::vector<std::int64_t> tile_rows(std::int64_t most) {
+  std::vector<std::int64_t> rows;
+  for (std::int64_t r = 1; r <= most; ++r) rows.push_back(r);
+  for (const std::int64_t tiles : {2, 3}) rows.push_back(tiles * most);
+  return rows;
+}
+/// One of them for each i >= 0, in turn.
+inline std::int64_t tile_rows(std::int64_t most, std::int64_t i) {
+  const std::vector<std::int64_t> rows = tile_rows(most);
+  return rows[static_cast<std::size_t>(i) % rows.size()];
+}
+
 /// `size` elements that end exactly at a page without access (or, `at_start`, begin after one).
 template <class T>
 class GuardedArray {

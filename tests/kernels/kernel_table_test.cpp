@@ -9,6 +9,7 @@ using bitdial::kernels::real_kernels_of;
 using bitdial_test::for_each_supported_isa;
 using bitdial_test::GuardedArray;
 using bitdial_test::Numbers;
+using bitdial_test::tile_rows;
 namespace kernels = bitdial::kernels;
 
 TEST_CASE("every table is complete") {
@@ -157,7 +158,7 @@ TEST_CASE("u8 x s8 tile: exact sums, extreme codes, no access outside") {
   for_each_supported_isa([](const kernels::KernelTable& t) {
     const std::int64_t width = t.gemm_u8s8.cols;
     enum class Fill { random, lowest, highest };
-    for (std::int64_t rows = 1; rows <= t.gemm_u8s8.rows; ++rows) {
+    for (const std::int64_t rows : tile_rows(t.gemm_u8s8.rows)) {
       for (const std::int64_t groups : {0, 1, 2, 3, 16, 33}) {
         for (const Fill fill : {Fill::random, Fill::lowest, Fill::highest}) {
           const std::int64_t cols = 1 + (rows * 7 + groups) % width;
@@ -214,7 +215,7 @@ TEST_CASE("u8 x s8 tile: the same sums when some groups are known to fit 16 bits
     for (const Range range : {Range{255, -15, 16}, {15, -128, 127}, {3, -3, 3}, {127, -128, 127}}) {
       const std::int64_t pair = 2 * std::max(-range.low, range.high);
       const std::int64_t most = 32767 / (range.max_code * pair);
-      for (std::int64_t rows = 1; rows <= t.gemm_u8s8.rows; ++rows) {
+      for (const std::int64_t rows : tile_rows(t.gemm_u8s8.rows)) {
         for (const std::int64_t groups : {0, 1, 7, 45}) {
           for (const std::int64_t short_groups : {std::int64_t{1}, most}) {
             const std::int64_t cols = rows % 2 == 0 ? width : 1 + rows % width;
@@ -265,7 +266,7 @@ TEST_CASE("u8 x s8 tile: the same sums when groups are known to fit 16 bits one 
   constexpr std::int64_t groups = 300, run = groups * 4;  // longer than a run that a byte can name
   for_each_supported_isa([](const kernels::KernelTable& t) {
     const std::int64_t width = t.gemm_u8s8.cols;
-    for (std::int64_t rows = 1; rows <= t.gemm_u8s8.rows; ++rows) {
+    for (const std::int64_t rows : tile_rows(t.gemm_u8s8.rows)) {
       for (const int every : {1, 2, 7, 260, 1000}) {  // one group of so many does not fit
         const std::int64_t cols = rows % 2 == 0 ? width : 1 + rows % width;
         Numbers numbers(static_cast<std::uint64_t>(rows * 100 + every));
@@ -314,7 +315,7 @@ TEST_CASE("plane tile: sums of code products for all pairs of widths") {
     for (std::int64_t words : {0, 1, 2, 5, 31, 32, 63}) {
       for (std::int64_t a_planes = 1; a_planes <= 8; a_planes += 1 + (words > 5)) {
         for (std::int64_t b_planes = 1; b_planes <= 8; b_planes += 1 + 2 * (words > 5)) {
-          const std::int64_t rows = 1 + (a_planes * 3 + b_planes) % t.gemm_planes.rows;
+          const std::int64_t rows = tile_rows(t.gemm_planes.rows, a_planes * 3 + b_planes);
           const std::int64_t cols = 1 + (a_planes * 5 + b_planes + words) % width;
           Numbers numbers(static_cast<std::uint64_t>(words * 100 + a_planes * 10 + b_planes));
           // Three segments that overlap, planes behind each other, all at odd byte addresses.

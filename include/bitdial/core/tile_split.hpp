@@ -30,6 +30,10 @@ class TileSplit {
   [[nodiscard]] constexpr std::int64_t begin(std::int64_t i) const noexcept {
     return i < count_ - 1 ? i * most_ : i < count_ ? last_ : rows_;
   }
+  /// The number of tiles of `most` rows: the first ones.
+  [[nodiscard]] constexpr std::int64_t whole() const noexcept {
+    return rows_ - last_ == most_ ? count_ : last_ / most_;
+  }
   [[nodiscard]] constexpr std::int64_t size(std::int64_t i) const noexcept {
     return begin(i + 1) - begin(i);
   }

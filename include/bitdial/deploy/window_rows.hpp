@@ -87,9 +87,13 @@ struct TileRun {
   std::int64_t first = 0, count = 0;  ///< of the tiles of each line
 
   [[nodiscard]] std::int64_t tiles() const noexcept { return lines * count; }
-  /// Rows of tile i of a line, 0 <= i < count.
-  [[nodiscard]] std::int64_t size(std::int64_t i) const noexcept {
-    return line_tiles.size(first + i);
+  /// Rows of `tiles` tiles of a line from tile i on, 0 <= i < count.
+  [[nodiscard]] std::int64_t rows_of(std::int64_t i, std::int64_t tiles) const noexcept {
+    return line_tiles.begin(first + i + tiles) - line_tiles.begin(first + i);
+  }
+  /// The first tiles of a line that have as many rows as a tile can have.
+  [[nodiscard]] std::int64_t whole() const noexcept {
+    return std::clamp<std::int64_t>(line_tiles.whole() - first, 0, count);
   }
 };
 

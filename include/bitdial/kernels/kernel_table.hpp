@@ -70,7 +70,7 @@ inline constexpr std::int64_t whole_row[1] = {0};
 /// same. `short_runs` promises less, group by group of B: of so many groups from this one on, each
 /// fits 16 bits on its own whatever the codes are.
 struct GemmU8S8Tile {
-  std::int64_t rows = 0;    ///< 1 .. table rows
+  std::int64_t rows = 0;    ///< 1 .. table rows, or a multiple of them
   std::int64_t cols = 0;    ///< 1 .. table cols
   std::int64_t groups = 0;  ///< of one segment: ceil(codes / 4)
   const std::uint8_t* a = nullptr;
@@ -277,7 +277,8 @@ struct SumRows {
   const std::int64_t* offsets = whole_row;
 };
 
-/// One kernel of tiles: `rows` x `cols` is the shape that it computes at once.
+/// One kernel of tiles: `rows` x `cols` is the shape that it computes at once. Operands on codes may
+/// have a multiple of `rows` rows too.
 template <class Operands>
 struct TileKernel {
   std::int64_t rows = 0;

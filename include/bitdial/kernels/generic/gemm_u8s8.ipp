@@ -5,45 +5,54 @@
 
 inline constexpr std::int64_t u8s8_cols = u8s8_vectors * u8s8_lanes;
 
+/// As many times `rows` rows as the tile has; what belongs to all of them is read once.
 template <int rows, int vectors>
 inline void gemm_u8s8_rows(const GemmU8S8Tile& t) noexcept {
-  auto* const c_out = t.c;
-  const std::int64_t c_stride = t.c_stride;
-  U8S8Sums c[rows][vectors];
-  unroll<rows>([&](auto r) __attribute__((always_inline)) {
-    unroll<vectors>([&](auto v) __attribute__((always_inline)) { c[r][v] = U8S8Sums{}; });
-  });
-  const std::int8_t* b = t.b;
-  const std::int64_t a_stride = t.a_stride;
-  for (std::int64_t s = 0; s < t.segments; ++s) {
-    const std::uint8_t* a = t.a + t.offsets[s];
-    for (std::int64_t g = t.groups; g > 0; --g, a += 4, b += u8s8_cols * 4) {
-      U8S8Levels bv[vectors];
-      unroll<vectors>([&](auto v) __attribute__((always_inline)) {
-        bv[v] = load_levels(b + v * u8s8_lanes * 4);
-      });
-      unroll<rows>([&](auto r) __attribute__((always_inline)) {
-        const U8S8Codes av = broadcast_codes(a + r * a_stride);
-        unroll<vectors>([&](auto v) __attribute__((always_inline)) {
-          c[r][v] = multiply_add(c[r][v], av, bv[v]);
-        });
-      });
-    }
-  }
-  unroll<rows>([&](auto r) __attribute__((always_inline)) {
-    unroll<vectors>([&](auto v) __attribute__((always_inline)) {
-      store_sums(c_out + r * c_stride + v * u8s8_lanes, c[r][v]);
+  const std::int64_t a_stride = t.a_stride, c_stride = t.c_stride;
+  const std::int64_t segments = t.segments, groups = t.groups;
+  const std::int64_t* const offsets = t.offsets;
+  const std::uint8_t* first = t.a;
+  auto* c_out = t.c;
+  for (std::int64_t left = t.rows; left >= rows; left -= rows) {
+    U8S8Sums c[rows][vectors];
+    unroll<rows>([&](auto r) __attribute__((always_inline)) {
+      unroll<vectors>([&](auto v) __attribute__((always_inline)) { c[r][v] = U8S8Sums{}; });
     });
-  });
+    const std::int8_t* b = t.b;
+    for (std::int64_t s = 0; s < segments; ++s) {
+      const std::uint8_t* a = first + offsets[s];
+      for (std::int64_t g = groups; g > 0; --g, a += 4, b += u8s8_cols * 4) {
+        U8S8Levels bv[vectors];
+        unroll<vectors>([&](auto v) __attribute__((always_inline)) {
+          bv[v] = load_levels(b + v * u8s8_lanes * 4);
+        });
+        unroll<rows>([&](auto r) __attribute__((always_inline)) {
+          const U8S8Codes av = broadcast_codes(a + r * a_stride);
+          unroll<vectors>([&](auto v) __attribute__((always_inline)) {
+            c[r][v] = multiply_add(c[r][v], av, bv[v]);
+          });
+        });
+      }
+    }
+    unroll<rows>([&](auto r) __attribute__((always_inline)) {
+      unroll<vectors>([&](auto v) __attribute__((always_inline)) {
+        store_sums(c_out + r * c_stride + v * u8s8_lanes, c[r][v]);
+      });
+    });
+    first += rows * a_stride;
+    c_out += rows * c_stride;
+  }
 }
 
 /// Few columns use one vector: half the work.
 inline void gemm_u8s8(const GemmU8S8Tile& t) noexcept {
-  with_rows<u8s8_rows>(t, [](auto rows, const GemmU8S8Tile& part) {
+  const auto run = [](auto rows, const GemmU8S8Tile& part) {
     if (part.cols <= u8s8_lanes) {
       gemm_u8s8_rows<rows, 1>(part);
     } else {
       gemm_u8s8_rows<rows, u8s8_vectors>(part);
     }
-  });
+  };
+  if (t.rows > u8s8_rows) return run(std::integral_constant<int, u8s8_rows>{}, t);
+  with_rows<u8s8_rows>(t, run);
 }
