@@ -34,11 +34,6 @@ inline std::vector<std::int64_t> tile_rows(std::int64_t most) {
   for (const std::int64_t tiles : {2, 3}) rows.push_back(tiles * most);
   return rows;
 }
-/// One of them for each i >= 0, in turn.
-inline std::int64_t tile_rows(std::int64_t most, std::int64_t i) {
-  const std::vector<std::int64_t> rows = tile_rows(most);
-  return rows[static_cast<std::size_t>(i) % rows.size()];
-}
 
 /// `size` elements that end exactly at a page without access (or, `at_start`, begin after one).
 template <class T>

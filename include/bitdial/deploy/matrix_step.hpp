@@ -271,15 +271,17 @@ class MatrixStep {
     }
   }
 
-  /// `tile` for the tiles of a run, whole ones of a line at once; it holds the operands of the
-  /// first row.
+  /// `tile` for the tiles of a run; it holds the operands of the first row. The byte kernel takes
+  /// whole tiles of a line at once.
   template <class Tile>
   static void run_tiles(const Rows& a, const kernels::TileKernel<Tile>& kernel,
                         std::type_identity_t<Tile> tile) noexcept {
     for (std::int64_t line = 0; line < a.run.lines; ++line) {
       tile.a = a.first + line * a.rows.line_step;
       for (std::int64_t i = 0, tiles = 0; i < a.run.count; i += tiles) {
-        tiles = std::max<std::int64_t>(1, a.run.whole() - i);
+        tiles = std::is_same_v<Tile, kernels::GemmU8S8Tile>
+                    ? std::max<std::int64_t>(1, a.run.whole() - i)
+                    : 1;
         tile.rows = a.run.rows_of(i, tiles);
         kernel.run(tile);
         tile.a += tile.rows * tile.a_stride;

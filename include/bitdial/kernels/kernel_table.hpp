@@ -277,8 +277,7 @@ struct SumRows {
   const std::int64_t* offsets = whole_row;
 };
 
-/// One kernel of tiles: `rows` x `cols` is the shape that it computes at once. Operands on codes may
-/// have a multiple of `rows` rows too.
+/// One kernel of tiles: `rows` x `cols` is the shape that it computes at once.
 template <class Operands>
 struct TileKernel {
   std::int64_t rows = 0;

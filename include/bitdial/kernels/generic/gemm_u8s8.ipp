@@ -5,7 +5,7 @@
 
 inline constexpr std::int64_t u8s8_cols = u8s8_vectors * u8s8_lanes;
 
-/// As many times `rows` rows as the tile has; what belongs to all of them is read once.
+/// Whole tiles follow each other; what belongs to all of them is read once.
 template <int rows, int vectors>
 inline void gemm_u8s8_rows(const GemmU8S8Tile& t) noexcept {
   const std::int64_t a_stride = t.a_stride, c_stride = t.c_stride;
@@ -13,7 +13,7 @@ inline void gemm_u8s8_rows(const GemmU8S8Tile& t) noexcept {
   const std::int64_t* const offsets = t.offsets;
   const std::uint8_t* first = t.a;
   auto* c_out = t.c;
-  for (std::int64_t left = t.rows; left >= rows; left -= rows) {
+  for (std::int64_t left = rows == u8s8_rows ? t.rows : rows; left > 0; left -= rows) {
     U8S8Sums c[rows][vectors];
     unroll<rows>([&](auto r) __attribute__((always_inline)) {
       unroll<vectors>([&](auto v) __attribute__((always_inline)) { c[r][v] = U8S8Sums{}; });
@@ -46,13 +46,11 @@ inline void gemm_u8s8_rows(const GemmU8S8Tile& t) noexcept {
 
 /// Few columns use one vector: half the work.
 inline void gemm_u8s8(const GemmU8S8Tile& t) noexcept {
-  const auto run = [](auto rows, const GemmU8S8Tile& part) {
+  with_rows<u8s8_rows>(t, [](auto rows, const GemmU8S8Tile& part) {
     if (part.cols <= u8s8_lanes) {
       gemm_u8s8_rows<rows, 1>(part);
     } else {
       gemm_u8s8_rows<rows, u8s8_vectors>(part);
     }
-  };
-  if (t.rows > u8s8_rows) return run(std::integral_constant<int, u8s8_rows>{}, t);
-  with_rows<u8s8_rows>(t, run);
+  });
 }

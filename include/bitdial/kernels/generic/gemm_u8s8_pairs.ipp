@@ -196,13 +196,19 @@ inline bool few_fit(const GemmU8S8Tile& t) noexcept {
 /// small. A single group in 16 bits would not pay.
 inline void gemm_u8s8(const GemmU8S8Tile& t) noexcept {
   const bool in_shorts = t.short_groups > 1, split = few_fit(t);
-  with_rows<u8s8_rows>(t, [=](auto rows, const GemmU8S8Tile& part) {
-    const bool narrow = part.cols <= u8s8_lanes;
-    if (in_shorts) {
-      return narrow ? gemm_u8s8_short_rows<rows, 1>(part)
-                    : gemm_u8s8_short_rows<rows, u8s8_vectors>(part);
-    }
-    if (split) return gemm_u8s8_split_rows<rows, u8s8_vectors>(part);
-    narrow ? gemm_u8s8_rows<rows, 1>(part) : gemm_u8s8_rows<rows, u8s8_vectors>(part);
-  });
+  GemmU8S8Tile tile = t;
+  for (std::int64_t left = t.rows; left > 0; left -= u8s8_rows) {
+    tile.rows = std::min<std::int64_t>(left, u8s8_rows);
+    with_rows<u8s8_rows>(tile, [=](auto rows, const GemmU8S8Tile& part) {
+      const bool narrow = part.cols <= u8s8_lanes;
+      if (in_shorts) {
+        return narrow ? gemm_u8s8_short_rows<rows, 1>(part)
+                      : gemm_u8s8_short_rows<rows, u8s8_vectors>(part);
+      }
+      if (split) return gemm_u8s8_split_rows<rows, u8s8_vectors>(part);
+      narrow ? gemm_u8s8_rows<rows, 1>(part) : gemm_u8s8_rows<rows, u8s8_vectors>(part);
+    });
+    tile.a += u8s8_rows * t.a_stride;
+    tile.c += u8s8_rows * t.c_stride;
+  }
 }

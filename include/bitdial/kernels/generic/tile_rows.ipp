@@ -24,8 +24,8 @@ template <std::int64_t bytes>
   });
 }
 
-/// Calls run(rows, part) for runs of `full`, 4 and 1 rows, but at least `least`, `rows` a constant.
-template <int full, int least = 1, class Tile, class Run>
+/// Calls run(rows, part) for runs of `full`, 4 and 1 rows, `rows` a constant.
+template <int full, class Tile, class Run>
 [[gnu::always_inline]] inline void for_row_runs(Tile part, Run&& run) noexcept {
   const auto repeat = [&](auto rows) __attribute__((always_inline)) {
     for (; part.rows >= rows; part.rows -= rows) {
@@ -35,8 +35,8 @@ template <int full, int least = 1, class Tile, class Run>
     }
   };
   repeat(std::integral_constant<int, full>{});
-  if constexpr (full > 4 && least <= 4) repeat(std::integral_constant<int, 4>{});
-  if constexpr (full > 1 && least == 1) repeat(std::integral_constant<int, 1>{});
+  if constexpr (full > 4) repeat(std::integral_constant<int, 4>{});
+  if constexpr (full > 1) repeat(std::integral_constant<int, 1>{});
 }
 
 /// Rows of the first of the parts in which a tile of `rows` rows runs. Kernels of up to six rows
@@ -63,13 +63,9 @@ constexpr int first_part_rows(int rows, int full) {
   }
 }
 
-/// Calls run(rows, part), `rows` a constant: once, or twice for the two parts of a tile, or for
-/// each of several whole tiles.
+/// Calls run(rows, part), `rows` a constant: once, or twice for the two parts of a tile.
 template <int full, int most = full, class Tile, class Run>
 [[gnu::always_inline]] inline void with_rows(const Tile& tile, Run&& run) noexcept {
-  if constexpr (most == full) {
-    if (tile.rows > full) return for_row_runs<full, full>(tile, run);
-  }
   if constexpr (most > 1) {
     if (tile.rows < most) return with_rows<full, most - 1>(tile, run);
   }
@@ -77,7 +73,6 @@ template <int full, int most = full, class Tile, class Run>
   run(std::integral_constant<int, first>{}, tile);
   if constexpr (first < most) {
     Tile rest = tile;
-    rest.rows -= first;
     rest.a += first * tile.a_stride;
     rest.c += first * tile.c_stride;
     run(std::integral_constant<int, most - first>{}, rest);
