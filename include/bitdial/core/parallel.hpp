@@ -12,6 +12,7 @@
 #endif
 
 #include <bitdial/core/assert.hpp>
+#include <bitdial/core/team_barrier.hpp>
 
 namespace bitdial::inline BITDIAL_ABI {
 
@@ -177,26 +178,30 @@ void parallel_for(std::int64_t count, std::int64_t grain, Body&& body) {
 /// One of the threads of `run_team`.
 struct TeamMember {
   std::int64_t rank = 0, size = 1;
+  TeamBarrier* barrier = nullptr;  ///< null in a team of one
 
   /// Returns when every member of the team has called it.
   void wait() const noexcept {
-#if defined(_OPENMP)
-    if (size > 1) {
-#  pragma omp barrier
-    }
-#endif
+    if (barrier != nullptr) barrier->wait(rank, size);
   }
 };
 
 /// Calls `body(member)` on `threads` threads of OpenMP's at once, or on fewer where it has no more:
-/// for loops that follow each other so closely that `TeamMember::wait` between them, about a tenth
-/// of a microsecond, is cheaper than a team for each. `body` must not throw.
+/// for loops that follow each other so closely that `TeamMember::wait` between them is cheaper than
+/// a team for each. At most `TeamBarrier::most_members`. `body` must not throw.
 template <class Body>
 void run_team(int threads, Body&& body) noexcept {
 #if defined(_OPENMP)
   if (threads > 1 && omp_in_parallel() == 0) {
-#  pragma omp parallel num_threads(threads)
-    body(TeamMember{.rank = omp_get_thread_num(), .size = omp_get_num_threads()});
+    constexpr auto most = static_cast<int>(TeamBarrier::most_members);
+    TeamBarrier barrier;
+#  pragma omp parallel num_threads(threads < most ? threads : most)
+    {
+      const std::int64_t size = omp_get_num_threads();
+      body(TeamMember{.rank = omp_get_thread_num(),
+                      .size = size,
+                      .barrier = size > 1 ? &barrier : nullptr});
+    }
     return;
   }
 #else

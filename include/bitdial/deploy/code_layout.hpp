@@ -37,13 +37,14 @@ struct CodeLayout {
   /// True when all pixels of an image follow each other.
   [[nodiscard]] constexpr bool dense() const noexcept { return border_w == 0; }
 
-  /// Clears what surrounds the pixels of the image at `bytes`.
-  void clear_border(std::uint8_t* bytes) const noexcept {
-    std::fill(bytes, bytes + at(0, 0), std::uint8_t{0});
-    for (std::int64_t y = 1; y < h && border_w > 0; ++y) {
+  /// Clears what surrounds the pixels of lines `first` .. `end` - 1 of the image at `bytes`: their
+  /// share of its border.
+  void clear_border(std::uint8_t* bytes, std::int64_t first, std::int64_t end) const noexcept {
+    if (first == 0) std::fill(bytes, bytes + at(0, 0), std::uint8_t{0});
+    for (std::int64_t y = std::max<std::int64_t>(first, 1); y < end && border_w > 0; ++y) {
       std::fill_n(bytes + at(y, -border_w), border_w * pixel, std::uint8_t{0});
     }
-    std::fill(bytes + at(h - 1, w), bytes + image(), std::uint8_t{0});
+    if (end == h) std::fill(bytes + at(h - 1, w), bytes + image(), std::uint8_t{0});
   }
 
   friend constexpr bool operator==(const CodeLayout&, const CodeLayout&) = default;

@@ -84,7 +84,6 @@ struct ExecutorContext {
   std::span<const PreparedEncoder> encoders;
   const Normalisation& normalisation;  ///< of the bytes of images
   std::byte* arena = nullptr;          ///< `Program::arena_bytes`, 64-byte aligned
-  std::uint8_t* images = nullptr;      ///< `OperandImages` of one step
   std::uint8_t* traced = nullptr;      ///< codes of one step without borders, for an observer
   std::byte* scratch = nullptr;        ///< `threads` times `scratch_bytes`, 64-byte aligned
   std::size_t scratch_bytes = 0;
@@ -97,6 +96,10 @@ namespace detail {
 
 /// An element-wise value counts as this many multiplications when work is shared out.
 inline constexpr std::int64_t element_work = 16;
+/// How much better columns must share out a product to be split, and beyond how many bytes of
+/// weights for each code any advantage will do.
+inline constexpr double column_advantage = 1.2;
+inline constexpr std::int64_t heavy_weights = 32;
 /// Elements per chunk of element-wise work.
 inline constexpr std::int64_t element_grain = 1 << 13;
 
@@ -151,12 +154,18 @@ class Executor {
     return context_.encoders[static_cast<std::size_t>(output.encoder)];
   }
 
-  void clear_borders(const Step& step) const noexcept {
+  /// The share that member `rank` of `team` has in the borders of a step's codes: that of about the
+  /// lines that it writes, whose memory its core holds.
+  void clear_borders(const Step& step, std::int64_t rank, std::int64_t team) const noexcept {
     for (const CodeOutput& output : step.codes) {
       if (!output.clears_border) continue;
       const CodeLayout& own = layout(output.buffer);
-      for (std::int64_t n = 0; n < batch_.count; ++n) {
-        own.clear_border(codes(output.buffer) + n * own.image());
+      const std::int64_t end = batch_.count * own.h * (rank + 1) / team;
+      for (std::int64_t line = batch_.count * own.h * rank / team; line < end;) {
+        const std::int64_t n = line / own.h, next = std::min(end, (n + 1) * own.h);
+        own.clear_border(codes(output.buffer) + n * own.image(), line - n * own.h,
+                         next - n * own.h);
+        line = next;
       }
     }
   }
@@ -182,7 +191,6 @@ class Executor {
 
   [[nodiscard]] MatrixOperands operands_of(const Step& step) const noexcept {
     return {.x = codes(step.x_codes),
-            .images = context_.images,
             .y = step.y >= 0 ? real(step.y) + step.first_channel : nullptr,
             .residual = step.residual >= 0 ? real(step.residual) : nullptr,
             .arena = context_.arena,
@@ -205,33 +213,28 @@ class Executor {
     const MatrixOperands operands = operands_of(step);
     const MatrixStep matrix{context_.table, context_.encoders, plan_.program.buffers,
                             step,           prepared,          operands};
-    if (matrix.needs_images()) {
-      const std::int64_t lines = batch_.count * step.x_shape.h;
-      const std::int64_t pack_team = std::min(team_for(batch_.count * step.x_shape.size()), lines);
-      on_team(pack_team, [&](std::int64_t rank) {
-        matrix.make_images({lines * rank / pack_team, lines * (rank + 1) / pack_team});
-      });
-    }
     const std::int64_t channels = step.y_shape.c, unit = matrix.column_step();
     const std::int64_t tiles = matrix.tiles(), units = (channels + unit - 1) / unit;
     const std::int64_t team = std::min(team_for(matrix.work()), std::max(tiles, units));
-    // Columns are split where rows would leave a thread idle: few tiles, and much weight each.
+    // Rows leave each thread the part of the images that its core holds. Columns are split where
+    // rows would leave a thread idle, or where everybody would read much more weight than codes.
     const auto share = [&](std::int64_t parts) {
       return static_cast<double>(parts) / static_cast<double>((parts + team - 1) / team);
     };
-    const bool by_columns = tiles < 16 * team && share(units) >= share(tiles);
+    const bool heavy = matrix.weight_bytes() > heavy_weights * batch_.count * step.x_shape.size();
+    const bool by_columns =
+        tiles < 16 * team && share(units) >= share(tiles) * (heavy ? 1.0 : column_advantage);
     write_on_team(step, team, [&](std::int64_t rank) {
       std::byte* const scratch =
           context_.scratch + static_cast<std::size_t>(rank) * context_.scratch_bytes;
       const auto part = [&](std::int64_t count) {
         return IndexRange{count * rank / team, count * (rank + 1) / team};
       };
-      if (by_columns) {
-        const IndexRange own = part(units);
-        matrix.run({0, tiles}, {own.begin * unit, std::min(channels, own.end * unit)}, scratch);
-      } else {
-        matrix.run(part(tiles), {0, channels}, scratch);
-      }
+      const IndexRange rows = by_columns ? IndexRange{0, tiles} : part(tiles);
+      const IndexRange columns = by_columns ? part(units) : IndexRange{0, units};
+      if (rows.begin == rows.end || columns.begin == columns.end) return;
+      if (matrix.needs_images()) matrix.make_images(matrix.lines_of(rows), scratch);
+      matrix.run(rows, {columns.begin * unit, std::min(channels, columns.end * unit)}, scratch);
     });
   }
 
@@ -279,11 +282,11 @@ class Executor {
     for (std::int64_t rank = member_.rank; rank < team; rank += member_.size) body(rank);
   }
   /// The same for the results of a step. The memory of their borders belonged to other buffers
-  /// before: the first rank clears it.
+  /// before: it is cleared.
   template <class Body>
   void write_on_team(const Step& step, std::int64_t team, Body&& body) {
     on_team(team, [&](std::int64_t rank) {
-      if (rank == 0) clear_borders(step);
+      clear_borders(step, rank, team);
       body(rank);
     });
   }

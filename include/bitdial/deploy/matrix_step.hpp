@@ -30,7 +30,6 @@ struct IndexRange {
 /// What a matrix step may touch, for images 0 .. `count` - 1 of the arena.
 struct MatrixOperands {
   const std::uint8_t* x = nullptr;
-  std::uint8_t* images = nullptr;   ///< working memory: the codes as `PreparedStep::images`
   float* y = nullptr;               ///< first channel of the result; null where nobody reads values
   const float* residual = nullptr;  ///< null where nothing is added
   std::byte* arena = nullptr;       ///< of the codes of y
@@ -64,35 +63,60 @@ class MatrixStep {
         prepared_{prepared},
         operands_{operands},
         tiles_{prepared.rows, operands.count, shape_of(table, prepared.weights->path).rows},
-        parts_{table, *prepared.weights, step.y_shape.c} {
+        parts_{table, prepared, step.y_shape.c, operands.count} {
     BITDIAL_ASSERT(shape_of(table, prepared.weights->path).rows <= most_tile_rows);
   }
 
   [[nodiscard]] std::int64_t tiles() const noexcept { return tiles_.count(); }
   /// Parts of columns begin at multiples of this: whole panels, and whole bytes of bit planes.
   [[nodiscard]] std::int64_t column_step() const noexcept { return parts_.column_step; }
+  /// What every row is multiplied with.
+  [[nodiscard]] std::int64_t weight_bytes() const noexcept {
+    return step_.y_shape.c * weight_bytes_per_column();
+  }
   /// Multiplications.
   [[nodiscard]] std::int64_t work() const noexcept {
     return operands_.count * step_.y_shape.size() * prepared_.rows.depth();
   }
 
-  /// Bytes of scratch of one `run`.
+  /// Bytes of scratch of one thread for up to `images` images.
   [[nodiscard]] static std::size_t scratch_bytes(const kernels::KernelTable& table,
-                                                 const PreparedWeights& weights,
-                                                 std::int64_t channels) noexcept {
-    return Scratch{table, weights, channels}.end;
+                                                 const PreparedStep& prepared,
+                                                 std::int64_t channels,
+                                                 std::int64_t images) noexcept {
+    return Scratch{table, prepared, channels, images}.end;
   }
 
   [[nodiscard]] bool needs_images() const noexcept { return !prepared_.images.empty(); }
-  /// Makes lines `lines` of what the kernel reads beside the codes, counted over all images, before
-  /// any `run` reads them.
-  void make_images(IndexRange lines) const noexcept {
+  /// The lines of codes, counted over all images, that `tiles`, at least one, read.
+  [[nodiscard]] IndexRange lines_of(IndexRange tiles) const noexcept {
+    const std::int64_t h = prepared_.rows.x.h;
+    const RowRun first = tiles_.run(tiles.begin, tiles.end, 1).rows;
+    const RowRun last = tiles_.run(tiles.end - 1, tiles.end, 1).rows;
+    if (prepared_.rows.images_are_rows) return {first.first * h, (last.first + last.rows) * h};
+    const auto line_of = [&](const RowRun& run, std::int64_t row) {
+      return prepared_.rows.lines == step_.y_shape.h ? run.line : row / step_.y_shape.w;
+    };
+    const ops::Window& window = step_.window;
+    const auto place = [&](std::int64_t image, std::int64_t line, std::int64_t tap) {
+      return image * h + std::clamp<std::int64_t>(line * window.stride_h - window.padding_h + tap,
+                                                  0, h);
+    };
+    return {place(first.image, line_of(first, first.first), 0),
+            place(last.image, line_of(last, last.first + last.rows - 1),
+                  (window.kernel_h - 1) * window.dilation_h + 1)};
+  }
+  /// Makes lines of what the kernel reads beside the codes, in the scratch of a thread, before its
+  /// `run` reads them. Lines that two threads read are made twice: it takes less time than waiting
+  /// for each other, and than fetching lines from the cache of another core.
+  void make_images(IndexRange lines, std::byte* scratch) const noexcept {
     const OperandImages& images = prepared_.images;
     const std::int64_t h = images.codes.h;
-    for (std::int64_t i = lines.begin; i < lines.end; ++i) {
-      std::uint8_t* const image = operands_.images + i / h * images.stride();
-      if (i % h == 0) images.clear_border(image);
-      images.make_line(table_, i % h, operands_.x + i / h * images.codes.image(), image);
+    for (std::int64_t i = lines.begin; i < lines.end;) {
+      const std::int64_t n = i / h, next = std::min(lines.end, (n + 1) * h);
+      images.make_lines(table_, i - n * h, next - n * h, operands_.x + n * images.codes.image(),
+                        images_in(scratch) + n * images.stride());
+      i = next;
     }
   }
 
@@ -102,7 +126,6 @@ class MatrixStep {
         std::max<std::int64_t>(1, bytes_per_column(table_, *prepared_.weights));
     const std::int64_t block = std::max(step, weight_block_bytes / column_bytes / step * step);
     const std::int64_t part = parts_.cols;
-    auto* const sums = reinterpret_cast<std::int32_t*>(scratch);
     auto* const row_terms = reinterpret_cast<std::int32_t*>(scratch + parts_.row_terms);
     Epilogue epilogue = epilogue_of(scratch);
     for (std::int64_t begin = columns.begin; begin < columns.end; begin += block) {
@@ -112,7 +135,7 @@ class MatrixStep {
         if (prepared_.row_sum_factor != 0) sum_rows(run, row_terms);
         for (std::int64_t col = begin; col < end; col += part) {
           const IndexRange cols{col, std::min(end, col + part)};
-          multiply(run, cols, sums);
+          multiply(run, cols, scratch);
           finish(run, cols, epilogue);
         }
         i += run.tiles();
@@ -123,16 +146,16 @@ class MatrixStep {
  private:
   /// Offsets of the parts of a thread's scratch.
   struct Scratch {
-    std::size_t values = 0, row_terms = 0, end = 0;
+    std::size_t values = 0, row_terms = 0, images = 0, end = 0;
     std::int64_t cols = 0, rows = 0;  ///< that the epilogue sees at once
     std::int64_t column_step = 8;     ///< where parts of columns may begin
 
-    Scratch(const kernels::KernelTable& table, const PreparedWeights& weights,
-            std::int64_t channels) noexcept {
+    Scratch(const kernels::KernelTable& table, const PreparedStep& prepared, std::int64_t channels,
+            std::int64_t count) noexcept {
       const auto aligned = [](std::int64_t bytes) {
         return static_cast<std::size_t>(round_up(bytes, 64));
       };
-      const auto [tile_rows, width] = shape_of(table, weights.path);
+      const auto [tile_rows, width] = shape_of(table, prepared.weights->path);
       column_step = least_common_multiple(width, 8);
       cols = std::min(round_up(channels, width),
                       std::max(column_step, epilogue_cols / column_step * column_step));
@@ -141,7 +164,8 @@ class MatrixStep {
       rows = std::max(tile_rows, std::min(epilogue_rows, sum_bytes / (cols * 4)));
       values = aligned(rows * cols * 4);
       row_terms = values + aligned(rows * cols * 4);
-      end = row_terms + aligned(rows * 4);
+      images = row_terms + aligned(rows * 4);
+      end = images + prepared.images.bytes(count);
     }
   };
 
@@ -172,8 +196,11 @@ class MatrixStep {
     const WindowRows& rows = prepared_.rows;
     return operands_.x + run.image * rows.x.image() + in_image(rows, run);
   }
-  [[nodiscard]] const std::uint8_t* image_of(const RowRun& run) const noexcept {
-    return operands_.images + run.image * prepared_.images.stride() +
+  [[nodiscard]] std::uint8_t* images_in(std::byte* scratch) const noexcept {
+    return reinterpret_cast<std::uint8_t*>(scratch + parts_.images);
+  }
+  [[nodiscard]] const std::uint8_t* image_of(const RowRun& run, std::byte* scratch) const noexcept {
+    return images_in(scratch) + run.image * prepared_.images.stride() +
            in_image(prepared_.image_rows, run);
   }
 
@@ -199,11 +226,13 @@ class MatrixStep {
     const std::uint8_t* first;
   };
 
-  void multiply(const TileRun& run, IndexRange cols, std::int32_t* sums) const noexcept {
+  void multiply(const TileRun& run, IndexRange cols, std::byte* scratch) const noexcept {
+    auto* const sums = reinterpret_cast<std::int32_t*>(scratch);
     const std::int64_t width = shape_of(table_, prepared_.weights->path).cols;
     const bool reads_images = needs_images();
     const WindowRows& rows = reads_images ? prepared_.image_rows : prepared_.rows;
-    const std::uint8_t* const a = reads_images ? image_of(run.rows) : codes_of(run.rows);
+    const std::uint8_t* const a =
+        reads_images ? image_of(run.rows, scratch) : codes_of(run.rows);
     for (std::int64_t col = cols.begin; col < cols.end; col += width) {
       multiply_panel({run, rows, a}, {col, std::min(cols.end, col + width)},
                      sums + (col - cols.begin));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Activation codes of whole images in the form that a kernel reads, made once per image and read by
+// Activation codes of whole images in the form that a kernel reads, made once per line and read by
 // every window: bit planes or look-up tables.
 #pragma once
 
@@ -48,12 +48,17 @@ struct OperandImages {
     return empty() ? 0 : static_cast<std::size_t>(images * stride() + code_slack);
   }
 
-  /// Tables of zeros are zeros, as bits are.
-  void clear_border(std::uint8_t* at) const noexcept {
-    for (int i = 0; i < copies; ++i) image.clear_border(at + i * image.image());
+  /// Makes lines `first` .. `end` - 1 of the images at `to`, and what surrounds them, from the image
+  /// of codes at `from`.
+  void make_lines(const kernels::KernelTable& table, std::int64_t first, std::int64_t end,
+                  const std::uint8_t* from, std::uint8_t* to) const noexcept {
+    // What follows a line precedes the next one. Tables of zeros are zeros, as bits are.
+    const std::int64_t next = std::min(end + 1, image.h);
+    for (int i = 0; i < copies; ++i) image.clear_border(to + i * image.image(), first, next);
+    for (std::int64_t y = first; y < end; ++y) make_line(table, y, from, to);
   }
 
-  /// Makes line `y` of the images at `to` from the image of codes at `from`.
+ private:
   void make_line(const kernels::KernelTable& table, std::int64_t y, const std::uint8_t* from,
                  std::uint8_t* to) const noexcept {
     const std::uint8_t* const line = from + codes.at(y, 0);
@@ -64,7 +69,6 @@ struct OperandImages {
     }
   }
 
- private:
   /// Pixels of whole bytes make a line without gaps; where it is whole words they are packed where
   /// they belong.
   void pack_line(const kernels::KernelTable& table, const std::uint8_t* line,

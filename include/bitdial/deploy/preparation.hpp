@@ -29,8 +29,8 @@ namespace bitdial::inline BITDIAL_ABI::detail {
 /// The plans of a session. `lay_out` compiles them and gives every array of weights and of working
 /// memory its place; it reads no weights. `fill` then repacks the weights into their places.
 ///
-/// The memory is [weights and border sums | one arena with operand images per thread | one scratch
-/// per thread | outputs | traced codes], each part on a 64-byte boundary.
+/// The memory is [weights and border sums | one arena per thread | one scratch per thread | outputs
+/// | traced codes], each part on a 64-byte boundary.
 class Preparation {
  public:
   [[nodiscard]] static Result<Preparation> lay_out(const Model& model,
@@ -85,12 +85,10 @@ class Preparation {
   /// `team` threads that work in arena `arena`.
   [[nodiscard]] ExecutorContext context(int arena, int team) const noexcept {
     const auto index = static_cast<std::size_t>(arena);
-    std::byte* const own = memory_ + arena_at_ + index * (arena_bytes_ + image_bytes_);
     return {.table = *table_,
             .encoders = encoders_,
             .normalisation = model_.preprocessing().normalisation,
-            .arena = own,
-            .images = reinterpret_cast<std::uint8_t*>(own + arena_bytes_),
+            .arena = memory_ + arena_at_ + index * arena_bytes_,
             .traced = reinterpret_cast<std::uint8_t*>(memory_ + traced_at_),
             .scratch = memory_ + scratch_at_ + index * scratch_bytes_,
             .scratch_bytes = scratch_bytes_,
@@ -181,9 +179,8 @@ class Preparation {
   }
 
   void lay_out_working_memory() noexcept {
-    arena_at_ = end_;
-    image_bytes_ = aligned(image_bytes_);
-    static_cast<void>(take(threads_ * (arena_bytes_ + image_bytes_)));
+    arena_at_ = take(threads_ * arena_bytes_);
+    scratch_bytes_ = aligned(scratch_bytes_);
     scratch_at_ = take(threads_ * scratch_bytes_);
     outputs_at_ = take(static_cast<std::size_t>(max_batch_ * model_.output_size()) * sizeof(float));
     traced_at_ = take(static_cast<std::size_t>(traced_bytes_));
@@ -219,7 +216,9 @@ class Preparation {
       ready.border = border_of(step, state);
       place.border = take(ready.border.size() * sizeof(std::uint32_t));
       lay_out_product(step, matrix_shape(prepared.program, step, state.executed), state, ready);
-      image_bytes_ = std::max(image_bytes_, ready.images.bytes(prepared.images));
+      scratch_bytes_ =
+          std::max(scratch_bytes_, MatrixStep::scratch_bytes(*table_, ready, step.y_shape.c,
+                                                             prepared.images));
     }
     arena_bytes_ = std::max(arena_bytes_, prepared.program.arena_bytes);
     plans_[index] = std::move(prepared);
@@ -271,8 +270,6 @@ class Preparation {
       found = weights_.end() - 1;
     }
     ready.weights = &(*found)->weights;
-    scratch_bytes_ =
-        std::max(scratch_bytes_, MatrixStep::scratch_bytes(*table_, *ready.weights, shape.y.c));
   }
 
   // ---- contents ---------------------------------------------------------------------------
@@ -328,7 +325,7 @@ class Preparation {
   std::vector<std::optional<PreparedPlan>> plans_;  ///< by index into `Model::plans()`
   std::vector<std::vector<StepPlace>> places_;      ///< of the steps of each plan
   std::size_t end_ = 0;                             ///< of the places that were taken
-  std::size_t arena_bytes_ = 0, image_bytes_ = 0, scratch_bytes_ = 0;  ///< for each thread
+  std::size_t arena_bytes_ = 0, scratch_bytes_ = 0;  ///< for each thread
   std::int64_t traced_bytes_ = 0;
   std::size_t arena_at_ = 0, scratch_at_ = 0, outputs_at_ = 0, traced_at_ = 0;
   std::byte* memory_ = nullptr;

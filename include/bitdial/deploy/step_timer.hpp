@@ -82,9 +82,8 @@ class StepTimer {
       return at;
     };
     const std::size_t codes_at = take(static_cast<std::size_t>(shape_.x.image() + code_slack));
-    const std::size_t images_at = take(prepared.images.bytes(1));
     const std::size_t weights_at = take(prepared_weight_bytes(table_, weights));
-    const std::size_t scratch_at = take(MatrixStep::scratch_bytes(table_, weights, shape_.y.c));
+    const std::size_t scratch_at = take(MatrixStep::scratch_bytes(table_, prepared, shape_.y.c, 1));
     const Result<Arena> memory = Arena::allocate(end);
     if (!memory) return std::nullopt;
     std::byte* const data = memory->data();
@@ -95,7 +94,6 @@ class StepTimer {
     weights.packed.data = reinterpret_cast<const std::uint8_t*>(data + weights_at);
 
     const MatrixOperands operands{.x = reinterpret_cast<const std::uint8_t*>(data + codes_at),
-                                  .images = reinterpret_cast<std::uint8_t*>(data + images_at),
                                   .count = 1};
     const MatrixStep step{table_, {}, {}, step_, prepared, operands};
     const std::int64_t work = std::max<std::int64_t>(1, step.work() / step.tiles());
@@ -106,7 +104,7 @@ class StepTimer {
     });
     const double whole = products * ratio(step.tiles(), tiles) *
                          ratio(whole_.y.h * whole_.y.w, shape_.y.h * shape_.y.w);
-    return step.needs_images() ? whole + image_time(step) : whole;
+    return step.needs_images() ? whole + image_time(step, data + scratch_at) : whole;
   }
 
  private:
@@ -114,12 +112,13 @@ class StepTimer {
     return static_cast<double>(a) / static_cast<double>(b);
   }
 
-  /// What the kernel reads beside the codes. Whoever makes the first line clears the border, once.
-  [[nodiscard]] double image_time(const MatrixStep& step) const {
+  /// What the kernel reads beside the codes. The first line has more of the border than others.
+  [[nodiscard]] double image_time(const MatrixStep& step, std::byte* scratch) const {
     const std::int64_t lines = shape_.x.h;
-    double time = shortest([&] { step.make_images({0, 1}); });
+    double time = shortest([&] { step.make_images({0, 1}, scratch); });
     if (lines > 1) {
-      time += shortest([&] { step.make_images({1, lines}); }) * ratio(whole_.x.h - 1, lines - 1);
+      time += shortest([&] { step.make_images({1, lines}, scratch); }) *
+              ratio(whole_.x.h - 1, lines - 1);
     }
     return time * ratio(whole_.x.w, shape_.x.w);
   }
