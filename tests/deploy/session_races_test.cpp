@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Threads at different precisions share one model; each has a session, one of them with threads of
-// its own behind a hook. Built once more under ThreadSanitizer.
+// its own behind a hook; the members of a team share a run. Built once more under ThreadSanitizer.
 #include <bitdial/deploy/session.hpp>
 
 #include <doctest/doctest.h>
@@ -69,6 +69,56 @@ void check_callers(reference::Network net) {
     for (std::thread& thread : threads) thread.join();
     for (const Caller& caller : callers) CHECK(caller.problem == "");
   }
+}
+
+/// The outputs of all images at once from a team of threads that stay together over a run.
+std::vector<float> run_on_team(const Model& model, std::size_t plan, int size,
+                               const std::vector<std::uint8_t>& images, std::int64_t count) {
+  auto preparation = detail::Preparation::lay_out(
+      model, {.threads = size, .max_batch = count, .plans = {plan}, .work_per_thread = 1});
+  REQUIRE_MESSAGE(preparation.ok(), preparation.error());
+  auto memory = detail::Arena::allocate(preparation->memory_plan().arena());
+  REQUIRE(memory.ok());
+  REQUIRE(preparation->fill(memory->data()));
+  const PreparedPlan& prepared = *preparation->plan(plan);
+  REQUIRE(prepared.images == count);
+  const ExecutorContext context = preparation->context(0, size);
+  const ImageBatch batch{.bytes = images.data(), .count = count};
+  TeamBarrier barrier;
+  const auto run = [&](std::int64_t rank) {
+    const TeamMember member{.rank = rank, .size = size, .barrier = &barrier};
+    detail::Executor{context, prepared, batch, member}.run(NoObserver{});
+  };
+  std::vector<std::thread> threads;
+  for (int rank = 1; rank < size; ++rank) threads.emplace_back(run, rank);
+  run(0);
+  for (std::thread& thread : threads) thread.join();
+  const auto output = static_cast<std::size_t>(prepared.program.output);
+  const auto* const first =
+      reinterpret_cast<const float*>(context.arena + prepared.program.buffers[output].offset);
+  return {first, first + count * model.output_size()};
+}
+
+void check_teams(reference::Network net) {
+  net.draw_weights({1, 2, 8});
+  for (const Precision precision : {Precision{8, 8}, {2, 2}, {1, 1}}) {
+    net.add_plan(PrecisionPlan{precision});
+  }
+  const auto bytes = model_bytes(net.packed);
+  REQUIRE_MESSAGE(bytes.ok(), bytes.error());
+  const auto model = Model::from_bytes(*bytes);
+  REQUIRE_MESSAGE(model.ok(), model.error());
+  const std::vector<std::uint8_t> images = net.draw_images(2);
+  for (std::size_t plan = 0; plan < 3; ++plan) {
+    for (const int size : {2, 3}) {
+      CHECK(run_on_team(*model, plan, size, images, 2) == net.evaluate(plan, images).outputs);
+    }
+  }
+}
+
+TEST_CASE("members of a team write nothing that others touch before all have waited") {
+  check_teams(reference::residual_network({.seed = 33}));
+  check_teams(reference::grouped_network({.seed = 34}));
 }
 
 TEST_CASE("threads at different precisions do not meet") {

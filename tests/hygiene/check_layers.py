@@ -19,6 +19,7 @@ RUNTIME = {"version.hpp", "core", "io", "kernels", "quant", "ops", "deploy"}
 # Headers that are neither bitdial's nor portable C++, and the files that may include them.
 OUTSIDE = [
     (r"omp\.h", r"core/parallel\.hpp"),
+    (r"sched\.h", r"core/team_barrier\.hpp"),
     (r"(imm|.mm)intrin\.h|arm_\w+\.h", r"kernels/isa/.*"),
     (r"cpuid\.h|sys/auxv\.h|asm/hwcap\.h", r"kernels/cpu_features\.hpp"),
     (r"sys/(mman|stat|types)\.h|fcntl\.h|unistd\.h|dirent\.h", r"(io|data)/.*"),

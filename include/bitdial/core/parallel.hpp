@@ -186,21 +186,21 @@ struct TeamMember {
   }
 };
 
-/// Calls `body(member)` on `threads` threads of OpenMP's at once, or on fewer where it has no more:
-/// for loops that follow each other so closely that `TeamMember::wait` between them is cheaper than
-/// a team for each. At most `TeamBarrier::most_members`. `body` must not throw.
+/// Calls `body(member)` on `threads` threads of OpenMP's at once, or on fewer where it has no more,
+/// at most `TeamBarrier::most_members`: for loops that follow each other so closely that
+/// `TeamMember::wait` between them is cheaper than a team for each. `body` must not throw.
 template <class Body>
 void run_team(int threads, Body&& body) noexcept {
 #if defined(_OPENMP)
   if (threads > 1 && omp_in_parallel() == 0) {
-    constexpr auto most = static_cast<int>(TeamBarrier::most_members);
     TeamBarrier barrier;
-#  pragma omp parallel num_threads(threads < most ? threads : most)
+#  pragma omp parallel num_threads(threads)
     {
-      const std::int64_t size = omp_get_num_threads();
-      body(TeamMember{.rank = omp_get_thread_num(),
-                      .size = size,
-                      .barrier = size > 1 ? &barrier : nullptr});
+      const std::int64_t all = omp_get_num_threads(), most = TeamBarrier::most_members;
+      const TeamMember member{.rank = omp_get_thread_num(),
+                              .size = all < most ? all : most,
+                              .barrier = all > 1 ? &barrier : nullptr};
+      if (member.rank < member.size) body(member);
     }
     return;
   }

@@ -99,8 +99,8 @@ class MatrixStep {
     };
     const ops::Window& window = step_.window;
     const auto place = [&](std::int64_t image, std::int64_t line, std::int64_t tap) {
-      return image * h + std::clamp<std::int64_t>(line * window.stride_h - window.padding_h + tap,
-                                                  0, h);
+      return image * h +
+             std::clamp<std::int64_t>(line * window.stride_h - window.padding_h + tap, 0, h);
     };
     return {place(first.image, line_of(first, first.first), 0),
             place(last.image, line_of(last, last.first + last.rows - 1),
@@ -231,8 +231,7 @@ class MatrixStep {
     const std::int64_t width = shape_of(table_, prepared_.weights->path).cols;
     const bool reads_images = needs_images();
     const WindowRows& rows = reads_images ? prepared_.image_rows : prepared_.rows;
-    const std::uint8_t* const a =
-        reads_images ? image_of(run.rows, scratch) : codes_of(run.rows);
+    const std::uint8_t* const a = reads_images ? image_of(run.rows, scratch) : codes_of(run.rows);
     for (std::int64_t col = cols.begin; col < cols.end; col += width) {
       multiply_panel({run, rows, a}, {col, std::min(cols.end, col + width)},
                      sums + (col - cols.begin));

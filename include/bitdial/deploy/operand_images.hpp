@@ -48,8 +48,8 @@ struct OperandImages {
     return empty() ? 0 : static_cast<std::size_t>(images * stride() + code_slack);
   }
 
-  /// Makes lines `first` .. `end` - 1 of the images at `to`, and what surrounds them, from the image
-  /// of codes at `from`.
+  /// Makes lines `first` .. `end` - 1 of the images at `to`, and what surrounds them, from the
+  /// image of codes at `from`.
   void make_lines(const kernels::KernelTable& table, std::int64_t first, std::int64_t end,
                   const std::uint8_t* from, std::uint8_t* to) const noexcept {
     // What follows a line precedes the next one. Tables of zeros are zeros, as bits are.

@@ -217,8 +217,8 @@ class Preparation {
       place.border = take(ready.border.size() * sizeof(std::uint32_t));
       lay_out_product(step, matrix_shape(prepared.program, step, state.executed), state, ready);
       scratch_bytes_ =
-          std::max(scratch_bytes_, MatrixStep::scratch_bytes(*table_, ready, step.y_shape.c,
-                                                             prepared.images));
+          std::max(scratch_bytes_,
+                   MatrixStep::scratch_bytes(*table_, ready, step.y_shape.c, prepared.images));
     }
     arena_bytes_ = std::max(arena_bytes_, prepared.program.arena_bytes);
     plans_[index] = std::move(prepared);
@@ -322,9 +322,9 @@ class Preparation {
   std::size_t list_bytes_;  ///< of the plans in the session's options
   std::vector<PreparedEncoder> encoders_;
   std::vector<std::unique_ptr<StoredWeights>> weights_;
-  std::vector<std::optional<PreparedPlan>> plans_;  ///< by index into `Model::plans()`
-  std::vector<std::vector<StepPlace>> places_;      ///< of the steps of each plan
-  std::size_t end_ = 0;                             ///< of the places that were taken
+  std::vector<std::optional<PreparedPlan>> plans_;   ///< by index into `Model::plans()`
+  std::vector<std::vector<StepPlace>> places_;       ///< of the steps of each plan
+  std::size_t end_ = 0;                              ///< of the places that were taken
   std::size_t arena_bytes_ = 0, scratch_bytes_ = 0;  ///< for each thread
   std::int64_t traced_bytes_ = 0;
   std::size_t arena_at_ = 0, scratch_at_ = 0, outputs_at_ = 0, traced_at_ = 0;

@@ -117,7 +117,9 @@ class StepTimer {
     const std::int64_t lines = shape_.x.h;
     double time = shortest([&] { step.make_images({0, 1}, scratch); });
     if (lines > 1) {
-      time += shortest([&] { step.make_images({1, lines}, scratch); }) *
+      time += shortest([&] {
+                step.make_images({1, lines}, scratch);
+              }) *
               ratio(whole_.x.h - 1, lines - 1);
     }
     return time * ratio(whole_.x.w, shape_.x.w);
