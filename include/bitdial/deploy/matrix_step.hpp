@@ -72,7 +72,7 @@ class MatrixStep {
   [[nodiscard]] std::int64_t column_step() const noexcept { return parts_.column_step; }
   /// What every row is multiplied with.
   [[nodiscard]] std::int64_t weight_bytes() const noexcept {
-    return step_.y_shape.c * weight_bytes_per_column();
+    return step_.y_shape.c * bytes_per_column(table_, *prepared_.weights);
   }
   /// Multiplications.
   [[nodiscard]] std::int64_t work() const noexcept {
@@ -89,7 +89,7 @@ class MatrixStep {
 
   [[nodiscard]] bool needs_images() const noexcept { return !prepared_.images.empty(); }
   /// The lines of codes, counted over all images, that `tiles`, at least one, read.
-  [[nodiscard]] IndexRange lines_of(IndexRange tiles) const noexcept {
+  [[nodiscard, gnu::always_inline]] IndexRange lines_of(IndexRange tiles) const noexcept {
     const std::int64_t h = prepared_.rows.x.h;
     const RowRun first = tiles_.run(tiles.begin, tiles.end, 1).rows;
     const RowRun last = tiles_.run(tiles.end - 1, tiles.end, 1).rows;
@@ -159,7 +159,7 @@ class MatrixStep {
       column_step = least_common_multiple(width, 8);
       cols = std::min(round_up(channels, width),
                       std::max(column_step, epilogue_cols / column_step * column_step));
-      const std::int64_t panel = width * bytes_per_column(table, weights);
+      const std::int64_t panel = width * bytes_per_column(table, *prepared.weights);
       const std::int64_t sum_bytes = first_level_bytes - std::min(panel, first_level_bytes / 2);
       rows = std::max(tile_rows, std::min(epilogue_rows, sum_bytes / (cols * 4)));
       values = aligned(rows * cols * 4);

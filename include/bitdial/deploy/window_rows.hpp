@@ -110,7 +110,8 @@ class RowTiles {
 
   /// Tile i and those after it, before tile `end`: as many as have at most `most` rows together, in
   /// whole lines of one image or in one of the like parts of a line, but at least one.
-  [[nodiscard]] TileRun run(std::int64_t i, std::int64_t end, std::int64_t most) const noexcept {
+  [[nodiscard, gnu::always_inline]] TileRun run(std::int64_t i, std::int64_t end,
+                                                std::int64_t most) const noexcept {
     const std::int64_t line = i / line_tiles_.count(), first = i % line_tiles_.count();
     const std::int64_t last = std::min(line_tiles_.count(), first + end - i);
     const std::int64_t begin = line_tiles_.begin(first);

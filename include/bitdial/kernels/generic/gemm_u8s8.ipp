@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The integer tile: each step multiplies four codes of a row with four levels of every column.
 // Vocabulary: U8S8Sums, U8S8Codes, U8S8Levels, u8s8_lanes (columns of one U8S8Sums), u8s8_rows,
-// u8s8_vectors, broadcast_codes, load_levels, multiply_add, store_sums.
+// u8s8_vectors, u8s8_narrows (whether few columns have code of their own), broadcast_codes,
+// load_levels, multiply_add, store_sums.
 
 inline constexpr std::int64_t u8s8_cols = u8s8_vectors * u8s8_lanes;
 
@@ -44,13 +45,12 @@ inline void gemm_u8s8_rows(const GemmU8S8Tile& t) noexcept {
   }
 }
 
-/// Few columns use one vector: half the work.
+/// Few columns use one vector, half the work, where a kernel is worth the code.
 inline void gemm_u8s8(const GemmU8S8Tile& t) noexcept {
   with_rows<u8s8_rows>(t, [](auto rows, const GemmU8S8Tile& part) {
-    if (part.cols <= u8s8_lanes) {
-      gemm_u8s8_rows<rows, 1>(part);
-    } else {
-      gemm_u8s8_rows<rows, u8s8_vectors>(part);
+    if constexpr (u8s8_narrows) {
+      if (part.cols <= u8s8_lanes) return gemm_u8s8_rows<rows, 1>(part);
     }
+    gemm_u8s8_rows<rows, u8s8_vectors>(part);
   });
 }

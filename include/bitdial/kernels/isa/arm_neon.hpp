@@ -153,6 +153,7 @@ struct U8S8Levels {
 using U8S8Codes = int16x4_t;
 inline constexpr std::int64_t u8s8_lanes = 4;
 inline constexpr int u8s8_rows = 3, u8s8_vectors = 2;
+inline constexpr bool u8s8_narrows = true;
 
 inline U8S8Codes broadcast_codes(const std::uint8_t* p) noexcept {
   std::uint32_t four = 0;

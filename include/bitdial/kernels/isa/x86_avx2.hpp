@@ -142,8 +142,8 @@ inline __m256i narrow_ints(Ints a, Ints b, Ints c, Ints d) noexcept {
   return _mm256_packus_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
 }
 inline __m256i four_codes(const Ints (&v)[4]) noexcept {
-  return _mm256_permutevar8x32_epi32(narrow_ints(v[0], v[1], v[2], v[3]),
-                                     _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+  const __m256i pairs = _mm256_permute4x64_epi64(narrow_ints(v[0], v[1], v[2], v[3]), 0xd8);
+  return _mm256_shuffle_epi32(pairs, 0xd8);
 }
 inline void store_code_run(std::uint8_t* p, const Ints (&v)[4]) noexcept {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), four_codes(v));

@@ -194,6 +194,7 @@ struct U8S8Codes {
 using U8S8Levels = U8S8Codes;
 inline constexpr std::int64_t u8s8_lanes = 16;
 inline constexpr int u8s8_rows = 8, u8s8_vectors = 2;
+inline constexpr bool u8s8_narrows = false;
 
 inline U8S8Codes broadcast_codes(const std::uint8_t* p) noexcept {
   std::int32_t four = 0;

@@ -28,6 +28,7 @@ using U8S8Codes = __m512i;
 using U8S8Levels = __m512i;
 inline constexpr std::int64_t u8s8_lanes = 16;
 inline constexpr int u8s8_rows = 12, u8s8_vectors = 2;
+inline constexpr bool u8s8_narrows = true;
 
 inline U8S8Codes broadcast_codes(const std::uint8_t* p) noexcept {
   std::int32_t four = 0;
