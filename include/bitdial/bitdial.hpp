@@ -144,6 +144,7 @@
 #include <bitdial/ops/add.hpp>
 #include <bitdial/ops/batch_norm.hpp>
 #include <bitdial/ops/bit_mask.hpp>
+#include <bitdial/ops/channel_moments.hpp>
 #include <bitdial/ops/concat.hpp>
 #include <bitdial/ops/conv2d.hpp>
 #include <bitdial/ops/depthwise_conv2d.hpp>

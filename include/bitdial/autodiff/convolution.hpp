@@ -4,12 +4,14 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <numeric>
 #include <type_traits>
 #include <utility>
 
 #include <bitdial/autodiff/tape.hpp>
 #include <bitdial/core/rounding.hpp>
+#include <bitdial/ops/channel_moments.hpp>
 #include <bitdial/ops/conv2d.hpp>
 #include <bitdial/ops/grouped_conv2d.hpp>
 #include <bitdial/ops/qconv2d.hpp>
@@ -24,14 +26,14 @@ namespace detail {
 
 template <class T>
 void conv2d_sums(TensorView<T> y, const Reader<T>& x, const Reader<T>& w, const ops::Window& window,
-                 bool in_integers, ops::Sums sums) {
+                 bool in_integers, ops::Sums sums, ops::ChannelMoments* moments) {
   if constexpr (std::is_same_v<T, float>) {
     if (in_integers && x.codes() != nullptr && w.codes() != nullptr &&
         ops::sums_fit_int32(view(*x.codes()), view(*w.codes()))) {
-      return ops::qconv2d_forward(y, view(*x.codes()), view(*w.codes()), window);
+      return ops::qconv2d_forward(y, view(*x.codes()), view(*w.codes()), window, moments);
     }
   }
-  ops::conv2d_forward(y, x.all().view(), w.all().view(), window, sums);
+  ops::conv2d_forward(y, x.all().view(), w.all().view(), window, sums, moments);
 }
 
 template <class T>
@@ -113,26 +115,41 @@ struct ImageGroups {
   }
 };
 
-/// `ops::grouped_conv2d_forward`. A depthwise one decodes what it reads some images at a time.
+/// For the result of a convolution, whose statistics a batch normalisation will want: in training,
+/// of floats.
 template <class T>
-void grouped_conv2d_sums(TensorView<T> y, const Reader<T>& x, const Reader<T>& w,
-                         const ops::Window& window, std::int64_t groups) {
+[[nodiscard]] std::unique_ptr<ops::ChannelMoments> moments_for(bool is_trained) {
+  if (!is_trained || !std::is_same_v<T, float>) return nullptr;
+  return std::make_unique<ops::ChannelMoments>();
+}
+
+/// `ops::grouped_conv2d_forward`. A depthwise one decodes what it reads some images at a time.
+/// Returns whether the moments, where they are wanted, are those of y.
+template <class T>
+bool grouped_conv2d_sums(TensorView<T> y, const Reader<T>& x, const Reader<T>& w,
+                         const ops::Window& window, std::int64_t groups,
+                         ops::ChannelMoments* moments) {
   const Whole<T> weights = w.all();
   if (x.codes() == nullptr || !ops::is_depthwise(w.shape(), groups)) {
-    return ops::grouped_conv2d_forward(y, x.all().view(), weights.view(), window, groups);
+    ops::grouped_conv2d_forward(y, x.all().view(), weights.view(), window, groups);
+    return false;
   }
   const Operand<T> values(x);
   const std::int64_t images = y.extent(0);
   const std::int64_t elements =
       std::max<std::int64_t>(1, x.shape().size() / std::max<std::int64_t>(1, images));
-  parallel_for(
-      images, std::max<std::int64_t>(1, (1 << 16) / elements),
-      [&](std::int64_t first, std::int64_t last) {
-        const std::int64_t count = last - first;
-        ops::grouped_conv2d_forward(
-            TensorView<T>(y.data() + first * (y.size() / images), y.shape().with(0, count)),
-            values.values(first, count), weights.view(), window, groups);
-      });
+  const std::int64_t grain = std::max<std::int64_t>(1, (1 << 16) / elements);
+  if (moments != nullptr) moments->start((images + grain - 1) / grain, y.shape().back());
+  parallel_for(images, grain, [&](std::int64_t first, std::int64_t last) {
+    const std::int64_t count = last - first;
+    const TensorView<T> part(y.data() + first * (y.size() / images), y.shape().with(0, count));
+    ops::grouped_conv2d_forward(part, values.values(first, count), weights.view(), window, groups);
+    if constexpr (std::is_same_v<T, float>) {
+      if (moments == nullptr) return;
+      moments->add(first / grain, part.size() / y.shape().back(), part.data());
+    }
+  });
+  return true;
 }
 
 /// The derivatives of a convolution, group after group. `weight(dw, dy, first)` overwrites dw with
@@ -184,9 +201,10 @@ BasicVar<T> conv2d(BasicVar<T> x, BasicVar<T> w, const ops::Window& window) {
   const Reader<T> read_w = tape.reader(w);
   Tensor<T> y(ops::conv2d_output_shape(x.shape(), w.shape(), window), Uninitialized{});
   const bool is_trained = x.needs_grad() || w.needs_grad();
+  auto moments = detail::moments_for<T>(is_trained);
   detail::conv2d_sums(y.view(), read_x, read_w, window, tape.integer_forward(),
-                      is_trained ? ops::Sums::fewest_products : ops::Sums::chains);
-  return tape.record(
+                      is_trained ? ops::Sums::fewest_products : ops::Sums::chains, moments.get());
+  const BasicVar<T> result = tape.record(
       "conv2d", std::move(y), {x, w}, [x, w, read_x, read_w, window](BasicGradient<T>& dy) {
         const ops::Products products = x.tape().gradient_products();
         const auto input = [&](TensorView<T> dx, TensorView<const T> part,
@@ -216,6 +234,8 @@ BasicVar<T> conv2d(BasicVar<T> x, BasicVar<T> w, const ops::Window& window) {
           });
         }
       });
+  tape.attach(result, std::move(moments));
+  return result;
 }
 
 /// `ops::grouped_conv2d_forward`: x [N, H, W, Cin], w [Cout, kh, kw, Cin / groups] ->
@@ -228,8 +248,11 @@ BasicVar<T> grouped_conv2d(BasicVar<T> x, BasicVar<T> w, const ops::Window& wind
   const Reader<T> read_w = tape.reader(w);
   Tensor<T> y(ops::grouped_conv2d_output_shape(x.shape(), w.shape(), window, groups),
               Uninitialized{});
-  detail::grouped_conv2d_sums(y.view(), read_x, read_w, window, groups);
-  return tape.record(
+  auto moments = detail::moments_for<T>(x.needs_grad() || w.needs_grad());
+  if (!detail::grouped_conv2d_sums(y.view(), read_x, read_w, window, groups, moments.get())) {
+    moments = nullptr;
+  }
+  const BasicVar<T> result = tape.record(
       "grouped_conv2d", std::move(y), {x, w},
       [x, w, read_x, read_w, window, groups](BasicGradient<T>& dy) {
         const ops::Products products = x.tape().gradient_products();
@@ -261,6 +284,8 @@ BasicVar<T> grouped_conv2d(BasicVar<T> x, BasicVar<T> w, const ops::Window& wind
           });
         }
       });
+  tape.attach(result, std::move(moments));
+  return result;
 }
 
 }  // namespace bitdial::inline BITDIAL_ABI::ad

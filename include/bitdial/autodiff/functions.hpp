@@ -87,9 +87,10 @@ BasicVar<T> batch_norm(BasicVar<T> x, BasicVar<T> gamma, BasicVar<T> beta, Tenso
                        Tensor<T>& running_var, const ops::BatchNormOptions& options = {}) {
   Tensor<T> mean(gamma.shape());
   Tensor<T> inv_std(gamma.shape());
+  const auto moments = x.tape().take_moments(x);
   auto map = ops::batch_norm_map(mean.view(), inv_std.view(), running_mean.view(),
                                  running_var.view(), x.value().view(), gamma.value().view(),
-                                 beta.value().view(), options, x.tape().group());
+                                 beta.value().view(), options, x.tape().group(), moments.get());
   const Reader<T> read = x.tape().reader(x);
   const auto result = x.tape().record(
       "batch_norm", x.shape(),

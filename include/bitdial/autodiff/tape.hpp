@@ -22,6 +22,7 @@
 #include <bitdial/core/random_streams.hpp>
 #include <bitdial/core/tensor.hpp>
 #include <bitdial/core/text.hpp>
+#include <bitdial/ops/channel_moments.hpp>
 #include <bitdial/ops/products.hpp>
 
 namespace bitdial::inline BITDIAL_ABI {
@@ -167,6 +168,15 @@ class BasicTape {
   /// Tells the readers of a streamed result which codes it comes from.
   void attach(Var x, std::shared_ptr<const Codes> codes) noexcept {
     node(x).codes = std::move(codes);
+  }
+
+  /// The same for sums over the elements of the result, for one reader.
+  void attach(Var x, std::unique_ptr<const ops::ChannelMoments> moments) noexcept {
+    node(x).moments = std::move(moments);
+  }
+  /// Takes them; null where there are none.
+  [[nodiscard]] std::unique_ptr<const ops::ChannelMoments> take_moments(Var x) noexcept {
+    return std::move(node(x).moments);
   }
 
   /// Declares that a recorded derivative will read the value of x, so `discard` keeps it.
@@ -355,6 +365,7 @@ class BasicTape {
     Shape shape{};
     mutable Stream<T> stream{};
     mutable std::shared_ptr<const Codes> codes{};
+    std::unique_ptr<const ops::ChannelMoments> moments{};
     Cost cost = Cost::small;
     mutable BasicGradient<T> grad{};
     const Tensor<T>* outside_value = nullptr;

@@ -19,6 +19,7 @@
 #include <bitdial/core/tensor.hpp>
 #include <bitdial/kernels/active.hpp>
 #include <bitdial/ops/bit_mask.hpp>
+#include <bitdial/ops/channel_moments.hpp>
 #include <bitdial/ops/detail/check.hpp>
 #include <bitdial/ops/detail/elementwise.hpp>
 #include <bitdial/ops/detail/exact_fma.hpp>
@@ -50,7 +51,7 @@ inline void require_options(std::string_view op, const BatchNormOptions& options
   require_epsilon(op, options.epsilon);
 }
 
-/// sum a and sum a (x + shift) per channel over all rows, a = dy, or x + shift where that is null:
+/// sum dy and sum dy (x + shift) per channel over all rows:
 /// `dy(begin, end)` returns its elements begin .. end - 1, whole rows and multiples of 128 unless
 /// they end with the last one; it counts as 0 where `mask` is, which may be null.
 ///
@@ -98,10 +99,12 @@ void channel_sums(std::int64_t rows, std::int64_t channels, Read dy, const BitMa
 ///
 /// Shapes: x [..., C], mean and var [C]. The sums are taken around the first row's value, in blocks
 /// that end in double, so a large common offset costs no accuracy. With a group, over the rows of
-/// all its processes. Returns the number of rows.
+/// all its processes. Returns the number of rows. `moments`, where there are any, are those of x,
+/// of which only the first row is read then.
 template <class T>
 double batch_statistics(TensorView<T> mean, TensorView<T> var,
-                        TensorView<const std::type_identity_t<T>> x, BatchGroup* group = nullptr) {
+                        TensorView<const std::type_identity_t<T>> x, BatchGroup* group = nullptr,
+                        const ChannelMoments* moments = nullptr) {
   const auto [rows, channels] = detail::channels_last("batch_norm", "x", x);
   detail::require_shape("batch_norm", "mean", mean, {channels});
   detail::require_shape("batch_norm", "var", var, {channels});
@@ -111,12 +114,12 @@ double batch_statistics(TensorView<T> mean, TensorView<T> var,
   const T* const data = x.data();
   const std::int64_t width = channels;
   if constexpr (std::is_same_v<T, float>) {
-    std::vector<float> shift(static_cast<std::size_t>(channels));
-    detail::map_span(
-        channels, shift.data(), [](float v) { return -v; }, data);
-    detail::channel_sums(
-        rows, channels, [](std::int64_t, std::int64_t) -> const float* { return nullptr; }, nullptr,
-        data, shift.data(), sum, squares);
+    ChannelMoments own;
+    if (moments == nullptr) {
+      own.add_all(x.data(), rows, channels);
+      moments = &own;
+    }
+    moments->around(data, sum, squares);
   } else {
     detail::channel_sums<T>(
         rows, channels,
@@ -195,13 +198,14 @@ template <class T>
                                            TensorView<const std::type_identity_t<T>> gamma,
                                            TensorView<const std::type_identity_t<T>> beta,
                                            const BatchNormOptions& options = {},
-                                           BatchGroup* group = nullptr) {
+                                           BatchGroup* group = nullptr,
+                                           const ChannelMoments* moments = nullptr) {
   detail::require_options("batch_norm", options);
   const auto [rows, channels] = detail::channels_last("batch_norm", "x", x);
   detail::require_shape("batch_norm", "gamma", gamma, {channels});
   detail::require_shape("batch_norm", "beta", beta, {channels});
   // inv_std holds the variance for a moment.
-  const double count = batch_statistics(mean, inv_std, x, group);
+  const double count = batch_statistics(mean, inv_std, x, group, moments);
   if (running_mean.data() != nullptr) {
     detail::require_shape("batch_norm", "running_mean", running_mean, {channels});
     detail::require_shape("batch_norm", "running_var", running_var, {channels});

@@ -8,6 +8,7 @@
 #include <type_traits>
 
 #include <bitdial/core/parallel.hpp>
+#include <bitdial/ops/channel_moments.hpp>
 #include <bitdial/ops/detail/check.hpp>
 #include <bitdial/ops/detail/direct_conv.hpp>
 #include <bitdial/ops/detail/elementwise.hpp>
@@ -110,34 +111,40 @@ struct InputPhase {
 };
 
 /// out(n, i, j) (+)= the window of output pixel (n, i, j) times B [grid.depth(), cols], which
-/// `pack_b` delivers as for `gemm_packed`.
+/// `pack_b` delivers as for `gemm_packed`. `moments` are wanted of floats without gaps only.
 template <class T, class PackB>
 void window_product(const T* source, std::int64_t images, const PatchGrid& grid, std::int64_t cols,
                     PackB&& pack_b, const PixelGrid<T>& out, GemmOptions options, Sums sums,
-                    Products products = Products::f32) {
+                    Products products = Products::f32, ChannelMoments* moments = nullptr) {
   if constexpr (std::is_same_v<T, float>) {
     if (products == Products::bf16 && grid.channels % 2 == 0) {
       if (sums == Sums::fewest_products && suits_winograd(grid, cols)) {
-        return winograd_product<std::uint16_t>(source, images, grid, cols, pack_b, out, options);
+        return winograd_product<std::uint16_t>(source, images, grid, cols, pack_b, out, options,
+                                               moments);
       }
       const WholePanels<std::uint16_t> weights(grid.depth(), cols, pack_b);
-      return direct_product(RoundedImages{source}, images, grid, weights, out, options);
+      return direct_product(RoundedImages{source}, images, grid, weights, out, options, moments);
     }
     if (sums == Sums::fewest_products && suits_winograd(grid, cols)) {
-      return winograd_product<float>(source, images, grid, cols, pack_b, out, options);
+      return winograd_product<float>(source, images, grid, cols, pack_b, out, options, moments);
     }
   }
   if (!reads_every_pixel_once(grid) || out.pixel != cols) {
     const WholePanels<T> weights(grid.depth(), cols, pack_b);
-    return direct_product(StoredImages<T>{source}, images, grid, weights, out, options);
+    return direct_product(StoredImages<T>{source}, images, grid, weights, out, options, moments);
   }
   const PackedB<T> weights(grid.depth(), cols, pack_b);
   const std::int64_t pixels = images * grid.pixels();
   const MatrixView<const T> a(source, pixels, grid.channels);
   const MatrixView<T> c(out.data, pixels, cols);
+  if (moments != nullptr) moments->start(ceil_div(pixels, conv2d_pixel_grain), cols);
   parallel_for(pixels, conv2d_pixel_grain, [&](std::int64_t begin, std::int64_t end) {
     gemm(a.block(begin, 0, end - begin, a.cols), weights, c.block(begin, 0, end - begin, cols),
          options);
+    if constexpr (std::is_same_v<T, float>) {
+      if (moments == nullptr) return;
+      moments->add(begin / conv2d_pixel_grain, end - begin, out.data + begin * cols);
+    }
   });
 }
 
@@ -237,11 +244,12 @@ void add_weight_sums(TensorView<T> dw, const T* dy, const Images& images, std::i
 /// magnitudes is at most 2^24 (float). Cost: N OH OW kh kw Cin Cout multiply-adds, and one copy of
 /// x in cache where padding needs zeros left and right; memory: the weights once more. With
 /// `fewest_products`, where the rule of `Sums` holds: half of the multiply-adds, one and a half
-/// copies of x in cache; memory: three times the weights.
+/// copies of x in cache; memory: three times the weights. `moments`, where they are wanted, become
+/// those of y (float).
 template <class T>
 void conv2d_forward(TensorView<T> y, TensorView<const std::type_identity_t<T>> x,
                     TensorView<const std::type_identity_t<T>> w, const Window& window,
-                    Sums sums = Sums::chains) {
+                    Sums sums = Sums::chains, ChannelMoments* moments = nullptr) {
   const Shape expected = conv2d_output_shape(x.shape(), w.shape(), window);
   detail::require_shape("conv2d", "y", y, expected);
   detail::require_shape("conv2d", "x", x, x.shape());
@@ -256,7 +264,7 @@ void conv2d_forward(TensorView<T> y, TensorView<const std::type_identity_t<T>> x
       },
       detail::PixelGrid<T>{y.data(), y.size() / std::max<std::int64_t>(expected[0], 1),
                            expected[2] * out, out},
-      {.accumulate = false}, sums);
+      {.accumulate = false}, sums, Products::f32, moments);
 }
 
 /// How the gradient of an input is stored.

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <bitdial/core/tile_split.hpp>
+#include <bitdial/ops/channel_moments.hpp>
 #include <bitdial/ops/conv2d.hpp>
 #include <bitdial/ops/detail/image_rows.hpp>
 #include <bitdial/ops/detail/window_sums.hpp>
@@ -290,8 +291,9 @@ class IntegerWindows {
 /// scale of evaluation: y is what evaluation computes before its batch normalisation. Shapes as in
 /// `conv2d_forward`. Requires `sums_fit_int32(x, w)`. The same bits on every instruction set and
 /// for every thread count. Cost: N OH OW kh kw Cin Cout byte products; memory: 1 byte a weight.
+/// `moments`, where they are wanted, become those of y.
 inline void qconv2d_forward(TensorView<float> y, const CodesView& x, const CodesView& w,
-                            const Window& window) {
+                            const Window& window, ChannelMoments* moments = nullptr) {
   const Shape expected = conv2d_output_shape(x.shape(), w.shape(), window);
   detail::require_shape("qconv2d", "y", y, expected);
   BITDIAL_ASSERT(sums_fit_int32(x, w));
@@ -299,9 +301,14 @@ inline void qconv2d_forward(TensorView<float> y, const CodesView& x, const Codes
   const detail::PreparedFilters filters(w, grid.h.taps * detail::segments_per_row(grid));
   const detail::IntegerWindows windows(y.data(), x, filters, grid, w.levels.scale * x.levels.scale);
   const auto split = detail::RowBlocks::of<std::uint8_t>(grid);
+  if (moments != nullptr) moments->start(expected[0] * split.blocks, expected[3]);
   parallel_for(expected[0] * split.blocks, 1, [&](std::int64_t item, std::int64_t) {
-    const std::int64_t begin = item % split.blocks * split.rows;
-    windows.run(item / split.blocks, {begin, std::min(begin + split.rows, grid.h.outputs)});
+    const std::int64_t n = item / split.blocks, begin = item % split.blocks * split.rows;
+    const std::int64_t end = std::min(begin + split.rows, grid.h.outputs);
+    windows.run(n, {begin, end});
+    if (moments == nullptr) return;
+    const std::int64_t pixel = (n * grid.h.outputs + begin) * grid.w.outputs;
+    moments->add(item, (end - begin) * grid.w.outputs, y.data() + pixel * expected[3]);
   });
 }
 

@@ -10,6 +10,7 @@
 #include <bitdial/core/parallel.hpp>
 #include <bitdial/core/tensor.hpp>
 #include <bitdial/core/tile_split.hpp>
+#include <bitdial/ops/channel_moments.hpp>
 #include <bitdial/ops/detail/image_rows.hpp>
 #include <bitdial/ops/detail/patches.hpp>
 #include <bitdial/ops/gemm.hpp>
@@ -110,10 +111,12 @@ struct PixelGrid {
 /// Each output is one chain of fused multiply-adds over the taps of its window in ascending order;
 /// kernel rows outside the image take no part, taps left and right of it contribute zeros.
 ///
-/// E is the type of the operands, T, or bfloat16 for float: the channels are even then.
+/// E is the type of the operands, T, or bfloat16 for float: the channels are even then. `moments`
+/// are wanted of floats without gaps only.
 template <class E, class T, class Images>
 void direct_product(const Images& images, std::int64_t count, const PatchGrid& grid,
-                    const WholePanels<E>& weights, PixelGrid<T> out, GemmOptions options) {
+                    const WholePanels<E>& weights, PixelGrid<T> out, GemmOptions options,
+                    ChannelMoments* moments = nullptr) {
   const auto kernel = window_kernel<E>();
   const PatchAxis& h = grid.h;
   const PatchAxis& w = grid.w;
@@ -125,6 +128,7 @@ void direct_product(const Images& images, std::int64_t count, const PatchGrid& g
   const std::int64_t taps_at_once =
       std::max<std::int64_t>(1, panel_elements / (row_depth * kernel.cols));
   const TileSplit tiles(w.outputs, kernel.rows);
+  if (moments != nullptr) moments->start(count * split.blocks, weights.cols());
 
   parallel_for(count * split.blocks, 1, [&](std::int64_t item, std::int64_t) {
     const std::int64_t n = item / split.blocks;
@@ -166,6 +170,10 @@ void direct_product(const Images& images, std::int64_t count, const PatchGrid& g
           tile_row(i, col, taps, options.accumulate || tap > 0);
         }
       }
+    }
+    if constexpr (std::is_same_v<T, float>) {
+      if (moments == nullptr) return;
+      moments->add(item, (end - begin) * w.outputs, out.data + n * out.image + begin * out.row);
     }
   });
 }

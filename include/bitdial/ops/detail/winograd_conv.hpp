@@ -167,13 +167,14 @@ template <class E, class PackB>
 template <class E, class PackB>
 void winograd_product(const float* source, std::int64_t images, const PatchGrid& grid,
                       std::int64_t cols, PackB&& pack_b, const PixelGrid<float>& out,
-                      GemmOptions options) {
+                      GemmOptions options, ChannelMoments* moments = nullptr) {
   const kernels::RealKernels& table = kernels::active_real_kernels();
   const auto kernel = window_kernel<E>();
   const WholePanels<E> filters = winograd_filters<E>(grid, cols, pack_b);
   const RowBlocks split = RowBlocks::of<float>(grid);
   const std::int64_t filter_rows = grid.h.taps * grid.channels;
   constexpr std::int64_t tiles_at_once = 4;  // whose products stay in the first-level cache
+  if (moments != nullptr) moments->start(images * split.blocks, cols);
 
   parallel_for(images * split.blocks, 1, [&](std::int64_t item, std::int64_t) {
     const std::int64_t n = item / split.blocks;
@@ -232,6 +233,8 @@ void winograd_product(const float* source, std::int64_t images, const PatchGrid&
         store(first, tiles.begin(tile_end), col, width);
       }
     }
+    if (moments == nullptr) return;
+    moments->add(item, (end - begin) * grid.w.outputs, out.data + n * out.image + begin * out.row);
   });
 }
 
