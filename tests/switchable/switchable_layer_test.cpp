@@ -198,8 +198,10 @@ TEST_CASE("training is BN(layer(Q_a(x), Q_w(W))), bit for bit") {
       const Var y = conv.forward(tape.borrow(x), {.plan = plan, .mode = nn::Mode::training});
       const Var quantized_x =
           ad::fake_quantize(tape.borrow(x), Quantizer<DoReFaActivations>{}, precision.a);
-      const Var quantized_w = ad::fake_quantize(tape.borrow(conv.layer().weight().value),
-                                                Quantizer<DoReFaWeights>{}, precision.w);
+      // A weight that wants a gradient, as in training: the order of sums depends on it.
+      Tensor<float> gradient(conv.layer().weight().value.shape());
+      const Var w = tape.parameter(conv.layer().weight().value, gradient);
+      const Var quantized_w = ad::fake_quantize(w, Quantizer<DoReFaWeights>{}, precision.w);
       nn::BatchNormState state(5);
       const Var expected =
           nn::batch_norm(ad::conv2d(quantized_x, quantized_w, conv.layer().window()), state, {},
