@@ -31,6 +31,7 @@
 #include <bitdial/core/shape.hpp>
 #include <bitdial/core/stopwatch.hpp>
 #include <bitdial/core/tanh.hpp>
+#include <bitdial/core/team_barrier.hpp>
 #include <bitdial/core/tensor.hpp>
 #include <bitdial/core/tensor_view.hpp>
 #include <bitdial/core/text.hpp>
