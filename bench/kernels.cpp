@@ -214,7 +214,7 @@ void add_products(const KernelTable& t, const PeakLoops& peaks) {
            .work = work,
            .peak = peaks.bits,
            .peak_work = double{1} * w_bits * a_bits,
-           .run = [&t, m = m, n = n, words, w_bits = w_bits, a_bits = a_bits,
+           .run = [&t, m = m, n = n, w_bits = w_bits, a_bits = a_bits,
                    a = filled_bits(m * words * a_bits), planes, planes_shape, memory,
                    c = filled<std::int32_t>(m * n, 0, 1)]() mutable {
              PackedPlanes weights = planes_shape;

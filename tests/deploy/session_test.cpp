@@ -106,6 +106,7 @@ void check_everywhere(Network net) {
   add_session({.threads = 2, .max_batch = 3, .work_per_thread = 1});
   add_session({.threads = 7, .max_batch = 2, .path = KernelPath::planes, .work_per_thread = 1});
   add_session({.threads = 7, .max_batch = 1, .path = KernelPath::bytes, .work_per_thread = 1});
+  add_session({.threads = 5, .max_batch = 3, .path = KernelPath::lookup, .work_per_thread = 1});
   for (std::size_t plan = 0; plan < model.plans().size(); ++plan) {
     const Expected expected = net.evaluate(plan, images);
     const Expected expected_first = net.evaluate(plan, first);
@@ -178,6 +179,21 @@ TEST_CASE("wide network") {
   net.add_plan(PrecisionPlan::uniform("w2a2"));
   net.add_plan(PrecisionPlan::uniform("w8a8"));
   check_everywhere(std::move(net));
+}
+
+TEST_CASE("windows that lie in the border alone, one line of them for a thread") {
+  for (const int padding : {1, 2}) {
+    Network net{{9, 10, 3}, {.seed = 33}};
+    int x = net.relu(net.conv(0, 64, ops::Window::square(1)));
+    x = net.relu(net.conv(x, 64, ops::Window::square(3)));
+    x = net.relu(net.conv(x, 64, ops::Window::square(3)));
+    x = net.relu(net.conv(x, 64, ops::Window::square(1, {.padding = padding})));
+    static_cast<void>(net.linear(net.global_average_pool(x), 10));
+    net.draw_weights({1, 2});
+    net.add_plan(PrecisionPlan::uniform("w1a1"));
+    net.add_plan(PrecisionPlan::uniform("w2a2"));
+    check_everywhere(std::move(net));
+  }
 }
 
 TEST_CASE("two widths with the same levels keep their own weights") {

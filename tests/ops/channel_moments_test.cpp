@@ -2,6 +2,8 @@
 #include <bitdial/ops/channel_moments.hpp>
 
 #include <cmath>
+#include <cstdint>
+#include <vector>
 
 #include <doctest/doctest.h>
 #include <bitdial/ops/batch_norm.hpp>

@@ -47,6 +47,10 @@ const std::vector<Case> cases = {
     {{2, 8, 8, 3}, 2, Window::square(2, {.stride = 3})},
     {{1, 6, 6, 1}, 1, {.kernel_h = 2, .kernel_w = 3, .stride_h = 2, .stride_w = 1, .padding_w = 1}},
     {{3, 13, 11, 33}, 40, Window::square(3, {.padding = 1})},
+    // Derivatives by the input of which a stride leaves whole rows.
+    {{2, 6, 5, 3}, 4, {.kernel_h = 2, .kernel_w = 1, .stride_h = 2, .stride_w = 1}},
+    {{2, 7, 5, 3}, 4, {.kernel_h = 1, .kernel_w = 1, .stride_h = 2, .stride_w = 1}},
+    {{2, 5, 7, 3}, 4, {.kernel_h = 1, .kernel_w = 1, .stride_h = 1, .stride_w = 3}},
     // Output rows whose whole window is padding.
     {{1, 2, 9, 3}, 2, Window::square(3, {.padding = 3})},
     {{2, 2, 3, 3}, 2, Window::square(3, {.padding = 6, .dilation = 2})},

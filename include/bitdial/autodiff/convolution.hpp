@@ -10,6 +10,7 @@
 #include <utility>
 
 #include <bitdial/autodiff/tape.hpp>
+#include <bitdial/core/parallel.hpp>
 #include <bitdial/core/rounding.hpp>
 #include <bitdial/ops/channel_moments.hpp>
 #include <bitdial/ops/conv2d.hpp>

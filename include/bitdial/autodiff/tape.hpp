@@ -344,7 +344,7 @@ class BasicTape {
   [[nodiscard]] bool needs_grad(Var x) const noexcept { return node(x).needs_grad; }
 
   /// The elements of values and gradients that the tape owns now: its memory, less what readers and
-  /// derivatives keep.
+  /// derivatives keep; a gradient that several hold counts for each.
   [[nodiscard]] std::int64_t live_elements() const noexcept {
     std::int64_t count = 0;
     for (const auto& n : nodes_) {
@@ -423,6 +423,7 @@ class BasicTape {
     }
     if (n.has_grad && n.backward) n.backward(n.grad);
     n.backward = nullptr;
+    n.moments = nullptr;
     n.drop_stream();
     n.grad = BasicGradient<T>{};
     if (n.shape.size() != 1) n.value = nullptr;

@@ -106,9 +106,9 @@ struct ParallelHook {
 /// (`begin / grain`) its own slot for partial sums, add the slots in order, and the result is the
 /// same on any machine. Each thread takes one contiguous run of chunks, then what others have left
 /// of theirs: nobody waits long for a thread that the system stops. One thread starts nothing.
-/// OpenMP gets a team of `threads` also for fewer chunks, and the surplus does nothing: a team
-/// whose size changes ends threads and starts new ones. The caller gets the body's exception of the
-/// lowest chunk that throws, as from a loop on one thread.
+/// OpenMP gets a team of `threads` also for fewer chunks, and who comes too late does nothing: a
+/// team whose size changes ends threads and starts new ones. The caller gets the body's exception
+/// of the lowest chunk that throws, as from a loop on one thread.
 template <class Body>
 void parallel_for(int threads, std::int64_t count, std::int64_t grain, Body&& body) {
   BITDIAL_ASSERT(grain > 0);

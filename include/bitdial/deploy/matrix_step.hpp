@@ -98,13 +98,16 @@ class MatrixStep {
       return prepared_.rows.lines == step_.y_shape.h ? run.line : row / step_.y_shape.w;
     };
     const ops::Window& window = step_.window;
+    // The first line that the first window reads and the last one that the last window reads; of
+    // windows in the border alone the nearest ones, with which their border is made.
     const auto place = [&](std::int64_t image, std::int64_t line, std::int64_t tap) {
       return image * h +
-             std::clamp<std::int64_t>(line * window.stride_h - window.padding_h + tap, 0, h);
+             std::clamp<std::int64_t>(line * window.stride_h - window.padding_h + tap, 0, h - 1);
     };
     return {place(first.image, line_of(first, first.first), 0),
             place(last.image, line_of(last, last.first + last.rows - 1),
-                  (window.kernel_h - 1) * window.dilation_h + 1)};
+                  (window.kernel_h - 1) * window.dilation_h) +
+                1};
   }
   /// Makes lines of what the kernel reads beside the codes, in the scratch of a thread, before its
   /// `run` reads them. Lines that two threads read are made twice: it takes less time than waiting

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Activation codes of whole images in the form that a kernel reads, made once per line and read by
-// every window: bit planes or look-up tables.
+// Activation codes of whole images in the form that a kernel reads, made once per line by each
+// thread that reads it: bit planes or look-up tables.
 #pragma once
 
 #include <algorithm>

@@ -116,7 +116,8 @@ class RowTiles {
     const std::int64_t last = std::min(line_tiles_.count(), first + end - i);
     const std::int64_t begin = line_tiles_.begin(first);
     const std::int64_t tiles = line_tiles_.count();
-    const std::int64_t at_once = std::max<std::int64_t>(1, most / line_tiles_.size(0));
+    const std::int64_t largest = std::max(line_tiles_.size(0), line_tiles_.size(tiles - 1));
+    const std::int64_t at_once = std::max<std::int64_t>(1, most / largest);
     const std::int64_t parts = (tiles + at_once - 1) / at_once;
     const std::int64_t next = std::min(last, first + (tiles + parts - 1) / parts);
     const bool whole = next - first == line_tiles_.count();
@@ -124,8 +125,8 @@ class RowTiles {
                      .line = line % lines_,
                      .first = begin,
                      .rows = line_tiles_.begin(next) - begin},
-            .lines = whole ? std::min({most / line_rows_, (end - i) / line_tiles_.count(),
-                                       lines_ - line % lines_})
+            .lines = whole ? std::min({std::max<std::int64_t>(1, most / line_rows_),
+                                       (end - i) / tiles, lines_ - line % lines_})
                            : 1,
             .line_tiles = line_tiles_,
             .first = first,

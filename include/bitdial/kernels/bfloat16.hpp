@@ -54,7 +54,7 @@ namespace bitdial::inline BITDIAL_ABI::kernels {
 /// and the rounding mode is to nearest. Products are exact, so the error bound is that of
 /// GemmTile, plus 2^-126 a step.
 struct GemmBf16Tile {
-  std::int64_t rows = 0;   ///< 1 .. table rows
+  std::int64_t rows = 0;   ///< 1 .. table rows; in half the columns 1 .. bf16_narrow_rows
   std::int64_t cols = 0;   ///< 1 .. table cols: written, and read when accumulating
   std::int64_t pairs = 0;  ///< steps of one run
   const std::uint16_t* a = nullptr;

@@ -129,7 +129,9 @@ void window_product(const T* source, std::int64_t images, const PatchGrid& grid,
       return winograd_product<float>(source, images, grid, cols, pack_b, out, options, moments);
     }
   }
-  if (!reads_every_pixel_once(grid) || out.pixel != cols) {
+  const bool has_gaps =
+      out.pixel != cols || out.row != grid.w.outputs * cols || out.image != grid.pixels() * cols;
+  if (!reads_every_pixel_once(grid) || has_gaps) {
     const WholePanels<T> weights(grid.depth(), cols, pack_b);
     return direct_product(StoredImages<T>{source}, images, grid, weights, out, options, moments);
   }
