@@ -17,8 +17,6 @@
 
 #include <bitdial/core/assert.hpp>
 #include <bitdial/core/batch_group.hpp>
-#include <bitdial/core/parallel.hpp>
-#include <bitdial/core/rounding.hpp>
 #include <bitdial/core/tensor.hpp>
 #include <bitdial/kernels/active.hpp>
 #include <bitdial/ops/bit_mask.hpp>
