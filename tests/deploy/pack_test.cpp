@@ -43,6 +43,15 @@ std::vector<PrecisionPlan> mixed_plans(std::size_t count, std::uint64_t seed) {
   return plans;
 }
 
+void check_all_widths(test::TestNetwork entry, std::uint64_t seed) {
+  const std::vector<PrecisionPlan> plans{Precision{8, 8}, Precision{4, 4}, Precision{2, 3},
+                                         Precision{1, 8}, Precision{8, 1}, Precision{1, 1}};
+  test::settle(entry.modules, entry.image, plans, seed);
+  const test::ByteImages images(5, entry.image, seed + 1);
+  CHECK(test::lively_share(test::evaluate_plans(entry.modules, images, plans)) > 0.9);
+  test::check_packed(entry.modules, entry.image, plans, images, test::all_ways());
+}
+
 }  // namespace
 
 TEST_CASE("every network, every pair of widths, every kernel table: the same bits") {
@@ -60,23 +69,11 @@ TEST_CASE("every network, every pair of widths, every kernel table: the same bit
 }
 
 TEST_CASE("depthwise layers and groups") {
-  const std::vector<PrecisionPlan> plans{Precision{8, 8}, Precision{4, 4}, Precision{2, 3},
-                                         Precision{1, 8}, Precision{8, 1}, Precision{1, 1}};
-  test::TestNetwork entry = zoo.grouped();
-  test::settle(entry.modules, entry.image, plans, 13);
-  const test::ByteImages images(5, entry.image, 14);
-  CHECK(test::lively_share(test::evaluate_plans(entry.modules, images, plans)) > 0.9);
-  test::check_packed(entry.modules, entry.image, plans, images, test::all_ways());
+  check_all_widths(zoo.grouped(), 13);
 }
 
 TEST_CASE("dilated windows") {
-  const std::vector<PrecisionPlan> plans{Precision{8, 8}, Precision{4, 4}, Precision{2, 3},
-                                         Precision{1, 8}, Precision{8, 1}, Precision{1, 1}};
-  test::TestNetwork entry = zoo.dilated();
-  test::settle(entry.modules, entry.image, plans, 18);
-  const test::ByteImages images(5, entry.image, 19);
-  CHECK(test::lively_share(test::evaluate_plans(entry.modules, images, plans)) > 0.9);
-  test::check_packed(entry.modules, entry.image, plans, images, test::all_ways());
+  check_all_widths(zoo.dilated(), 18);
 }
 
 TEST_CASE("branches, rectangular kernels and pools beside convolutions") {

@@ -49,16 +49,22 @@ struct Caller {
   }
 };
 
-void check_callers(reference::Network net) {
+/// Plans of 8, 2 and 1 bits; the network as a file.
+std::vector<std::byte> add_three_plans(reference::Network& net) {
   net.draw_weights({1, 2, 8});
   for (const Precision precision : {Precision{8, 8}, {2, 2}, {1, 1}}) {
     net.add_plan(PrecisionPlan{precision});
   }
-  const auto bytes = model_bytes(net.packed);
+  auto bytes = model_bytes(net.packed);
   REQUIRE_MESSAGE(bytes.ok(), bytes.error());
+  return *std::move(bytes);
+}
+
+void check_callers(reference::Network net) {
+  const std::vector<std::byte> bytes = add_three_plans(net);
   const std::vector<std::uint8_t> images = net.draw_images(5);
   for (const WeightCheck check : {WeightCheck::at_opening, WeightCheck::when_used}) {
-    const auto model = Model::from_bytes(*bytes, {.weight_check = check});
+    const auto model = Model::from_bytes(bytes, {.weight_check = check});
     REQUIRE_MESSAGE(model.ok(), model.error());
     std::vector<Caller> callers{{.plan = 0}, {.plan = 2}, {.plan = 1, .threads = 3}};
     for (Caller& caller : callers) caller.expected = net.evaluate(caller.plan, images).outputs;
@@ -100,13 +106,8 @@ std::vector<float> run_on_team(const Model& model, std::size_t plan, int size,
 }
 
 void check_teams(reference::Network net) {
-  net.draw_weights({1, 2, 8});
-  for (const Precision precision : {Precision{8, 8}, {2, 2}, {1, 1}}) {
-    net.add_plan(PrecisionPlan{precision});
-  }
-  const auto bytes = model_bytes(net.packed);
-  REQUIRE_MESSAGE(bytes.ok(), bytes.error());
-  const auto model = Model::from_bytes(*bytes);
+  const std::vector<std::byte> bytes = add_three_plans(net);
+  const auto model = Model::from_bytes(bytes);
   REQUIRE_MESSAGE(model.ok(), model.error());
   const std::vector<std::uint8_t> images = net.draw_images(2);
   for (std::size_t plan = 0; plan < 3; ++plan) {
