@@ -108,9 +108,20 @@ class PlanCompiler {
     return static_cast<std::size_t>(round_up(bytes, 64));
   }
 
+  /// 0 .. count - 1 in the order of `before`; equals stay as they are. Few, so that their code
+  /// counts for more than their time: it is quadratic.
+  template <class Before>
+  [[nodiscard]] static std::vector<std::size_t> ordered(std::size_t count, Before before) {
+    std::vector<std::size_t> order;
+    for (std::size_t i = 0; i < count; ++i) {
+      order.insert(std::upper_bound(order.begin(), order.end(), i, before), i);
+    }
+    return order;
+  }
+
   void count_uses() {
-    uses_.assign(nodes_.size(), 0);
-    consumer_.assign(nodes_.size(), -1);
+    uses_ = std::vector<int>(nodes_.size(), 0);
+    consumer_ = std::vector<std::int32_t>(nodes_.size(), -1);
     for (std::size_t i = 0; i < nodes_.size(); ++i) {
       for (const std::int32_t input : nodes_[i].inputs) {
         if (input < 0) continue;
@@ -189,14 +200,11 @@ class PlanCompiler {
                                 .codes = {}});
       operands_.push_back({copy.part, -1, copy.to});
     }
-    std::vector<std::size_t> order(program_.steps.size());
-    for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-    std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-      return std::pair(program_.steps[a].node, a) < std::pair(program_.steps[b].node, b);
-    });
     std::vector<Step> steps;
     std::vector<Operands> operands;
-    for (const std::size_t i : order) {
+    for (const std::size_t i : ordered(program_.steps.size(), [&](std::size_t a, std::size_t b) {
+           return program_.steps[a].node < program_.steps[b].node;
+         })) {
       steps.push_back(std::move(program_.steps[i]));
       operands.push_back(operands_[i]);
     }
@@ -301,13 +309,10 @@ class PlanCompiler {
   // Largest first, each at the lowest offset that no buffer alive at the same time covers.
   void place_buffers() {
     auto& buffers = program_.buffers;
-    std::vector<std::size_t> order(buffers.size());
-    for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-    std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-      return buffers[a].bytes != buffers[b].bytes ? buffers[a].bytes > buffers[b].bytes : a < b;
-    });
     std::vector<std::size_t> placed;  // by offset
-    for (const std::size_t i : order) {
+    for (const std::size_t i : ordered(buffers.size(), [&](std::size_t a, std::size_t b) {
+           return buffers[a].bytes > buffers[b].bytes;
+         })) {
       std::size_t offset = 0;
       for (const std::size_t other : placed) {
         const bool together = lifetimes_[i].first <= lifetimes_[other].last &&

@@ -159,7 +159,7 @@ struct WeightFactors {
   prepared.row_sum_factor = factors.row_sum;
   const ops::MatrixView<const std::uint8_t> matrix(codes.data(), layer.cout, depth);
   const std::int64_t taps = layer.kernel_h * layer.kernel_w;
-  prepared.tap_sums.assign(static_cast<std::size_t>(taps * layer.cout), 0);
+  prepared.tap_sums = std::vector<std::int32_t>(static_cast<std::size_t>(taps * layer.cout));
   for (std::int64_t channel = 0; channel < layer.cout; ++channel) {
     for (std::int64_t tap = 0; tap < taps; ++tap) {
       const std::uint8_t* const begin = codes.data() + channel * depth + tap * layer.cin;

@@ -52,8 +52,8 @@ class StepTimer {
   StepTimer(const kernels::KernelTable& table, const MatrixShape& shape)
       : table_{table}, shape_{timed_part(shape)}, whole_{shape} {
     const auto channels = static_cast<std::size_t>(shape.y.c);
-    state_.multiplier.assign(channels, 0.0F);
-    state_.bias.assign(channels, 0.0F);
+    state_.multiplier = std::vector<float>(channels);
+    state_.bias = state_.multiplier;
     step_.kind = shape.linear ? ops::NodeKind::linear : ops::NodeKind::conv2d;
     step_.window = shape.window;
     step_.x_shape = {shape_.x.h, shape_.x.w, shape_.x.pixel};
