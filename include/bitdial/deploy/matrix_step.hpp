@@ -11,6 +11,7 @@
 
 #include <bitdial/core/assert.hpp>
 #include <bitdial/core/rounding.hpp>
+#include <bitdial/core/tile_split.hpp>
 #include <bitdial/deploy/kernel_choice.hpp>
 #include <bitdial/deploy/operand_images.hpp>
 #include <bitdial/deploy/plan_compiler.hpp>
@@ -302,18 +303,21 @@ class MatrixStep {
     }
   }
 
-  /// `tile` for the tiles of a run; it holds the operands of the first row. The byte kernel takes
-  /// whole tiles of a line at once.
+  /// `tile` for the rows of a run; it holds the operands of the first one. Lines that follow each
+  /// other without a gap are one. The byte kernel takes whole tiles at once.
   template <class Tile>
   static void run_tiles(const Rows& a, const kernels::TileKernel<Tile>& kernel,
                         std::type_identity_t<Tile> tile) noexcept {
-    for (std::int64_t line = 0; line < a.run.lines; ++line) {
+    const std::int64_t line_rows = a.run.rows.rows;
+    const bool is_one = a.rows.line_step == line_rows * a.rows.row_step;
+    const std::int64_t lines = is_one ? 1 : a.run.lines;
+    const TileSplit split{line_rows * (a.run.lines / lines), kernel.rows};
+    for (std::int64_t line = 0; line < lines; ++line) {
       tile.a = a.first + line * a.rows.line_step;
-      for (std::int64_t i = 0, tiles = 0; i < a.run.count; i += tiles) {
-        tiles = std::is_same_v<Tile, kernels::GemmU8S8Tile>
-                    ? std::max<std::int64_t>(1, a.run.whole() - i)
-                    : 1;
-        tile.rows = a.run.rows_of(i, tiles);
+      for (std::int64_t i = 0, next = 0; i < split.count(); i = next) {
+        const bool takes_whole = std::is_same_v<Tile, kernels::GemmU8S8Tile> && i < split.whole();
+        next = takes_whole ? split.whole() : i + 1;
+        tile.rows = split.begin(next) - split.begin(i);
         kernel.run(tile);
         tile.a += tile.rows * tile.a_stride;
         tile.c += tile.rows * tile.c_stride;

@@ -83,18 +83,9 @@ struct WindowRows {
 struct TileRun {
   RowRun rows;             ///< of the first line
   std::int64_t lines = 1;  ///< if more than one, whole ones
-  TileSplit line_tiles;
-  std::int64_t first = 0, count = 0;  ///< of the tiles of each line
+  std::int64_t count = 0;  ///< of the tiles of each line
 
   [[nodiscard]] std::int64_t tiles() const noexcept { return lines * count; }
-  /// Rows of `tiles` tiles of a line from tile i on, 0 <= i < count.
-  [[nodiscard]] std::int64_t rows_of(std::int64_t i, std::int64_t tiles) const noexcept {
-    return line_tiles.begin(first + i + tiles) - line_tiles.begin(first + i);
-  }
-  /// The first tiles of a line that have as many rows as a tile can have.
-  [[nodiscard]] std::int64_t whole() const noexcept {
-    return std::clamp<std::int64_t>(line_tiles.whole() - first, 0, count);
-  }
 };
 
 /// The rows of a batch in tiles of at most `most` rows.
@@ -128,8 +119,6 @@ class RowTiles {
             .lines = whole ? std::min({std::max<std::int64_t>(1, most / line_rows_),
                                        (end - i) / tiles, lines_ - line % lines_})
                            : 1,
-            .line_tiles = line_tiles_,
-            .first = first,
             .count = next - first};
   }
   /// The number of the run's first row among all rows.
