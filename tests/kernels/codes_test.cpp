@@ -320,10 +320,10 @@ TEST_CASE("requantize: lines of rows, every operand with and without") {
   for_each_supported_isa([](const kernels::KernelTable& t) {
     Numbers numbers(17);
     for (const std::int64_t cols : {1, 7, 8, 16, 17, 32, 64, 83, 130}) {
-      for (int parts = 0; parts < 64; ++parts) {
+      for (int parts = 0; parts < 128; ++parts) {
         const bool adds = (parts & 1) != 0, relu = (parts & 2) != 0, corrects = (parts & 4) != 0;
         const bool owes = (parts & 8) != 0, writes_y = (parts & 16) != 0;
-        const bool writes_codes = (parts & 32) != 0;
+        const bool writes_codes = (parts & 32) != 0, owes_alike = (parts & 64) != 0;
         const std::int64_t lines = 1 + (parts / 2 + cols) % 3, line_rows = 1 + (parts + cols) % 9;
         const std::int64_t rows = lines * line_rows, stride = cols + 3, gap = lines * 5;
         const NearlyEqualSteps thresholds(parts % 3 == 0 ? 5 : 40, true, numbers);
@@ -358,6 +358,7 @@ TEST_CASE("requantize: lines of rows, every operand with and without") {
                       .relu = relu,
                       .factor = corrects ? 3U : 1U,
                       .row_terms = corrects ? row_terms.data() : nullptr,
+                      .column_terms = owes_alike ? offsets.data() + rows : nullptr,
                       .offsets = owes ? owed.data() : nullptr,
                       .y = writes_y ? y.data() : nullptr,
                       .y_stride = stride,
@@ -370,6 +371,7 @@ TEST_CASE("requantize: lines of rows, every operand with and without") {
           for (std::int64_t j = 0; j < cols; ++j) {
             std::int32_t sum = sums[r * stride + j];
             if (corrects) sum = 3 * sum + row_terms[r];
+            if (owes_alike) sum += static_cast<std::int32_t>(offsets[rows + j]);
             if (owes) sum += static_cast<std::int32_t>(owed[static_cast<std::size_t>(r)][j]);
             float value = std::fma(static_cast<float>(sum), scale[j], bias[j]);
             if (adds) value += residual[r * stride + j];

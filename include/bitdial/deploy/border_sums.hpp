@@ -38,6 +38,8 @@ class BorderSums {
 
   /// True when nothing is owed.
   [[nodiscard]] bool empty() const noexcept { return rows_.empty(); }
+  /// True when all pixels owe the same, as where no window leaves the image.
+  [[nodiscard]] bool is_constant() const noexcept { return rows_.size() * cols_.size() == 1; }
   [[nodiscard]] std::size_t heap_bytes() const noexcept {
     return bitdial::heap_bytes(rows_) + bitdial::heap_bytes(cols_) +
            bitdial::heap_bytes(row_class_) + bitdial::heap_bytes(col_class_);

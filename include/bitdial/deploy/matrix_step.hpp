@@ -223,22 +223,26 @@ class MatrixStep {
                      .offsets = rows.offsets.data()});
   }
 
-  /// The rows of a run as a kernel reads them.
+  /// The rows of a run as a kernel reads them: lines that follow each other without a gap are one.
   struct Rows {
-    const TileRun& run;
     const WindowRows& rows;
     const std::uint8_t* first;
+    std::int64_t lines;
+    TileSplit tiles;  ///< of each line
   };
 
   void multiply(const TileRun& run, IndexRange cols, std::byte* scratch) const noexcept {
     auto* const sums = reinterpret_cast<std::int32_t*>(scratch);
-    const std::int64_t width = shape_of(table_, prepared_.weights->path).cols;
+    const TileShape shape = shape_of(table_, prepared_.weights->path);
     const bool reads_images = needs_images();
     const WindowRows& rows = reads_images ? prepared_.image_rows : prepared_.rows;
-    const std::uint8_t* const a = reads_images ? image_of(run.rows, scratch) : codes_of(run.rows);
-    for (std::int64_t col = cols.begin; col < cols.end; col += width) {
-      multiply_panel({run, rows, a}, {col, std::min(cols.end, col + width)},
-                     sums + (col - cols.begin));
+    const std::uint8_t* const first =
+        reads_images ? image_of(run.rows, scratch) : codes_of(run.rows);
+    const bool is_one = rows.line_step == run.rows.rows * rows.row_step;
+    const Rows a{rows, first, is_one ? 1 : run.lines,
+                 TileSplit{is_one ? run.lines * run.rows.rows : run.rows.rows, shape.rows}};
+    for (std::int64_t col = cols.begin; col < cols.end; col += shape.cols) {
+      multiply_panel(a, {col, std::min(cols.end, col + shape.cols)}, sums + (col - cols.begin));
     }
   }
 
@@ -303,21 +307,18 @@ class MatrixStep {
     }
   }
 
-  /// `tile` for the rows of a run; it holds the operands of the first one. Lines that follow each
-  /// other without a gap are one. The byte kernel takes whole tiles at once.
+  /// `tile` for the rows of a run; it holds the operands of the first one. The byte kernel takes
+  /// whole tiles at once.
   template <class Tile>
   static void run_tiles(const Rows& a, const kernels::TileKernel<Tile>& kernel,
                         std::type_identity_t<Tile> tile) noexcept {
-    const std::int64_t line_rows = a.run.rows.rows;
-    const bool is_one = a.rows.line_step == line_rows * a.rows.row_step;
-    const std::int64_t lines = is_one ? 1 : a.run.lines;
-    const TileSplit split{line_rows * (a.run.lines / lines), kernel.rows};
-    for (std::int64_t line = 0; line < lines; ++line) {
+    const std::int64_t at_once = std::is_same_v<Tile, kernels::GemmU8S8Tile>
+                                     ? std::max<std::int64_t>(1, a.tiles.whole())
+                                     : 1;
+    for (std::int64_t line = 0; line < a.lines; ++line) {
       tile.a = a.first + line * a.rows.line_step;
-      for (std::int64_t i = 0, next = 0; i < split.count(); i = next) {
-        const bool takes_whole = std::is_same_v<Tile, kernels::GemmU8S8Tile> && i < split.whole();
-        next = takes_whole ? split.whole() : i + 1;
-        tile.rows = split.begin(next) - split.begin(i);
+      for (std::int64_t i = 0, next = at_once; i < a.tiles.count(); i = next++) {
+        tile.rows = a.tiles.begin(next) - a.tiles.begin(i);
         kernel.run(tile);
         tile.a += tile.rows * tile.a_stride;
         tile.c += tile.rows * tile.c_stride;
@@ -390,7 +391,9 @@ class MatrixStep {
     if (operands_.y != nullptr) tile.y = operands_.y + row * step_.pixel + cols.begin;
     if (!step_.codes.empty()) tile.codes = epilogue.places.at(run.rows, cols.begin);
     const std::uint32_t* owed[std::max(epilogue_rows, most_tile_rows)];
-    if (!prepared_.border.empty()) {
+    if (prepared_.border.is_constant()) {
+      tile.column_terms = prepared_.border.at(0, 0) + cols.begin;
+    } else if (!prepared_.border.empty()) {
       find_owed(run, cols.begin, owed);
       tile.offsets = owed;
     }
@@ -417,13 +420,9 @@ class MatrixStep {
   /// What the border owes to each row of a run, from channel `channel` on.
   void find_owed(const TileRun& run, std::int64_t channel,
                  const std::uint32_t** owed) const noexcept {
-    // Where lines are joined no window leaves the image, so that all pixels are alike.
-    const bool joined = prepared_.rows.images_are_rows || prepared_.rows.lines != step_.y_shape.h;
     for (std::int64_t line = 0; line < run.lines; ++line) {
       for (std::int64_t r = 0; r < run.rows.rows; ++r) {
-        *owed++ = prepared_.border.at(joined ? 0 : run.rows.line + line,
-                                      joined ? 0 : run.rows.first + r) +
-                  channel;
+        *owed++ = prepared_.border.at(run.rows.line + line, run.rows.first + r) + channel;
       }
     }
   }

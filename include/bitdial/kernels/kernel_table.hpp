@@ -203,7 +203,7 @@ struct Tanh {
 };
 
 /// Operands of requantize: values and codes of sums. With
-/// I[c] = factor * sums[c] + row_terms[r] + offsets[r][c] modulo 2^32 in row r,
+/// I[c] = factor * sums[c] + row_terms[r] + column_terms[c] + offsets[r][c] modulo 2^32 in row r,
 ///   y = fma(float(I[c]), scale[c], bias[c]), then + residual[c] when there is one, then
 ///   y > 0 ? y : +0 when `relu` (so NaN becomes 0),
 /// and the codes are those of y. There are `lines` times `rows` rows; only codes have gaps between
@@ -219,6 +219,7 @@ struct Requantize {
   bool relu = false;
   std::uint32_t factor = 1;
   const std::int32_t* row_terms = nullptr;        ///< may be null: zeros
+  const std::uint32_t* column_terms = nullptr;    ///< may be null: zeros
   const std::uint32_t* const* offsets = nullptr;  ///< of each row; may be null
   float* y = nullptr;
   std::int64_t y_stride = 0;

@@ -215,7 +215,6 @@ class IntegerWindows {
     float* const y = y_ + (n * h.outputs + i) * w.outputs * packed.n + cols.begin;
     std::int32_t* const sums = gemm_scratch<std::int32_t, 10>(kernel.rows * (cols_ + 1));
     std::int32_t* const terms = sums + kernel.rows * cols_;
-    auto* const offsets_of_rows = gemm_scratch<const std::uint32_t*, 0>(kernel.rows);
     const TileSplit tiles(w.outputs, kernel.rows);
     kernels::GemmU8S8Tile t{.groups = packed.groups(),
                             .a_stride = w.step * grid_.channels,
@@ -261,10 +260,7 @@ class IntegerWindows {
         std::int64_t next = r + 1;
         while (next < j + count && (more == nullptr || taps_inside(w, next) == inside)) ++next;
         values.rows = next - r;
-        if (more != nullptr) {
-          std::fill_n(offsets_of_rows, values.rows, more + cols.begin);
-          values.offsets = offsets_of_rows;
-        }
+        if (more != nullptr) values.column_terms = more + cols.begin;
         filters_.table().requantize(values);
         values.sums += values.rows * cols_;
         values.y += values.rows * packed.n;

@@ -43,9 +43,12 @@ inline void requantize_columns(const Requantize& q, const StepVectors& steps,
     unroll<4>(body);
   };
   F32 scale[4], bias[4];
+  Ints terms[4]{};
+  const bool has_terms = q.column_terms != nullptr;
   each([&](auto v) __attribute__((always_inline)) {
     scale[v] = load_f32(q.scale + j + v * col);
     bias[v] = load_f32(q.bias + j + v * col);
+    if (has_terms) terms[v] = load_ints(q.column_terms + j + v * col);
   });
   std::int64_t rows = 1;  // at once
   for (std::int64_t line = 0; line < q.lines; ++line) {
@@ -57,6 +60,10 @@ inline void requantize_columns(const Requantize& q, const StepVectors& steps,
       each([&](auto v) __attribute__((always_inline)) {
         integers[v] = mul_ints(load_ints(sums + v * next_sums), factor);
       });
+      if (has_terms) {
+        each([&](auto v)
+                 __attribute__((always_inline)) { integers[v] = add_ints(integers[v], terms[v]); });
+      }
       sums += rows * sums_stride;
       if (row_terms != nullptr) {
         each([&](auto v) __attribute__((always_inline)) {

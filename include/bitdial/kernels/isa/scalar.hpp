@@ -66,6 +66,7 @@ inline void requantize_from(const Requantize& q, std::int64_t begin) noexcept {
     for (std::int64_t j = begin; j < q.cols; ++j) {
       std::uint32_t sum = q.factor * static_cast<std::uint32_t>(q.sums[r * q.sums_stride + j]);
       if (q.row_terms != nullptr) sum += static_cast<std::uint32_t>(q.row_terms[r]);
+      if (q.column_terms != nullptr) sum += q.column_terms[j];
       if (q.offsets != nullptr) sum += q.offsets[r][j];
       const auto value = static_cast<float>(static_cast<std::int32_t>(sum));
       float y = std::fma(value, q.scale[j], q.bias[j]);
