@@ -349,9 +349,12 @@ struct RealKernels {
   void (*gate)(const Gate<float>&) noexcept = nullptr;
   void (*add_gated)(const AddGated&) noexcept = nullptr;
 
-  void (*winograd_inputs)(const WinogradInputs&) noexcept = nullptr;
-  void (*winograd_slopes)(const WinogradSlopes&) noexcept = nullptr;
+  void (*winograd_inputs)(const WinogradInputs<float>&) noexcept = nullptr;
+  void (*winograd_inputs_bf16)(const WinogradInputs<std::uint16_t>&) noexcept = nullptr;
+  void (*winograd_slopes)(const WinogradSlopes<float>&) noexcept = nullptr;
+  void (*winograd_slopes_bf16)(const WinogradSlopes<std::uint16_t>&) noexcept = nullptr;
   void (*winograd_outputs)(const WinogradOutputs&) noexcept = nullptr;
+  void (*winograd_taps)(const WinogradTaps&) noexcept = nullptr;
 };
 
 }  // namespace bitdial::inline BITDIAL_ABI::kernels

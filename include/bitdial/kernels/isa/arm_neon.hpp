@@ -289,6 +289,7 @@ inline constexpr RealKernels real_kernels = [] {
   t.winograd_inputs = winograd_inputs;
   t.winograd_slopes = winograd_slopes;
   t.winograd_outputs = winograd_outputs;
+  t.winograd_taps = winograd_taps;
   return t;
 }();
 

@@ -239,9 +239,12 @@ inline constexpr RealKernels real_kernels = {
     .rectify = rectify,
     .gate = gate<float>,
     .add_gated = add_gated,
-    .winograd_inputs = winograd_inputs,
-    .winograd_slopes = winograd_slopes,
+    .winograd_inputs = winograd_inputs<float>,
+    .winograd_inputs_bf16 = winograd_inputs<std::uint16_t>,
+    .winograd_slopes = winograd_slopes<float>,
+    .winograd_slopes_bf16 = winograd_slopes<std::uint16_t>,
     .winograd_outputs = winograd_outputs,
+    .winograd_taps = winograd_taps,
 };
 
 }  // namespace bitdial::inline BITDIAL_ABI::kernels::scalar

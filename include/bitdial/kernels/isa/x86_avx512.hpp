@@ -355,6 +355,7 @@ namespace narrower = avx2;
 #  include <bitdial/kernels/generic/normalisation.ipp>
 #  include <bitdial/kernels/generic/tanh.ipp>
 #  include <bitdial/kernels/generic/winograd.ipp>
+#  include <bitdial/kernels/generic/winograd_bf16.ipp>
 
 inline constexpr KernelTable table = [] {
   KernelTable t = avx2::table;
@@ -391,8 +392,11 @@ inline constexpr RealKernels real_kernels = [] {
   t.gate = gate;
   t.add_gated = add_gated;
   t.winograd_inputs = winograd_inputs;
+  t.winograd_inputs_bf16 = winograd_inputs_bf16;
   t.winograd_slopes = winograd_slopes;
+  t.winograd_slopes_bf16 = winograd_slopes_bf16;
   t.winograd_outputs = winograd_outputs;
+  t.winograd_taps = winograd_taps;
   return t;
 }();
 

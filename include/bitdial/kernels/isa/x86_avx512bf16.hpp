@@ -49,9 +49,12 @@ inline void store_bf16_pairs(std::uint16_t* p, F32 first, F32 second) noexcept {
                       _mm512_permutexvar_epi16(order, (__m512i)_mm512_cvtne2ps_pbh(second, first)));
 }
 
+using avx512::for_single_vectors, avx512::NumbersOfInputs, avx512::NumbersOfSlopes;
+
 #  include <bitdial/kernels/generic/tile_rows.ipp>
 
 #  include <bitdial/kernels/generic/gemm_bf16.ipp>
+#  include <bitdial/kernels/generic/winograd_bf16.ipp>
 
 inline constexpr KernelTable table = [] {
   KernelTable t = avx512vnni::table;
@@ -66,6 +69,8 @@ inline constexpr RealKernels real_kernels = [] {
   t.gemm_bf16 = {bf16_rows, bf16_cols, gemm_bf16};
   t.bf16_narrow_rows = bf16_narrow_rows;
   t.round_bf16 = round_bf16;
+  t.winograd_inputs_bf16 = winograd_inputs_bf16;
+  t.winograd_slopes_bf16 = winograd_slopes_bf16;
   return t;
 }();
 

@@ -24,17 +24,12 @@ namespace bitdial::inline BITDIAL_ABI::ops::detail {
 using kernels::WinogradPoints;
 
 /// Buffers of these convolutions in the thread's scratch, beyond those of all other products.
-enum class WinogradScratch { line = 20, inputs, slopes, products, taps, transformed };
+enum class WinogradScratch { line = 20, inputs, slopes, products, taps };
 
 template <WinogradScratch slot, class E = float>
 [[nodiscard]] E* winograd_scratch(std::int64_t size) {
   return gemm_scratch<E, static_cast<int>(slot)>(size);
 }
-
-/// How the numbers of a row of groups lie in memory: group by group, or with the second half of the
-/// groups beside the first, element by element, as steps of `kernels::GemmBf16Tile`. An odd number
-/// of groups is completed by zeros.
-enum class GroupOrder { ascending, paired };
 
 /// Groups of four output pixels in a row.
 [[nodiscard]] constexpr std::int64_t winograd_groups(const PatchGrid& grid) noexcept {
@@ -49,84 +44,58 @@ enum class GroupOrder { ascending, paired };
          3 * grid.w.outputs >= 8 * winograd_groups(grid);
 }
 
-/// The elements of a row of `groups` times `channels` numbers.
-[[nodiscard]] constexpr std::int64_t row_elements(std::int64_t groups, std::int64_t channels,
-                                                  GroupOrder order) noexcept {
-  return (order == GroupOrder::paired ? round_up(groups, 2) : groups) * channels;
-}
-
-/// The six numbers of each group of a row as operands of type E, number k from to + k * step on.
-/// `transform(v, v_step)` writes them as floats.
-template <class E, class Transform>
-void write_transformed(std::int64_t groups, std::int64_t channels, GroupOrder order, E* to,
-                       std::int64_t step, Transform transform) {
+/// The kernels for operands of type E: float, or bfloat16.
+template <class E>
+void winograd_inputs(const kernels::WinogradInputs<E>& w) noexcept {
   if constexpr (std::is_same_v<E, float>) {
-    transform(to, step);
+    kernels::active_real_kernels().winograd_inputs(w);
   } else {
-    const std::int64_t size = groups * channels, row = row_elements(groups, channels, order);
-    float* const values =
-        winograd_scratch<WinogradScratch::transformed>(WinogradPoints::count * row);
-    transform(values, row);
-    for (int k = 0; k < WinogradPoints::count; ++k) {
-      const float* const x = values + k * row;
-      std::fill(values + k * row + size, values + (k + 1) * row, 0.0F);
-      const bool paired = order == GroupOrder::paired;
-      kernels::active_real_kernels().round_bf16({.x = x,
-                                                 .second = paired ? x + row / 2 : nullptr,
-                                                 .count = paired ? row / 2 : row,
-                                                 .y = to + k * step});
-    }
+    kernels::active_real_kernels().winograd_inputs_bf16(w);
+  }
+}
+template <class E>
+void winograd_slopes(const kernels::WinogradSlopes<E>& w) noexcept {
+  if constexpr (std::is_same_v<E, float>) {
+    kernels::active_real_kernels().winograd_slopes(w);
+  } else {
+    kernels::active_real_kernels().winograd_slopes_bf16(w);
   }
 }
 
-/// How the six numbers of each group of source pixels lie in memory, number by number: those of the
-/// rows that a block of output rows reads, rows outside the image included, which are zeros.
-struct WinogradBlock {
-  WinogradBlock(const PatchGrid& grid, std::int64_t output_rows,
-                GroupOrder group_order = GroupOrder::ascending)
-      : order{group_order},
-        groups{winograd_groups(grid)},
-        rows{output_rows - 1 + (grid.h.taps - 1) * grid.h.dilation + 1},
-        row{row_elements(groups, grid.channels, order)},
-        size{rows * row} {}
-
-  GroupOrder order;
-  std::int64_t groups;
-  std::int64_t rows;
-  std::int64_t row;   ///< elements of a row
-  std::int64_t size;  ///< elements of all rows, of one of the six numbers
-
-  /// Transforms what output rows from `begin` on of image n read; number k is written to
-  /// to + k * step.
-  template <class E, class Images>
-  void fill(const Images& images, std::int64_t n, const PatchGrid& grid, std::int64_t begin, E* to,
-            std::int64_t step) const {
-    const std::int64_t row_size = grid.w.source * grid.channels;
-    for (std::int64_t r = 0; r < rows; ++r, to += row) {
-      const std::int64_t source = begin + grid.h.offset + r;
-      if (source < 0 || source >= grid.h.source) {
-        for (int k = 0; k < WinogradPoints::count; ++k) std::fill_n(to + k * step, row, E{});
-        continue;
+/// Transforms what output rows begin .. begin + rows - 1 of image n read, source row after source
+/// row, each `steps` of `to`; those outside the image are zeros.
+template <class E, class Images>
+void transform_inputs(const Images& images, std::int64_t n, const PatchGrid& grid,
+                      std::int64_t begin, std::int64_t rows, std::int64_t steps,
+                      kernels::WinogradNumbers<E> to) {
+  const std::int64_t row_size = grid.w.source * grid.channels;
+  const std::int64_t first = begin + grid.h.offset;
+  const std::int64_t last = first + rows + (grid.h.taps - 1) * grid.h.dilation;
+  for (std::int64_t source = first; source < last; ++source, to.first += steps) {
+    if (source < 0 || source >= grid.h.source) {
+      for (std::int64_t c = 0; c < grid.channels; c += to.panel) {
+        const auto column = to.column(c, grid.channels);
+        for (int k = 0; k < WinogradPoints::count; ++k) {
+          std::fill_n(column.data + k * to.step, steps * column.step, E{});
+        }
       }
-      const std::int64_t at = (n * grid.h.source + source) * row_size;
-      const float* x = images.in_place(at);
-      if (x == nullptr) {
-        float* const line = winograd_scratch<WinogradScratch::line>(row_size);
-        images.copy(at, row_size, line);
-        x = line;
-      }
-      write_transformed(groups, grid.channels, order, to, step, [&](float* v, std::int64_t v_step) {
-        kernels::active_real_kernels().winograd_inputs({.groups = groups,
-                                                        .pixels = grid.w.source,
-                                                        .first = grid.w.offset,
-                                                        .channels = grid.channels,
-                                                        .x = x,
-                                                        .v = v,
-                                                        .v_step = v_step});
-      });
+      continue;
     }
+    const std::int64_t at = (n * grid.h.source + source) * row_size;
+    const float* x = images.in_place(at);
+    if (x == nullptr) {
+      float* const line = winograd_scratch<WinogradScratch::line>(row_size);
+      images.copy(at, row_size, line);
+      x = line;
+    }
+    winograd_inputs<E>({.groups = winograd_groups(grid),
+                        .pixels = grid.w.source,
+                        .first = grid.w.offset,
+                        .channels = grid.channels,
+                        .x = x,
+                        .v = to});
   }
-};
+}
 
 /// The weights of point k: row (k, tap_h, channel) is the sum over tap_w of p^tap_w / D(p) times
 /// row (tap_h, tap_w, channel) of B [grid.depth(), cols].
@@ -173,6 +142,7 @@ void winograd_product(const float* source, std::int64_t images, const PatchGrid&
   const WholePanels<E> filters = winograd_filters<E>(grid, cols, pack_b);
   const RowBlocks split = RowBlocks::of<float>(grid);
   const std::int64_t filter_rows = grid.h.taps * grid.channels;
+  const std::int64_t groups = winograd_groups(grid);
   constexpr std::int64_t tiles_at_once = 4;  // whose products stay in the first-level cache
   if (moments != nullptr) moments->start(images * split.blocks, cols);
 
@@ -180,22 +150,23 @@ void winograd_product(const float* source, std::int64_t images, const PatchGrid&
     const std::int64_t n = item / split.blocks;
     const std::int64_t begin = item % split.blocks * split.rows;
     const std::int64_t end = std::min(begin + split.rows, grid.h.outputs);
-    const WinogradBlock block(grid, end - begin);
-    E* const inputs =
-        winograd_scratch<WinogradScratch::inputs, E>(WinogradPoints::count * block.size);
-    block.fill(StoredImages<float>{source}, n, grid, begin, inputs, block.size);
+    const std::int64_t size =
+        (end - begin + (grid.h.taps - 1) * grid.h.dilation) * groups * grid.channels;
+    E* const inputs = winograd_scratch<WinogradScratch::inputs, E>(WinogradPoints::count * size);
+    transform_inputs<E>(StoredImages<float>{source}, n, grid, begin, end - begin, groups,
+                        {.data = inputs, .step = size, .panel = grid.channels});
     const std::int64_t step = tiles_at_once * kernel.rows * kernel.cols;
     float* const products =
         winograd_scratch<WinogradScratch::products>(WinogradPoints::count * step);
-    const TileSplit tiles((end - begin) * block.groups, kernel.rows);
+    const TileSplit tiles((end - begin) * groups, kernel.rows);
 
     // Groups first .. last - 1 of the block have their sums in `products`: outputs row by row.
     const auto store = [&](std::int64_t first, std::int64_t last, std::int64_t col,
                            std::int64_t width) {
       for (std::int64_t g = first; g < last;) {
-        const std::int64_t i = g / block.groups, j = g % block.groups;
+        const std::int64_t i = g / groups, j = g % groups;
         const std::int64_t x = j * WinogradPoints::group;
-        const std::int64_t count = std::min(block.groups - j, last - g);
+        const std::int64_t count = std::min(groups - j, last - g);
         table.winograd_outputs(
             {.pixels = std::min(WinogradPoints::group * count, grid.w.outputs - x),
              .channels = width,
@@ -218,13 +189,13 @@ void winograd_product(const float* source, std::int64_t images, const PatchGrid&
             const std::int64_t g = tiles.begin(t);
             WindowTile<E> product{.rows = tiles.size(t),
                                   .cols = width,
-                                  .a = inputs + k * block.size + g * grid.channels,
+                                  .a = inputs + k * size + g * grid.channels,
                                   .a_stride = grid.channels,
                                   .b = filters.at(col, k * filter_rows),
                                   .c = products + k * step + (g - first) * width,
                                   .c_stride = width,
                                   .runs = grid.h.taps,
-                                  .a_run = grid.h.dilation * block.row,
+                                  .a_run = grid.h.dilation * groups * grid.channels,
                                   .b_run = grid.channels * kernel.cols};
             set_run(product, grid.channels, kernel.cols);
             kernel.run(product);
@@ -238,111 +209,123 @@ void winograd_product(const float* source, std::int64_t images, const PatchGrid&
   });
 }
 
-/// sums = A^T of the sums over all groups: [out, taps_h, 3, channels] from six of
-/// [out, taps_h, channels].
-inline void winograd_taps(float* sums, const float* products, std::int64_t rows,
-                          std::int64_t channels) {
-  using P = WinogradPoints;
-  const std::int64_t step = rows * channels;
-  constexpr float s0 = 1.0F / P::distances[0], sa = 1.0F / P::distances[1];
-  constexpr float sb = 1.0F / P::distances[3];
-  for (std::int64_t row = 0; row < rows; ++row, products += channels) {
-    const auto map_taps = [&](int tap, auto f) {
-      map_span(channels, sums + (row * P::taps + tap) * channels, f, products, products + step,
-               products + 2 * step, products + 3 * step, products + 4 * step, products + 5 * step);
+/// How the output pixels of some images are divided for the sums over them: into passes over the
+/// rows of one image, or over several images.
+struct WinogradPasses {
+  std::int64_t rows = 1;    ///< of an image, in every pass but its last
+  std::int64_t images = 1;  ///< more than one of whole images only
+
+  /// Passes of about so many steps that what a tile multiplies stays in the second-level cache, and
+  /// that its sums are seldom added up.
+  WinogradPasses(std::int64_t height, std::int64_t steps, std::int64_t count) noexcept {
+    constexpr std::int64_t wanted = 160;
+    const auto in_equal_parts = [](std::int64_t all, std::int64_t most) {
+      const std::int64_t part = std::clamp<std::int64_t>(most, 1, all);
+      return ceil_div(all, ceil_div(all, part));
     };
-    map_taps(0, [](float m0, float m1, float m2, float m3, float m4, float) {
-      return s0 * m0 + (sa * (m1 + m2) + sb * (m3 + m4));
-    });
-    map_taps(1, [](float, float m1, float m2, float m3, float m4, float) {
-      return P::a * sa * (m1 - m2) + P::b * sb * (m3 - m4);
-    });
-    map_taps(2, [](float, float m1, float m2, float m3, float m4, float m5) {
-      return P::a * P::a * sa * (m1 + m2) + (P::b * P::b * sb * (m3 + m4) + m5);
-    });
+    rows = in_equal_parts(height, wanted / steps);
+    if (rows == height) images = in_equal_parts(count, wanted / (height * steps));
   }
-}
+};
 
 /// `direct_weight_sums` for grids that suit; E as in `winograd_product`, for any channels.
 template <class E, class Images>
 void winograd_weight_sums(float* sums, const float* dy, const Images& images, const PatchGrid& grid,
                           std::int64_t out, std::int64_t first_image, std::int64_t last_image) {
-  const kernels::RealKernels& table = kernels::active_real_kernels();
   const auto kernel = window_kernel<E>();
   // Groups are what is summed over: bfloat16 ones in pairs.
-  constexpr GroupOrder order =
-      std::is_same_v<E, float> ? GroupOrder::ascending : GroupOrder::paired;
-  constexpr std::int64_t per_step = order == GroupOrder::paired ? 2 : 1;
-  const RowBlocks split = RowBlocks::of<float>(grid);
-  const WinogradBlock block(grid, split.rows, order);
-  const std::int64_t slopes_row = row_elements(block.groups, out, order);
-  const std::int64_t sums_row = grid.h.taps * grid.channels;
-  // A tile of sums goes through memory once per block: blocks of small images are several of them.
-  constexpr std::int64_t pixels_at_once = 1024, elements_at_once = 1 << 18;
-  const std::int64_t of_image = WinogradPoints::count * (block.size + split.rows * slopes_row);
-  const std::int64_t images_at_once =
-      split.blocks > 1 ? 1
-                       : std::max<std::int64_t>(1, std::min(pixels_at_once / grid.pixels(),
-                                                            elements_at_once / of_image));
+  constexpr bool paired = !std::is_same_v<E, float>;
+  constexpr std::int64_t elements = paired ? 2 : 1;
+  const std::int64_t groups = winograd_groups(grid);
+  const std::int64_t steps = paired ? ceil_div(groups, 2) : groups;  // of a row
+  const WinogradPasses passes(grid.h.outputs, steps, last_image - first_image);
+  const std::int64_t halo = (grid.h.taps - 1) * grid.h.dilation;
   const TileSplit tiles(out, window_rows<E>(grid.channels));
-  Tensor<float> products({WinogradPoints::count, out, sums_row}, Uninitialized{});
+  constexpr std::int64_t tiles_at_once = 8;  // read the same part of the inputs
+  const std::int64_t products_step = tiles_at_once * window_rows<E>(grid.channels) * kernel.cols;
+  float* const products =
+      winograd_scratch<WinogradScratch::products>(WinogradPoints::count * products_step);
 
-  for (std::int64_t n = first_image; n < last_image; n += images_at_once) {
-    const std::int64_t count = std::min(images_at_once, last_image - n);
-    const std::int64_t step = count * block.size;
-    const std::int64_t slopes_size = split.rows * slopes_row;
-    // Whole vectors are read: past the last element of a row unless it fills them.
-    const std::int64_t slack = per_step * kernel.cols;
-    E* const inputs =
-        winograd_scratch<WinogradScratch::inputs, E>(WinogradPoints::count * step + slack);
-    std::fill_n(inputs + WinogradPoints::count * step, slack, E{});
+  const auto add = [&](std::int64_t n, std::int64_t count, std::int64_t begin, std::int64_t rows,
+                       bool accumulate) {
+    const std::int64_t source_steps = (rows + halo) * steps, height = count * source_steps;
+    const std::int64_t inputs_step = elements * height * grid.channels;
+    const std::int64_t slopes_step = elements * count * rows * steps * out;
+    // Whole vectors are read: past the last element unless it fills them.
+    const std::int64_t slack = elements * kernel.cols;
+    E* const inputs = winograd_scratch<WinogradScratch::inputs, E>(
+        WinogradPoints::count * inputs_step + slack);
+    std::fill_n(inputs + WinogradPoints::count * inputs_step, slack, E{});
     E* const slopes =
-        winograd_scratch<WinogradScratch::slopes, E>(WinogradPoints::count * count * slopes_size);
-    for (std::int64_t begin = 0; begin < grid.h.outputs; begin += split.rows) {
-      const std::int64_t rows = std::min(split.rows, grid.h.outputs - begin);
-      const WinogradBlock part(grid, rows, order);
-      for (std::int64_t i = 0; i < count; ++i) {
-        part.fill(images, n + i, grid, begin, inputs + i * block.size, step);
-        for (std::int64_t r = 0; r < rows; ++r) {
-          const std::int64_t row = (n + i) * grid.h.outputs + begin + r;
-          write_transformed(block.groups, out, order, slopes + i * slopes_size + r * slopes_row,
-                            count * slopes_size, [&](float* u, std::int64_t u_step) {
-                              table.winograd_slopes({.groups = block.groups,
-                                                     .pixels = grid.w.outputs,
-                                                     .channels = out,
-                                                     .dy = dy + row * grid.w.outputs * out,
-                                                     .u = u,
-                                                     .u_step = u_step});
-                            });
-        }
+        winograd_scratch<WinogradScratch::slopes, E>(WinogradPoints::count * slopes_step);
+    for (std::int64_t i = 0; i < count; ++i) {
+      const kernels::WinogradNumbers<E> v{.data = inputs,
+                                          .step = inputs_step,
+                                          .panel = kernel.cols,
+                                          .height = height,
+                                          .first = i * source_steps,
+                                          .paired = paired};
+      transform_inputs(images, n + i, grid, begin, rows, steps, v);
+      for (std::int64_t r = 0; r < rows; ++r) {
+        const std::int64_t row = (n + i) * grid.h.outputs + begin + r;
+        winograd_slopes<E>({.groups = groups,
+                            .pixels = grid.w.outputs,
+                            .channels = out,
+                            .dy = dy + row * grid.w.outputs * out,
+                            .u = {.data = slopes,
+                                  .step = slopes_step,
+                                  .panel = out,
+                                  .first = (i * rows + r) * steps,
+                                  .paired = paired}});
       }
-      for (int k = 0; k < WinogradPoints::count; ++k) {
+    }
+    for (std::int64_t tile = 0; tile < tiles.count(); tile += tiles_at_once) {
+      const std::int64_t tile_end = std::min(tile + tiles_at_once, tiles.count());
+      const std::int64_t first = tiles.begin(tile);
+      for (std::int64_t col = 0; col < grid.channels; col += kernel.cols) {
+        const std::int64_t width = std::min(kernel.cols, grid.channels - col);
         for (std::int64_t tap = 0; tap < grid.h.taps; ++tap) {
-          for (std::int64_t col = 0; col < grid.channels; col += kernel.cols) {
-            for (std::int64_t t = 0; t < tiles.count(); ++t) {
+          for (int k = 0; k < WinogradPoints::count; ++k) {
+            for (std::int64_t t = tile; t < tile_end; ++t) {
               const std::int64_t o = tiles.begin(t);
               WindowTile<E> product{
                   .rows = tiles.size(t),
-                  .cols = std::min(kernel.cols, grid.channels - col),
-                  .a = slopes + k * count * slopes_size + per_step * o,
-                  .a_stride = per_step,
-                  .a_step = per_step * out,
-                  .b = inputs + k * step + tap * grid.h.dilation * block.row + per_step * col,
-                  .c = products.data() + (k * out + o) * sums_row + tap * grid.channels + col,
-                  .c_stride = sums_row,
-                  .accumulate = n > first_image || begin > 0,
+                  .cols = width,
+                  .a = slopes + k * slopes_step + elements * o,
+                  .a_stride = elements,
+                  .a_step = elements * out,
+                  .b = inputs + k * inputs_step +
+                       elements * (col * height + tap * grid.h.dilation * steps * width),
+                  .c = products + k * products_step + (o - first) * width,
+                  .c_stride = width,
                   .runs = count,
-                  .a_run = slopes_size,
-                  .b_run = block.size};
-              set_run(product, rows * slopes_row / out, grid.channels);
+                  .a_run = elements * rows * steps * out,
+                  .b_run = elements * source_steps * width};
+              set_run(product, elements * rows * steps, width);
               kernel.run(product);
             }
           }
+          kernels::active_real_kernels().winograd_taps(
+              {.rows = tiles.begin(tile_end) - first,
+               .channels = width,
+               .m = products,
+               .m_step = products_step,
+               .m_stride = width,
+               .y = sums + first * grid.depth() + tap * WinogradPoints::taps * grid.channels + col,
+               .y_stride = grid.depth(),
+               .tap_stride = grid.channels,
+               .accumulate = accumulate});
         }
       }
     }
+  };
+  for (std::int64_t n = first_image; n < last_image; n += passes.images) {
+    const std::int64_t count = std::min(passes.images, last_image - n);
+    for (std::int64_t begin = 0; begin < grid.h.outputs; begin += passes.rows) {
+      add(n, count, begin, std::min(passes.rows, grid.h.outputs - begin),
+          n > first_image || begin > 0);
+    }
   }
-  winograd_taps(sums, products.data(), out * grid.h.taps, grid.channels);
 }
 
 }  // namespace bitdial::inline BITDIAL_ABI::ops::detail
