@@ -44,8 +44,11 @@ TEST_CASE("every table is complete") {
     CHECK((real.gate != nullptr));
     CHECK((real.add_gated != nullptr));
     CHECK((real.winograd_inputs != nullptr));
+    CHECK((real.winograd_inputs_bf16 != nullptr));
     CHECK((real.winograd_slopes != nullptr));
+    CHECK((real.winograd_slopes_bf16 != nullptr));
     CHECK((real.winograd_outputs != nullptr));
+    CHECK((real.winograd_taps != nullptr));
   });
 }
 

@@ -55,7 +55,7 @@ struct WinogradNumbers {
     std::int64_t step;
   };
   [[nodiscard]] constexpr Column column(std::int64_t c, std::int64_t channels) const noexcept {
-    const std::int64_t begin = c / panel * panel;
+    const std::int64_t begin = c < panel ? 0 : c / panel * panel;
     const std::int64_t width = channels - begin < panel ? channels - begin : panel;
     const std::int64_t elements = paired ? 2 : 1;
     return {data + elements * (begin * height + first * width + c - begin), elements * width};

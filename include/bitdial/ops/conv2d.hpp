@@ -344,8 +344,9 @@ void conv2d_backward_input(TensorView<T> dx, TensorView<const std::type_identity
 /// weights, at most 64 MiB or twice the weights (float), from the thread's cached blocks.
 ///
 /// Where the rule of `Sums` holds, which here asks for stride 1 in both directions, a partial sum
-/// takes half of the products: the filter is made of six chains over images and groups of outputs,
-/// two more copies of the weights for each thread. Elsewhere it is one chain over images and
+/// takes half of the products: passes over some rows of an image, or over some images, make the
+/// filter of six chains over groups of outputs and are added in order; a few MiB more for each
+/// thread. Elsewhere it is one chain over images and
 /// outputs in ascending order. bfloat16 products round dy and x, and take neighbouring pixels of a
 /// row in pairs, the second one first; where half of the products are taken they round the
 /// transforms, and take groups from the two halves of a row in pairs.

@@ -84,11 +84,18 @@ struct NumbersOfSlopes {
       : dy{w.dy + c}, pixels{w.pixels}, channels{w.channels}, count{w.channels - c} {}
 
   [[gnu::always_inline]] inline void operator()(std::int64_t g, F32 (&u)[6]) const noexcept {
+    const float* const at = dy + 4 * g * channels;
+    const std::int64_t left = pixels - 4 * g;
     F32 d[4];
-    unroll<4>([&](auto i) __attribute__((always_inline)) {
-      const std::int64_t pixel = 4 * g + i;
-      d[i] = pixel < pixels ? load_channels<whole>(dy + pixel * channels, count) : F32{};
-    });
+    if (left >= 4) {
+      unroll<4>([&](auto i) __attribute__((always_inline)) {
+        d[i] = load_channels<whole>(at + i * channels, count);
+      });
+    } else {
+      unroll<4>([&](auto i) __attribute__((always_inline)) {
+        d[i] = i < left ? load_channels<whole>(at + i * channels, count) : F32{};
+      });
+    }
     const F32 even_a = fmadd_f32(k.a2, d[2], d[0]), odd_a = fmadd_f32(k.a2, d[3], d[1]);
     const F32 even_b = fmadd_f32(k.b2, d[2], d[0]), odd_b = fmadd_f32(k.b2, d[3], d[1]);
     u[0] = d[0];
@@ -102,14 +109,16 @@ struct NumbersOfSlopes {
 
 /// Writes what `numbers` computes for the channels from c on.
 template <bool whole, class Numbers>
-inline void put_numbers(const Numbers& numbers, std::int64_t groups, std::int64_t channels,
-                        std::int64_t c, const WinogradNumbers<float>& to) noexcept {
+[[gnu::always_inline]] inline void put_numbers(const Numbers& numbers, std::int64_t groups,
+                                               std::int64_t channels, std::int64_t c,
+                                               const WinogradNumbers<float>& to) noexcept {
   const auto column = to.column(c, channels);
+  const std::int64_t step = to.step;
   for (std::int64_t g = 0; g < groups; ++g) {
     F32 v[6];
     numbers(g, v);
     unroll<6>([&](auto k) __attribute__((always_inline)) {
-      store_channels<whole>(column.data + g * column.step + k * to.step, v[k], channels - c);
+      store_channels<whole>(column.data + g * column.step + k * step, v[k], channels - c);
     });
   }
 }

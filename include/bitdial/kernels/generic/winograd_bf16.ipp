@@ -23,17 +23,18 @@ struct RoundedStores {
 
   /// Writes what `numbers` computes for the channels from c on.
   template <class Numbers>
-  static void put_numbers(const Numbers& numbers, std::int64_t groups, std::int64_t channels,
-                          std::int64_t c, const WinogradNumbers<std::uint16_t>& to) noexcept {
+  [[gnu::always_inline]] static inline void put_numbers(
+      const Numbers& numbers, std::int64_t groups, std::int64_t channels, std::int64_t c,
+      const WinogradNumbers<std::uint16_t>& to) noexcept {
     const auto column = to.column(c, channels);
     std::uint16_t* p = column.data;
+    const std::int64_t step = to.step;
     if (!to.paired) {
       for (std::int64_t g = 0; g < groups; ++g, p += column.step) {
         F32 v[6];
         numbers(g, v);
-        unroll<6>([&](auto k) __attribute__((always_inline)) {
-          put(p + k * to.step, v[k], channels - c);
-        });
+        unroll<6>([&](auto k)
+                      __attribute__((always_inline)) { put(p + k * step, v[k], channels - c); });
       }
       return;
     }
@@ -43,7 +44,7 @@ struct RoundedStores {
       numbers(g, v);
       if (g + half < groups) numbers(g + half, second);
       unroll<6>([&](auto k) __attribute__((always_inline)) {
-        put_pairs(p + k * to.step, v[k], second[k], channels - c);
+        put_pairs(p + k * step, v[k], second[k], channels - c);
       });
     }
   }

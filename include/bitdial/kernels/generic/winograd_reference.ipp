@@ -20,8 +20,7 @@ inline void put_winograd_numbers(std::int64_t groups, std::int64_t channels,
       float v[WinogradPoints::count] = {};
       if (g < groups) numbers(g, c, v);
       const auto column = to.column(c, channels);
-      E* const p =
-          column.data + (to.paired ? g % half * column.step + g / half : g * column.step);
+      E* const p = column.data + (to.paired ? g % half * column.step + g / half : g * column.step);
       for (int k = 0; k < WinogradPoints::count; ++k) p[k * to.step] = winograd_element<E>(v[k]);
     }
   }
@@ -32,7 +31,7 @@ inline void winograd_inputs(const WinogradInputs<E>& w) noexcept {
   using P = WinogradPoints;
   constexpr float aa = P::a * P::a, bb = P::b * P::b;
   put_winograd_numbers(
-      w.groups, w.channels, w.v, [&](std::int64_t g, std::int64_t c, float (&v)[P::count]) {
+      w.groups, w.channels, w.v, [&](std::int64_t g, std::int64_t c, float(&v)[P::count]) {
         float d[P::count];
         for (std::int64_t i = 0; i < P::count; ++i) {
           const std::int64_t pixel = P::group * g + w.first + i;
@@ -54,7 +53,7 @@ inline void winograd_slopes(const WinogradSlopes<E>& w) noexcept {
   using P = WinogradPoints;
   constexpr float aa = P::a * P::a, bb = P::b * P::b;
   put_winograd_numbers(
-      w.groups, w.channels, w.u, [&](std::int64_t g, std::int64_t c, float (&u)[P::count]) {
+      w.groups, w.channels, w.u, [&](std::int64_t g, std::int64_t c, float(&u)[P::count]) {
         float d[P::group];
         for (std::int64_t i = 0; i < P::group; ++i) {
           const std::int64_t pixel = P::group * g + i;
@@ -103,10 +102,9 @@ inline void winograd_taps(const WinogradTaps& w) noexcept {
       for (int k = 0; k < P::count; ++k) m[k] = w.m[k * w.m_step + row * w.m_stride + c];
       const float sum_a = m[1] + m[2], difference_a = m[1] - m[2];
       const float sum_b = m[3] + m[4], difference_b = m[3] - m[4];
-      const float y[] = {
-          std::fma(W::zero, m[0], std::fma(W::of_a, sum_a, W::of_b * sum_b)),
-          std::fma(P::a * W::of_a, difference_a, P::b * W::of_b * difference_b),
-          std::fma(P::a2 * W::of_a, sum_a, std::fma(P::b2 * W::of_b, sum_b, m[5]))};
+      const float y[] = {std::fma(W::zero, m[0], std::fma(W::of_a, sum_a, W::of_b * sum_b)),
+                         std::fma(P::a * W::of_a, difference_a, P::b * W::of_b * difference_b),
+                         std::fma(P::a2 * W::of_a, sum_a, std::fma(P::b2 * W::of_b, sum_b, m[5]))};
       for (std::int64_t t = 0; t < P::taps; ++t) {
         float& to = w.y[row * w.y_stride + t * w.tap_stride + c];
         to = w.accumulate ? to + y[t] : y[t];

@@ -218,7 +218,7 @@ struct WinogradPasses {
   /// Passes of about so many steps that what a tile multiplies stays in the second-level cache, and
   /// that its sums are seldom added up.
   WinogradPasses(std::int64_t height, std::int64_t steps, std::int64_t count) noexcept {
-    constexpr std::int64_t wanted = 160;
+    constexpr std::int64_t wanted = 256;
     const auto in_equal_parts = [](std::int64_t all, std::int64_t most) {
       const std::int64_t part = std::clamp<std::int64_t>(most, 1, all);
       return ceil_div(all, ceil_div(all, part));
@@ -253,8 +253,8 @@ void winograd_weight_sums(float* sums, const float* dy, const Images& images, co
     const std::int64_t slopes_step = elements * count * rows * steps * out;
     // Whole vectors are read: past the last element unless it fills them.
     const std::int64_t slack = elements * kernel.cols;
-    E* const inputs = winograd_scratch<WinogradScratch::inputs, E>(
-        WinogradPoints::count * inputs_step + slack);
+    E* const inputs =
+        winograd_scratch<WinogradScratch::inputs, E>(WinogradPoints::count * inputs_step + slack);
     std::fill_n(inputs + WinogradPoints::count * inputs_step, slack, E{});
     E* const slopes =
         winograd_scratch<WinogradScratch::slopes, E>(WinogradPoints::count * slopes_step);
