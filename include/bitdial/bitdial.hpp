@@ -72,6 +72,7 @@
 #include <bitdial/deploy/kernel_choice.hpp>
 #include <bitdial/deploy/ladder.hpp>
 #include <bitdial/deploy/linux_sensors.hpp>
+#include <bitdial/deploy/matrix_epilogue.hpp>
 #include <bitdial/deploy/matrix_step.hpp>
 #include <bitdial/deploy/measured_choice.hpp>
 #include <bitdial/deploy/model.hpp>
@@ -93,6 +94,7 @@
 #include <bitdial/deploy/session_options.hpp>
 #include <bitdial/deploy/step_timer.hpp>
 #include <bitdial/deploy/window_rows.hpp>
+#include <bitdial/deploy/winograd_product.hpp>
 #include <bitdial/fwd.hpp>
 #include <bitdial/io/byte_io.hpp>
 #include <bitdial/io/checksum.hpp>
@@ -105,6 +107,7 @@
 #include <bitdial/kernels/bfloat16.hpp>
 #include <bitdial/kernels/bit_mask.hpp>
 #include <bitdial/kernels/code_steps.hpp>
+#include <bitdial/kernels/code_winograd.hpp>
 #include <bitdial/kernels/cpu_features.hpp>
 #include <bitdial/kernels/depthwise.hpp>
 #include <bitdial/kernels/dispatch.hpp>
@@ -167,6 +170,7 @@
 #include <bitdial/ops/qgemm_lookup.hpp>
 #include <bitdial/ops/qgemv.hpp>
 #include <bitdial/ops/window.hpp>
+#include <bitdial/ops/winograd_weights.hpp>
 #include <bitdial/quant/bit_layout.hpp>
 #include <bitdial/quant/codebook.hpp>
 #include <bitdial/quant/gradient_grid.hpp>

@@ -51,6 +51,19 @@ TEST_CASE(
   CHECK(lookup(conv(16, {.kernel_h = 3, .padding_h = 1, .dilation_h = 2}, {.w = 1, .a = 1})));
 }
 
+TEST_CASE("Winograd's filtering takes 3 x 3 windows of neighbouring pixels, of any channels") {
+  const auto winograd = [](std::int64_t channels, const ops::Window& window) {
+    return serves(KernelPath::winograd, conv(channels, window, {.w = 8, .a = 8}));
+  };
+  CHECK(winograd(17, ops::Window::square(3, {.padding = 1})));
+  CHECK(winograd(64, ops::Window::square(3)));
+  CHECK_FALSE(winograd(64, ops::Window::square(3, {.stride = 2})));
+  CHECK_FALSE(winograd(64, ops::Window::square(3, {.dilation = 2})));
+  CHECK_FALSE(winograd(64, ops::Window::square(5, {.padding = 2})));
+  CHECK_FALSE(winograd(64, {.kernel_h = 3, .padding_h = 1}));
+  CHECK_FALSE(serves(KernelPath::winograd, linear(9, {.w = 8, .a = 8})));
+}
+
 TEST_CASE("packed weights serve rows of one run") {
   CHECK(serves(KernelPath::packed, linear(50, {.w = 4, .a = 8})));
   CHECK(serves(KernelPath::packed, conv(17, {}, {.w = 1, .a = 8})));

@@ -90,9 +90,27 @@ TEST_CASE("popcounts of one bit win against portable multiplications") {
 
 TEST_CASE("a layer that one path serves is not measured") {
   const kernels::KernelTable& table = *kernels::supported_kernels().front();
-  const KernelChoice choice = choose_kernel(table, small_shape({.w = 8, .a = 8}));
+  MatrixShape shape = small_shape({.w = 8, .a = 8});
+  shape.window = Window::square(3, {.stride = 2, .padding = 1});
+  shape.y = {3, 3, 64};
+  const KernelChoice choice = choose_kernel(table, shape);
   CHECK(choice.path == KernelPath::bytes);
   CHECK(choice.times.empty());
+}
+
+TEST_CASE("Winograd's filtering is tried where a table has kernels for it and weights stay near") {
+  const auto scalar = kernels::find_kernels("scalar");
+  REQUIRE(scalar);
+  const MatrixShape shape = small_shape({.w = 8, .a = 8});
+  CHECK_FALSE(detail::worth_trying(**scalar, KernelPath::winograd, shape));
+  kernels::KernelTable fast = **scalar;
+  fast.winograd_pays = true;
+  CHECK(detail::worth_trying(fast, KernelPath::winograd, shape));
+  MatrixShape few = shape, many = shape;
+  few.x.pixel = 16;
+  many.y.c = 1024;
+  CHECK_FALSE(detail::worth_trying(fast, KernelPath::winograd, few));
+  CHECK_FALSE(detail::worth_trying(fast, KernelPath::winograd, many));
 }
 
 TEST_CASE("small layers are timed as they are, large ones by the rows that tell the speed") {
@@ -106,15 +124,15 @@ TEST_CASE("small layers are timed as they are, large ones by the rows that tell 
                     .y = {2000, 3000, 64},
                     .bits = {.w = 1, .a = 1}};
   const MatrixShape part = detail::timed_part(large);
-  CHECK(part.y == ImageShape{2, 128, 64});
-  CHECK(part.x == CodeLayout{.h = 4, .w = 256, .pixel = 64, .border_h = 2, .border_w = 2});
+  CHECK(part.y == ImageShape{4, 256, 64});
+  CHECK(part.x == CodeLayout{.h = 8, .w = 512, .pixel = 64, .border_h = 2, .border_w = 2});
   CHECK(part.window == large.window);
 
   // Cheap rows: more of them, so that the clock can tell.
   MatrixShape line = large;
   line.y.c = 1;
   line.x.pixel = 1;
-  CHECK(detail::timed_part(line).y == ImageShape{3, 3000, 1});
+  CHECK(detail::timed_part(line).y == ImageShape{4, 3000, 1});
 }
 
 TEST_CASE("a layer of which not even a few rows fit into memory runs on bytes") {
@@ -146,7 +164,7 @@ TEST_CASE("a shape is measured once; choices go out and come in as text") {
   CHECK(choose_kernel(table, shape).times == "by hand");
   const MatrixShape wide = small_shape({.w = 8, .a = 4});
   REQUIRE(load_kernel_choices(concat(table.name, ' ', wide, ": packed")));
-  CHECK(choose_kernel(table, wide).path == KernelPath::bytes);
+  CHECK(choose_kernel(table, wide).path != KernelPath::packed);
   REQUIRE(load_kernel_choices(kernel_choices()));
   CHECK(choose_kernel(table, shape).times == "by hand");
 

@@ -98,7 +98,7 @@ class BorderSums {
       while (taps.begin < axis.kernel && first + taps.begin * axis.dilation < 0) ++taps.begin;
       taps.end = taps.begin;
       while (taps.end < axis.kernel && first + taps.end * axis.dilation < axis.extent) ++taps.end;
-      const auto found = std::find(classes.begin(), classes.end(), taps);
+      const auto found = std::ranges::find(classes, taps);
       class_of.push_back(static_cast<std::int32_t>(found - classes.begin()));
       if (found == classes.end()) classes.push_back(taps);
     }

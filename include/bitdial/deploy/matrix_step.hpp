@@ -13,29 +13,17 @@
 #include <bitdial/core/rounding.hpp>
 #include <bitdial/core/tile_split.hpp>
 #include <bitdial/deploy/kernel_choice.hpp>
+#include <bitdial/deploy/matrix_epilogue.hpp>
 #include <bitdial/deploy/operand_images.hpp>
 #include <bitdial/deploy/plan_compiler.hpp>
 #include <bitdial/deploy/prepared_encoder.hpp>
 #include <bitdial/deploy/prepared_step.hpp>
 #include <bitdial/deploy/prepared_weights.hpp>
 #include <bitdial/deploy/window_rows.hpp>
+#include <bitdial/deploy/winograd_product.hpp>
 #include <bitdial/kernels/kernel_table.hpp>
 
 namespace bitdial::inline BITDIAL_ABI {
-
-/// Half-open.
-struct IndexRange {
-  std::int64_t begin = 0, end = 0;
-};
-
-/// What a matrix step may touch, for images 0 .. `count` - 1 of the arena.
-struct MatrixOperands {
-  const std::uint8_t* x = nullptr;
-  float* y = nullptr;               ///< first channel of the result; null where nobody reads values
-  const float* residual = nullptr;  ///< null where nothing is added
-  std::byte* arena = nullptr;       ///< of the codes of y
-  std::int64_t count = 0;           ///< of images
-};
 
 namespace detail {
 
@@ -45,10 +33,6 @@ inline constexpr std::int64_t weight_block_bytes = std::int64_t{1} << 19;
 /// the first-level cache, of which the panel of weights beside them may take half.
 inline constexpr std::int64_t epilogue_cols = 128;
 inline constexpr std::int64_t first_level_bytes = std::int64_t{1} << 15;
-/// What is done once for many rows costs little for each.
-inline constexpr std::int64_t epilogue_rows = 256;
-/// Of every kernel.
-inline constexpr std::int64_t most_tile_rows = 16;
 
 /// Runs parts of one matrix step. Parts do not depend on each other: any split over rows and
 /// columns gives the same bits.
@@ -64,11 +48,14 @@ class MatrixStep {
         prepared_{prepared},
         operands_{operands},
         tiles_{prepared.rows, operands.count, shape_of(table, prepared.weights->path).rows},
+        count_{by_winograd() ? WinogradTiles{step.y_shape, operands.count}.count()
+                             : tiles_.count()},
         parts_{table, prepared, step.y_shape.c, operands.count} {
     BITDIAL_ASSERT(shape_of(table, prepared.weights->path).rows <= most_tile_rows);
   }
 
-  [[nodiscard]] std::int64_t tiles() const noexcept { return tiles_.count(); }
+  /// Parts of the work that rows are cut into.
+  [[nodiscard]] std::int64_t tiles() const noexcept { return count_; }
   /// Parts of columns begin at multiples of this: whole panels, and whole bytes of bit planes.
   [[nodiscard]] std::int64_t column_step() const noexcept { return parts_.column_step; }
   /// What every row is multiplied with.
@@ -85,6 +72,9 @@ class MatrixStep {
                                                  const PreparedStep& prepared,
                                                  std::int64_t channels,
                                                  std::int64_t images) noexcept {
+    if (prepared.weights->path == KernelPath::winograd) {
+      return WinogradProduct::scratch_bytes(table, prepared);
+    }
     return Scratch{table, prepared, channels, images}.end;
   }
 
@@ -125,22 +115,31 @@ class MatrixStep {
   }
 
   void run(IndexRange tiles, IndexRange columns, std::byte* scratch) const noexcept {
+    if (by_winograd()) {
+      const WinogradProduct product{table_, step_, prepared_, operands_};
+      MatrixEpilogue epilogue = epilogue_of(product.row_sums(scratch));
+      return product.run(tiles, columns, scratch, epilogue);
+    }
     const std::int64_t step = column_step();
     const std::int64_t column_bytes =
         std::max<std::int64_t>(1, bytes_per_column(table_, *prepared_.weights));
     const std::int64_t block = std::max(step, weight_block_bytes / column_bytes / step * step);
     const std::int64_t part = parts_.cols;
     auto* const row_terms = reinterpret_cast<std::int32_t*>(scratch + parts_.row_terms);
-    Epilogue epilogue = epilogue_of(scratch);
+    MatrixEpilogue epilogue =
+        epilogue_of({.sums = reinterpret_cast<std::int32_t*>(scratch),
+                     .stride = parts_.cols,
+                     .row_terms = row_terms,
+                     .values = reinterpret_cast<float*>(scratch + parts_.values)});
     for (std::int64_t begin = columns.begin; begin < columns.end; begin += block) {
       const std::int64_t end = std::min(columns.end, begin + block);
       for (std::int64_t i = tiles.begin; i < tiles.end;) {
         const TileRun run = tiles_.run(i, tiles.end, parts_.rows);
-        if (prepared_.row_sum_factor != 0) sum_rows(run, row_terms);
+        epilogue.sum_rows(run, row_terms);
         for (std::int64_t col = begin; col < end; col += part) {
           const IndexRange cols{col, std::min(end, col + part)};
           multiply(run, cols, scratch);
-          finish(run, cols, epilogue);
+          epilogue.finish(run, tiles_.row_of(run.rows), cols);
         }
         i += run.tiles();
       }
@@ -183,6 +182,7 @@ class MatrixStep {
     if (path == KernelPath::planes) return shape(table.gemm_planes);
     if (path == KernelPath::lookup) return shape(table.gemm_lookup);
     if (path == KernelPath::packed) return shape(table.gemm_codes);
+    if (path == KernelPath::winograd) return shape(table.gemm_s16);
     return shape(table.gemm_u8s8);
   }
   [[nodiscard]] static std::int64_t bytes_per_column(const kernels::KernelTable& table,
@@ -190,37 +190,25 @@ class MatrixStep {
     if (weights.path == KernelPath::planes) return weights.planes.words * weights.planes.planes * 4;
     if (weights.path == KernelPath::lookup) return weights.lookup.column_bytes();
     if (weights.path == KernelPath::packed) return weights.packed.blocks() * 4;
+    if (weights.path == KernelPath::winograd) return weights.winograd.bytes_per_column();
     return weights.bytes.panel_bytes(table) / table.gemm_u8s8.cols;
   }
 
-  [[nodiscard]] static std::int64_t in_image(const WindowRows& rows, const RowRun& run) noexcept {
-    return rows.origin + run.line * rows.line_step + run.first * rows.row_step;
+  [[nodiscard]] bool by_winograd() const noexcept {
+    return prepared_.weights->path == KernelPath::winograd;
   }
-  [[nodiscard]] const std::uint8_t* codes_of(const RowRun& run) const noexcept {
-    const WindowRows& rows = prepared_.rows;
-    return operands_.x + run.image * rows.x.image() + in_image(rows, run);
+  [[nodiscard]] MatrixEpilogue epilogue_of(const RowSums& sums) const noexcept {
+    return {table_, encoders_, buffers_, step_, prepared_, operands_, sums};
   }
+
   [[nodiscard]] std::uint8_t* images_in(std::byte* scratch) const noexcept {
     return reinterpret_cast<std::uint8_t*>(scratch + parts_.images);
   }
   [[nodiscard]] const std::uint8_t* image_of(const RowRun& run, std::byte* scratch) const noexcept {
+    RowRun first = run;
+    first.image = 0;
     return images_in(scratch) + run.image * prepared_.images.stride() +
-           in_image(prepared_.image_rows, run);
-  }
-
-  /// What the codes of each row of a run add to its sums.
-  void sum_rows(const TileRun& run, std::int32_t* row_terms) const noexcept {
-    const WindowRows& rows = prepared_.rows;
-    table_.sum_rows({.codes = codes_of(run.rows),
-                     .lines = run.lines,
-                     .line = rows.line_step,
-                     .rows = run.rows.rows,
-                     .stride = rows.row_step,
-                     .count = rows.run,
-                     .factor = prepared_.row_sum_factor,
-                     .sums = row_terms,
-                     .segments = rows.segments(),
-                     .offsets = rows.offsets.data()});
+           prepared_.image_rows.at(first);
   }
 
   /// The rows of a run as a kernel reads them: lines that follow each other without a gap are one.
@@ -237,7 +225,7 @@ class MatrixStep {
     const bool reads_images = needs_images();
     const WindowRows& rows = reads_images ? prepared_.image_rows : prepared_.rows;
     const std::uint8_t* const first =
-        reads_images ? image_of(run.rows, scratch) : codes_of(run.rows);
+        reads_images ? image_of(run.rows, scratch) : operands_.x + rows.at(run.rows);
     const bool is_one = rows.line_step == run.rows.rows * rows.row_step;
     const Rows a{rows, first, is_one ? 1 : run.lines,
                  TileSplit{is_one ? run.lines * run.rows.rows : run.rows.rows, shape.rows}};
@@ -326,107 +314,6 @@ class MatrixStep {
     }
   }
 
-  /// Where the codes of pixels stand that a reader wants, and what lies between them, in bytes.
-  struct CodePlaces {
-    std::uint8_t* first = nullptr;
-    std::int64_t image = 0, line = 0, pixel = 0;
-
-    [[nodiscard]] std::uint8_t* at(const RowRun& run, std::int64_t channel) const noexcept {
-      return first + run.image * image + run.line * line + run.first * pixel + channel;
-    }
-  };
-  [[nodiscard]] CodePlaces places_of(const CodeOutput& output) const noexcept {
-    const ProgramBuffer& buffer = buffers_[static_cast<std::size_t>(output.buffer)];
-    const CodeLayout& layout = buffer.layout;
-    return {.first = reinterpret_cast<std::uint8_t*>(operands_.arena + buffer.offset) +
-                     layout.at(0, 0) + step_.first_channel,
-            .image = layout.image(),
-            .line = layout.line(),
-            .pixel = prepared_.rows.images_are_rows ? layout.image() : layout.pixel};
-  }
-
-  /// Operands of the epilogue, of which a tile changes only a few, and what they point to.
-  struct Epilogue {
-    kernels::Requantize tile;
-    CodePlaces places;  ///< of the codes that the tile makes
-  };
-
-  [[nodiscard]] Epilogue epilogue_of(std::byte* scratch) const noexcept {
-    Epilogue epilogue{
-        .tile = {.sums = reinterpret_cast<const std::int32_t*>(scratch),
-                 .sums_stride = parts_.cols,
-                 .residual_stride = step_.y_shape.c,
-                 .relu = step_.relu,
-                 .factor = prepared_.product_factor,
-                 .row_terms = prepared_.row_sum_factor == 0 ? nullptr
-                                                            : reinterpret_cast<const std::int32_t*>(
-                                                                  scratch + parts_.row_terms),
-                 .y = step_.codes.size() > 1 ? reinterpret_cast<float*>(scratch + parts_.values)
-                                             : nullptr,
-                 .y_stride = operands_.y != nullptr ? step_.pixel : parts_.cols},
-        .places = {}};
-    if (!step_.codes.empty()) {
-      epilogue.places = places_of(step_.codes.front());
-      epilogue.tile.codes_stride = epilogue.places.pixel;
-      epilogue.tile.codes_line = epilogue.places.line;
-      epilogue.tile.steps =
-          encoders_[static_cast<std::size_t>(step_.codes.front().encoder)].steps();
-    }
-    return epilogue;
-  }
-
-  /// From the sums of rows to y and its codes. The codes of the first reader are made in
-  /// registers, those of others from y.
-  void finish(const TileRun& run, IndexRange cols, Epilogue& epilogue) const noexcept {
-    const std::int64_t row = tiles_.row_of(run.rows);
-    kernels::Requantize& tile = epilogue.tile;
-    tile.lines = run.lines;
-    tile.rows = run.rows.rows;
-    tile.cols = cols.end - cols.begin;
-    tile.scale = prepared_.state->multiplier.data() + cols.begin;
-    tile.bias = prepared_.state->bias.data() + cols.begin;
-    if (operands_.residual != nullptr) {
-      tile.residual = operands_.residual + row * step_.y_shape.c + cols.begin;
-    }
-    if (operands_.y != nullptr) tile.y = operands_.y + row * step_.pixel + cols.begin;
-    if (!step_.codes.empty()) tile.codes = epilogue.places.at(run.rows, cols.begin);
-    const std::uint32_t* owed[std::max(epilogue_rows, most_tile_rows)];
-    if (prepared_.border.is_constant()) {
-      tile.column_terms = prepared_.border.at(0, 0) + cols.begin;
-    } else if (!prepared_.border.empty()) {
-      find_owed(run, cols.begin, owed);
-      tile.offsets = owed;
-    }
-    table_.requantize(tile);
-    for (std::size_t i = 1; i < step_.codes.size(); ++i) {
-      encode(step_.codes[i], run, cols, tile.y, tile.y_stride);
-    }
-  }
-
-  void encode(const CodeOutput& output, const TileRun& run, IndexRange cols, const float* y,
-              std::int64_t y_step) const noexcept {
-    const PreparedEncoder& encoder = encoders_[static_cast<std::size_t>(output.encoder)];
-    const CodePlaces places = places_of(output);
-    for (std::int64_t line = 0; line < run.lines; ++line) {
-      encoder.encode(table_, {.rows = run.rows.rows,
-                              .size = cols.end - cols.begin,
-                              .x = y + line * run.rows.rows * y_step,
-                              .x_step = y_step,
-                              .codes = places.at(run.rows, cols.begin) + line * places.line,
-                              .codes_step = places.pixel});
-    }
-  }
-
-  /// What the border owes to each row of a run, from channel `channel` on.
-  void find_owed(const TileRun& run, std::int64_t channel,
-                 const std::uint32_t** owed) const noexcept {
-    for (std::int64_t line = 0; line < run.lines; ++line) {
-      for (std::int64_t r = 0; r < run.rows.rows; ++r) {
-        *owed++ = prepared_.border.at(run.rows.line + line, run.rows.first + r) + channel;
-      }
-    }
-  }
-
   const kernels::KernelTable& table_;
   std::span<const PreparedEncoder> encoders_;
   std::span<const ProgramBuffer> buffers_;
@@ -434,6 +321,7 @@ class MatrixStep {
   const PreparedStep& prepared_;
   const MatrixOperands& operands_;
   RowTiles tiles_;
+  std::int64_t count_;
   Scratch parts_;
 };
 

@@ -35,23 +35,34 @@ inline constexpr int most_plane_pairs = 16;
 /// Rows of a product, per image, up to which packed weights are tried.
 inline constexpr std::int64_t most_packed_rows = 64;
 
-[[nodiscard]] constexpr bool worth_trying(KernelPath path, const MatrixShape& shape) noexcept {
+/// Channels below which the transforms of Winograd's filtering take longer than what they save, and
+/// weights beyond which a layer waits for them: other layers displace them from the caches, which a
+/// timing of one layer does not show.
+inline constexpr std::int64_t least_winograd_channels = 24, most_winograd_weights = 1 << 15;
+
+[[nodiscard]] constexpr bool worth_trying(const kernels::KernelTable& table, KernelPath path,
+                                          const MatrixShape& shape) noexcept {
   if (path == KernelPath::planes && shape.bits.w * shape.bits.a > most_plane_pairs) return false;
   if (path == KernelPath::packed && shape.y.h * shape.y.w > most_packed_rows) return false;
+  if (path == KernelPath::winograd &&
+      (!table.winograd_pays || shape.x.pixel < least_winograd_channels ||
+       shape.x.pixel * shape.y.c > most_winograd_weights)) {
+    return false;
+  }
   return serves(path, shape);
 }
 
 [[nodiscard]] inline KernelChoice measure_choice(const kernels::KernelTable& table,
                                                  const MatrixShape& shape, std::string text) {
   KernelChoice choice{.shape = std::move(text), .times = {}};
-  const auto candidates =
-      static_cast<int>(std::count_if(kernel_paths.begin(), kernel_paths.end(),
-                                     [&](KernelPath path) { return worth_trying(path, shape); }));
+  const auto candidates = static_cast<int>(
+      std::count_if(kernel_paths.begin(), kernel_paths.end(),
+                    [&](KernelPath path) { return worth_trying(table, path, shape); }));
   if (candidates == 1) return choice;
   const StepTimer timer{table, shape};
   double best = std::numeric_limits<double>::max();
   for (const KernelPath path : kernel_paths) {
-    if (!worth_trying(path, shape)) continue;
+    if (!worth_trying(table, path, shape)) continue;
     const std::optional<double> time = timer.time(path);
     if (!time) continue;
     choice.times += concat(choice.times.empty() ? "" : ", ", name_of(path), ' ',
@@ -79,8 +90,8 @@ struct ChoiceTable {
   }
   /// Adds a choice in place of the one of the same shape, where there is one.
   const KernelChoice& put(KernelChoice choice) {
-    const auto known = std::find_if(choices.begin(), choices.end(),
-                                    [&](const auto& other) { return other.shape == choice.shape; });
+    const auto known = std::ranges::find_if(
+        choices, [&](const auto& other) { return other.shape == choice.shape; });
     if (known != choices.end()) return *known = std::move(choice);
     choices.push_back(std::move(choice));
     return choices.back();

@@ -83,7 +83,7 @@ class Model {
   /// nothing on success.
   [[nodiscard]] Result<std::size_t> find_plan(std::string_view name) const {
     const std::vector<std::string>& names = state_->plan_names;
-    const auto found = std::find(names.begin(), names.end(), name);
+    const auto found = std::ranges::find(names, name);
     if (found != names.end()) return static_cast<std::size_t>(found - names.begin());
     return Failure{concat("plan ", detail::quoted(name), " is not in this model; it has ",
                           join_quoted(names))};
@@ -96,8 +96,8 @@ class Model {
                           count == 1 ? "0" : concat("0 to ", count - 1))};
   }
   [[nodiscard]] Result<std::size_t> find_plan(const PrecisionPlan& plan) const {
-    const auto found = std::find_if(plans().begin(), plans().end(),
-                                    [&](const PackedPlan& own) { return own.requested == plan; });
+    const auto found =
+        std::ranges::find_if(plans(), [&](const PackedPlan& own) { return own.requested == plan; });
     if (found != plans().end()) return static_cast<std::size_t>(found - plans().begin());
     return find_plan(plan.text());
   }

@@ -136,14 +136,13 @@ inline void read_layers(io::ByteReader& in, NetworkDescription& network) {
 }
 
 [[nodiscard]] inline bool has_groups(const NetworkDescription& network) noexcept {
-  return std::any_of(network.layers.begin(), network.layers.end(),
-                     [](const PackedLayer& layer) { return layer.groups != 1; });
+  return std::ranges::any_of(network.layers,
+                             [](const PackedLayer& layer) { return layer.groups != 1; });
 }
 
 [[nodiscard]] inline bool has_node(const NetworkDescription& network, ops::NodeKind kind) noexcept {
   const auto& nodes = network.graph.nodes;
-  return std::any_of(nodes.begin(), nodes.end(),
-                     [&](const ops::GraphNode& node) { return node.kind == kind; });
+  return std::ranges::any_of(nodes, [&](const ops::GraphNode& node) { return node.kind == kind; });
 }
 
 [[nodiscard]] inline std::vector<std::byte> write_groups(const NetworkDescription& network) {
@@ -320,9 +319,9 @@ template <class Read>
 
 /// True when a layer reads another pack than the first that serves its width.
 [[nodiscard]] inline bool has_later_packs(const NetworkDescription& network) noexcept {
-  return std::any_of(network.plans.begin(), network.plans.end(), [](const PackedPlan& plan) {
-    return std::any_of(plan.layers.begin(), plan.layers.end(),
-                       [](const LayerState& state) { return state.pack != 0; });
+  return std::ranges::any_of(network.plans, [](const PackedPlan& plan) {
+    return std::ranges::any_of(plan.layers,
+                               [](const LayerState& state) { return state.pack != 0; });
   });
 }
 

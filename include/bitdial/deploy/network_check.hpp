@@ -258,7 +258,7 @@ class GraphCheck {
 }
 
 [[nodiscard]] inline bool are_finite(const std::vector<float>& values) noexcept {
-  return std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); });
+  return std::ranges::all_of(values, [](float x) { return std::isfinite(x); });
 }
 
 [[nodiscard]] inline std::string check_encoder(const ActivationEncoder& encoder) {
@@ -412,9 +412,9 @@ class GraphCheck {
   for (std::size_t p = 0; p < network.plans.size(); ++p) {
     const PackedPlan& plan = network.plans[p];
     const std::string where = concat("plan ", p, " (", plan.name(), ")");
-    const bool twice =
-        std::any_of(network.plans.begin(), network.plans.begin() + static_cast<std::ptrdiff_t>(p),
-                    [&](const PackedPlan& earlier) { return earlier.requested == plan.requested; });
+    const bool twice = std::ranges::any_of(
+        std::span{network.plans}.first(p),
+        [&](const PackedPlan& earlier) { return earlier.requested == plan.requested; });
     if (twice) return Failure{concat(where, ": appears twice")};
     if (plan.accuracy && !(plan.accuracy->top1 >= 0.0 && plan.accuracy->top1 <= 1.0)) {
       return Failure{concat(where, ": its accuracy is ", plan.accuracy->top1, ", expected 0 to 1")};

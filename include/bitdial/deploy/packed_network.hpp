@@ -65,9 +65,8 @@ struct PackedLayer {
   }
   /// Pack `number` of those, from 0, or null.
   [[nodiscard]] const WeightPack* pack_for(int width, std::int32_t number = 0) const noexcept {
-    const auto found = std::find_if(packs.begin(), packs.end(), [&](const WeightPack& pack) {
-      return pack.serves(width) && number-- == 0;
-    });
+    const auto found = std::ranges::find_if(
+        packs, [&](const WeightPack& pack) { return pack.serves(width) && number-- == 0; });
     return found == packs.end() ? nullptr : &*found;
   }
 };
@@ -154,7 +153,7 @@ struct PackedNetwork : NetworkDescription {
 
   /// The index of `encoder`, which is stored once however many layers use it.
   [[nodiscard]] std::int32_t add_encoder(ActivationEncoder encoder) {
-    const auto found = std::find(encoders.begin(), encoders.end(), encoder);
+    const auto found = std::ranges::find(encoders, encoder);
     const auto index = static_cast<std::int32_t>(found - encoders.begin());
     if (found == encoders.end()) encoders.push_back(std::move(encoder));
     return index;

@@ -108,13 +108,13 @@ class PlanCompiler {
     return static_cast<std::size_t>(round_up(bytes, 64));
   }
 
-  /// 0 .. count - 1 in the order of `before`; equals stay as they are. Few, so that their code
-  /// counts for more than their time: it is quadratic.
-  template <class Before>
-  [[nodiscard]] static std::vector<std::size_t> ordered(std::size_t count, Before before) {
+  /// The places of keys in ascending order; equals stay as they are. They are few, so that the code
+  /// counts for more than the time, which is quadratic.
+  [[nodiscard]] static std::vector<std::size_t> ordered(const std::vector<std::int64_t>& keys) {
     std::vector<std::size_t> order;
-    for (std::size_t i = 0; i < count; ++i) {
-      order.insert(std::upper_bound(order.begin(), order.end(), i, before), i);
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      const auto key_of = [&](std::size_t place) { return keys[place]; };
+      order.insert(std::ranges::upper_bound(order, keys[i], {}, key_of), i);
     }
     return order;
   }
@@ -202,9 +202,9 @@ class PlanCompiler {
     }
     std::vector<Step> steps;
     std::vector<Operands> operands;
-    for (const std::size_t i : ordered(program_.steps.size(), [&](std::size_t a, std::size_t b) {
-           return program_.steps[a].node < program_.steps[b].node;
-         })) {
+    std::vector<std::int64_t> nodes;
+    for (const Step& step : program_.steps) nodes.push_back(step.node);
+    for (const std::size_t i : ordered(nodes)) {
       steps.push_back(std::move(program_.steps[i]));
       operands.push_back(operands_[i]);
     }
@@ -247,7 +247,7 @@ class PlanCompiler {
 
   [[nodiscard]] bool is_rectified(std::int32_t node) const noexcept {
     const std::vector<std::int32_t>& makers = makers_[at(node)];
-    return std::all_of(makers.begin(), makers.end(), [&](std::int32_t maker) {
+    return std::ranges::all_of(makers, [&](std::int32_t maker) {
       const Step& step = program_.steps[at(maker)];
       return step.relu || step.kind == ops::NodeKind::relu;
     });
@@ -277,9 +277,8 @@ class PlanCompiler {
   [[nodiscard]] BufferId codes_of(std::int32_t node, std::int32_t encoder, std::int32_t reader) {
     const std::vector<std::int32_t>& makers = makers_[at(node)];
     const std::vector<CodeOutput>& known = program_.steps[at(makers.front())].codes;
-    const auto found = std::find_if(known.begin(), known.end(), [&](const CodeOutput& output) {
-      return output.encoder == encoder;
-    });
+    const auto found = std::ranges::find_if(
+        known, [&](const CodeOutput& output) { return output.encoder == encoder; });
     if (found != known.end()) {
       extend(found->buffer, reader);
       return found->buffer;
@@ -309,10 +308,12 @@ class PlanCompiler {
   // Largest first, each at the lowest offset that no buffer alive at the same time covers.
   void place_buffers() {
     auto& buffers = program_.buffers;
+    std::vector<std::int64_t> sizes;
+    for (const ProgramBuffer& buffer : buffers) {
+      sizes.push_back(-static_cast<std::int64_t>(buffer.bytes));
+    }
     std::vector<std::size_t> placed;  // by offset
-    for (const std::size_t i : ordered(buffers.size(), [&](std::size_t a, std::size_t b) {
-           return buffers[a].bytes > buffers[b].bytes;
-         })) {
+    for (const std::size_t i : ordered(sizes)) {
       std::size_t offset = 0;
       for (const std::size_t other : placed) {
         const bool together = lifetimes_[i].first <= lifetimes_[other].last &&

@@ -195,10 +195,15 @@ class Preparation {
     if (prepared.images > 1) {
       prepared.program = compile_plan(model_.network(), model_.shapes(), plan, prepared.images);
     }
-    for (const Step& step : prepared.program.steps) {
-      PreparedStep& ready = prepared.steps.emplace_back();
-      PreparedGroups& groups = prepared.groups.emplace_back();
-      StepPlace& place = places_[index].emplace_back();
+    const std::size_t count = prepared.program.steps.size();
+    prepared.steps = std::vector<PreparedStep>(count);
+    prepared.groups = std::vector<PreparedGroups>(count);
+    places_[index] = std::vector<StepPlace>(count);
+    for (std::size_t s = 0; s < count; ++s) {
+      const Step& step = prepared.program.steps[s];
+      PreparedStep& ready = prepared.steps[s];
+      PreparedGroups& groups = prepared.groups[s];
+      StepPlace& place = places_[index][s];
       if (step.kind == ops::NodeKind::input) prepare_input(step);
       if (!has_layer(step.kind)) continue;
       const LayerState& state = state_of(index, step);
@@ -260,8 +265,8 @@ class Preparation {
                          .path = path,
                          .shape = {.segments = ready.rows.segments(), .pixel = shape.x.pixel},
                          .levels = state.weight_levels};
-    auto found = std::find_if(weights_.begin(), weights_.end(),
-                              [&](const auto& stored) { return stored->same(wanted); });
+    auto found =
+        std::ranges::find_if(weights_, [&](const auto& stored) { return stored->same(wanted); });
     if (found == weights_.end()) {
       wanted.weights = weight_layout({shape.y.c, shape.depth(), wanted.width}, path, wanted.shape);
       wanted.bytes = prepared_weight_bytes(*table_, wanted.weights);

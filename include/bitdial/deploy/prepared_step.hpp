@@ -46,9 +46,8 @@ struct PreparedStep {
     return program.buffers[static_cast<std::size_t>(buffer)].layout;
   };
   const bool linear = step.kind == ops::NodeKind::linear;
-  const bool may_join =
-      std::all_of(step.codes.begin(), step.codes.end(),
-                  [&](const CodeOutput& output) { return layout(output.buffer).dense(); });
+  const bool may_join = std::ranges::all_of(
+      step.codes, [&](const CodeOutput& output) { return layout(output.buffer).dense(); });
   return {.linear = linear,
           .x = program.codes_of(step),
           .window = linear ? ops::Window{} : step.window,

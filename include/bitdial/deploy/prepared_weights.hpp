@@ -18,6 +18,7 @@
 #include <bitdial/ops/qgemm.hpp>
 #include <bitdial/ops/qgemm_lookup.hpp>
 #include <bitdial/ops/qgemv.hpp>
+#include <bitdial/ops/winograd_weights.hpp>
 #include <bitdial/quant/levels.hpp>
 
 namespace bitdial::inline BITDIAL_ABI {
@@ -27,8 +28,8 @@ namespace bitdial::inline BITDIAL_ABI {
 /// The kernel multiplies activation codes u by stored integers s, where
 /// weight level = product_factor * s + row_sum_factor, so that
 /// sum(level * u) = product_factor * sum(s * u) + row_sum_factor * sum(u).
-/// The byte path stores the levels themselves where they fit 8 bits, else codes minus 128; the
-/// other paths store the codes.
+/// The byte path, and Winograd's with it, stores the levels themselves where they fit 8 bits, else
+/// codes minus 128; the other paths store the codes.
 struct PreparedWeights {
   KernelPath path = KernelPath::bytes;
   std::int32_t product_factor = 1;
@@ -37,6 +38,7 @@ struct PreparedWeights {
   ops::PackedPlanes planes;
   ops::PackedLookup lookup;
   ops::PackedCodes packed;
+  ops::PackedWinograd winograd;
   /// [taps][cout]: the sum of the weight levels of one tap over the input channels; emptied when
   /// the borders that need it are known.
   std::vector<std::int32_t> tap_sums;
@@ -95,7 +97,9 @@ struct WeightFactors {
 };
 [[nodiscard]] inline WeightFactors weight_factors(const IntegerLevels& levels, int width,
                                                   KernelPath path) noexcept {
-  if (path != KernelPath::bytes) return {levels.multiplier, levels.offset};
+  if (path != KernelPath::bytes && path != KernelPath::winograd) {
+    return {levels.multiplier, levels.offset};
+  }
   if (detail::fits_int8(levels, width)) return {};
   return {levels.multiplier, levels.multiplier * (width == 8 ? 128 : 0) + levels.offset};
 }
@@ -114,6 +118,7 @@ struct WeightFactors {
   weights.planes = {.n = channels, .words = words, .planes = width};
   weights.lookup = {.n = channels, .k = depth, .planes = width, .segments = shape.segments};
   weights.packed = {.n = channels, .k = depth, .bits = width};
+  weights.winograd = {.n = channels, .channels = shape.pixel};
   return weights;
 }
 
@@ -128,6 +133,8 @@ struct WeightFactors {
       return ops::PackedLookup::bytes(table, layout.lookup);
     case KernelPath::packed:
       return ops::PackedCodes::bytes(table, layout.packed);
+    case KernelPath::winograd:
+      return ops::PackedWinograd::bytes(table, layout.winograd);
     default:
       return ops::PackedWeightsU8S8::bytes(table, bytes.n, bytes.k, bytes.segments);
   }
@@ -207,9 +214,12 @@ struct WeightFactors {
   std::transform(codes.begin(), codes.end(), stored.begin(), [&](std::uint8_t code) {
     return static_cast<std::int8_t>(store_levels ? levels.level(code) : code - shift);
   });
-  prepared.bytes = ops::PackedWeightsU8S8::pack(
-      table, ops::MatrixView<const std::int8_t>(stored.data(), layer.cout, depth), memory,
-      segments);
+  const ops::MatrixView<const std::int8_t> rows(stored.data(), layer.cout, depth);
+  if (path == KernelPath::winograd) {
+    prepared.winograd = ops::PackedWinograd::pack(table, prepared.winograd, rows, memory);
+  } else {
+    prepared.bytes = ops::PackedWeightsU8S8::pack(table, rows, memory, segments);
+  }
   return prepared;
 }
 

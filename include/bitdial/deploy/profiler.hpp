@@ -58,7 +58,8 @@ struct ProfileOptions {
 };
 
 /// Multiply-accumulates per second of one thread in the kernel of `path` at one width pair, on
-/// operands in the first-level cache; for packed weights that of 8-bit bytes. Cost: about 2 ms.
+/// operands in the first-level cache; for packed weights and
+/// Winograd's filtering that of 8-bit bytes. Cost: about 2 ms.
 /// Products of bit planes are some 4608 bits deep over all pairs of planes, so that the sums that a
 /// tile stores cost next to nothing.
 [[nodiscard]] inline double measure_peak(const kernels::KernelTable& table, KernelPath path,

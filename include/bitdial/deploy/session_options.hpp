@@ -75,7 +75,7 @@ namespace detail {
         concat("session: work_per_thread is ", options.work_per_thread, ", expected at least 0")};
   }
   if (options.path != KernelPath::automatic &&
-      std::find(kernel_paths.begin(), kernel_paths.end(), options.path) == kernel_paths.end()) {
+      std::ranges::find(kernel_paths, options.path) == kernel_paths.end()) {
     return Failure{concat("session: path ", static_cast<int>(options.path),
                           " is not a KernelPath, expected one of its names")};
   }

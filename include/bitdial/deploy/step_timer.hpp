@@ -20,7 +20,7 @@
 namespace bitdial::inline BITDIAL_ABI::detail {
 
 /// Multiplications of one timing, and tiles that read the same weights.
-inline constexpr std::int64_t most_timed_work = std::int64_t{1} << 22, least_timed_tiles = 8;
+inline constexpr std::int64_t most_timed_work = std::int64_t{1} << 22, least_timed_tiles = 16;
 /// Rows of y beyond which more of them tell nothing new.
 inline constexpr std::int64_t most_timed_rows = std::int64_t{1} << 13;
 /// Codes, and what a kernel reads beside them, that a timing may take.
@@ -34,7 +34,7 @@ inline constexpr std::int64_t most_timed_bytes = std::int64_t{1} << 26;
   const std::int64_t rows = std::clamp(most_timed_work / (shape.y.c * shape.depth()),
                                        least_timed_tiles * most_tile_rows, most_timed_rows);
   part.y.w = std::min(shape.y.w, rows);
-  part.y.h = std::min(shape.y.h, rows / part.y.w + 1);
+  part.y.h = std::min(shape.y.h, round_up(rows / part.y.w + 1, WinogradTiles::side));
   const ops::Window& window = shape.window;
   const std::int64_t read_h = (part.y.h - 1) * window.stride_h +
                               (window.kernel_h - 1) * window.dilation_h + 1 - window.padding_h;
@@ -92,6 +92,7 @@ class StepTimer {
     weights.planes.data = reinterpret_cast<const std::uint32_t*>(data + weights_at);
     weights.lookup.data = reinterpret_cast<const std::uint8_t*>(data + weights_at);
     weights.packed.data = reinterpret_cast<const std::uint8_t*>(data + weights_at);
+    weights.winograd.data = reinterpret_cast<const std::int16_t*>(data + weights_at);
 
     const MatrixOperands operands{.x = reinterpret_cast<const std::uint8_t*>(data + codes_at),
                                   .count = 1};

@@ -15,9 +15,20 @@
 
 namespace bitdial::inline BITDIAL_ABI {
 
+/// Half-open.
+struct IndexRange {
+  std::int64_t begin = 0, end = 0;
+};
+
 /// Neighbouring rows: output pixels `first` .. `first + rows` - 1 of line `line` of image `image`.
 struct RowRun {
   std::int64_t image = 0, line = 0, first = 0, rows = 0;
+};
+
+/// The same rows of neighbouring lines.
+struct LineRun {
+  RowRun rows;  ///< of the first line
+  std::int64_t lines = 1;
 };
 
 /// Row r of a line is `offsets.size()` segments of `run` bytes; segment s of row r of line l of
@@ -39,6 +50,11 @@ struct WindowRows {
   }
   /// K
   [[nodiscard]] std::int64_t depth() const noexcept { return segments() * run; }
+
+  /// Where the first row of a run begins.
+  [[nodiscard]] std::int64_t at(const RowRun& first) const noexcept {
+    return first.image * x.image() + origin + first.line * line_step + first.first * row_step;
+  }
 
   /// The rows of a linear layer over images of this layout.
   [[nodiscard]] static WindowRows linear(const CodeLayout& x) {
@@ -79,10 +95,9 @@ struct WindowRows {
   }
 };
 
-/// Neighbouring tiles of one line, or of whole lines; a tile is what one kernel call computes.
-struct TileRun {
-  RowRun rows;             ///< of the first line
-  std::int64_t lines = 1;  ///< if more than one, whole ones
+/// Neighbouring tiles of one line, or all tiles of several; a tile is what one kernel call
+/// computes.
+struct TileRun : LineRun {
   std::int64_t count = 0;  ///< of the tiles of each line
 
   [[nodiscard]] std::int64_t tiles() const noexcept { return lines * count; }
@@ -112,14 +127,14 @@ class RowTiles {
     const std::int64_t parts = (tiles + at_once - 1) / at_once;
     const std::int64_t next = std::min(last, first + (tiles + parts - 1) / parts);
     const bool whole = next - first == line_tiles_.count();
-    return {.rows = {.image = line / lines_,
-                     .line = line % lines_,
-                     .first = begin,
-                     .rows = line_tiles_.begin(next) - begin},
-            .lines = whole ? std::min({std::max<std::int64_t>(1, most / line_rows_),
-                                       (end - i) / tiles, lines_ - line % lines_})
-                           : 1,
-            .count = next - first};
+    return {{.rows = {.image = line / lines_,
+                      .line = line % lines_,
+                      .first = begin,
+                      .rows = line_tiles_.begin(next) - begin},
+             .lines = whole ? std::min({std::max<std::int64_t>(1, most / line_rows_),
+                                        (end - i) / tiles, lines_ - line % lines_})
+                            : 1},
+            next - first};
   }
   /// The number of the run's first row among all rows.
   [[nodiscard]] std::int64_t row_of(const RowRun& run) const noexcept {

@@ -238,8 +238,9 @@ class SectionFile {
       }
       end = entry.offset + entry.size;
     }
-    std::sort(entries_.begin(), entries_.end(),
-              [](const Entry& a, const Entry& b) { return a.key < b.key; });
+    // A heap: of all sorts that no file can slow down the one with the least code.
+    std::ranges::make_heap(entries_, {}, &Entry::key);
+    std::ranges::sort_heap(entries_, {}, &Entry::key);
     for (std::size_t i = 1; i < entries_.size(); ++i) {
       if (entries_[i - 1].key == entries_[i].key) {
         return damaged(concat("section ", entries_[i].key, " appears twice"));

@@ -18,6 +18,7 @@
 #include <bitdial/kernels/bfloat16.hpp>
 #include <bitdial/kernels/bit_mask.hpp>
 #include <bitdial/kernels/code_steps.hpp>
+#include <bitdial/kernels/code_winograd.hpp>
 #include <bitdial/kernels/depthwise.hpp>
 #include <bitdial/kernels/normalisation.hpp>
 #include <bitdial/kernels/winograd.hpp>
@@ -302,6 +303,11 @@ struct KernelTable {
   void (*subset_sums)(const SubsetSums&) noexcept = nullptr;
 
   TileKernel<DepthwiseU8S8> depthwise_u8s8;
+
+  void (*winograd_codes)(const WinogradCodes&) noexcept = nullptr;
+  TileKernel<GemmS16Tile> gemm_s16;  ///< cols is a multiple of 16
+  void (*winograd_sums)(const WinogradSums&) noexcept = nullptr;
+  bool winograd_pays = false;  ///< whether these three may be faster than gemm_u8s8
 
   void (*quantize)(const Quantize&) noexcept = nullptr;
   void (*requantize)(const Requantize&) noexcept = nullptr;

@@ -22,7 +22,9 @@ inline constexpr std::int64_t planes_rows = 4, planes_cols = 4;
 inline constexpr std::int64_t codes_rows = 2, codes_cols = 8;
 inline constexpr std::int64_t lookup_rows = 2, lookup_cols = 16;
 inline constexpr LookupOrder lookup_order = LookupOrder::by_group;
+inline constexpr std::int64_t s16_rows = 4, s16_cols = 16;
 
+#include <bitdial/kernels/generic/code_winograd_reference.ipp>
 #include <bitdial/kernels/generic/reference.ipp>
 
 /// `nearbyint` rather than the addition of a magic number: a compiler that contracts would fuse
@@ -211,6 +213,9 @@ inline constexpr KernelTable table = {
     .lookup_order = lookup_order,
     .subset_sums = subset_sums,
     .depthwise_u8s8 = {1, 16, depthwise_u8s8<16>},
+    .winograd_codes = winograd_codes,
+    .gemm_s16 = {s16_rows, s16_cols, gemm_s16},
+    .winograd_sums = winograd_sums,
     .quantize = quantize,
     .requantize = requantize,
     .maximum = maximum,

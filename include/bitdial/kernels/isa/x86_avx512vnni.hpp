@@ -202,9 +202,39 @@ inline void look_up_bytes(const LookUpBytes& q) noexcept {
   }
 }
 
+using Shorts [[gnu::vector_size(64)]] = std::uint16_t;
+using IntLanes [[gnu::vector_size(64)]] = std::uint32_t;
+using SignedLanes [[gnu::vector_size(64)]] = std::int32_t;
+inline constexpr std::int64_t short_lanes = 32, s16_lanes = 16;
+inline constexpr int s16_rows = 8, s16_vectors = 2;
+
+inline Shorts widen_codes(const std::uint8_t* p) noexcept {
+  const __m256i codes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  return reinterpret_cast<Shorts>(_mm512_cvtepu8_epi16(codes));
+}
+inline void store_shorts(std::int16_t* p, Shorts v) noexcept {
+  std::memcpy(p, &v, sizeof v);
+}
+inline IntLanes load_lanes(const void* p) noexcept {
+  return reinterpret_cast<IntLanes>(_mm512_loadu_si512(p));
+}
+inline void store_lanes(std::int32_t* p, IntLanes v) noexcept {
+  std::memcpy(p, &v, sizeof v);
+}
+inline IntLanes broadcast_pair(const std::int16_t* p) noexcept {
+  std::int32_t pair = 0;
+  std::memcpy(&pair, p, sizeof pair);
+  return reinterpret_cast<IntLanes>(_mm512_set1_epi32(pair));
+}
+inline IntLanes multiply_add_pairs(IntLanes c, IntLanes a, IntLanes b) noexcept {
+  return reinterpret_cast<IntLanes>(_mm512_dpwssd_epi32(
+      reinterpret_cast<__m512i>(c), reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)));
+}
+
 #  include <bitdial/kernels/generic/tile_rows.ipp>
 
 #  include <bitdial/kernels/generic/bit_planes.ipp>
+#  include <bitdial/kernels/generic/code_winograd.ipp>
 #  include <bitdial/kernels/generic/depthwise_u8s8.ipp>
 
 #  include <bitdial/kernels/generic/depthwise_pairs.ipp>
@@ -227,6 +257,10 @@ inline constexpr KernelTable table = [] {
   t.lookup_order = LookupOrder::by_column;
   t.subset_sums = subset_sums;
   t.depthwise_u8s8 = {1, depthwise_cols, depthwise_u8s8_or_pairs};
+  t.winograd_codes = winograd_codes;
+  t.gemm_s16 = {s16_rows, s16_cols, gemm_s16};
+  t.winograd_sums = winograd_sums;
+  t.winograd_pays = true;
   return t;
 }();
 
