@@ -67,7 +67,7 @@ inline void read_network(io::ByteReader& in, NetworkDescription& network) {
   const auto w = in.get<std::uint32_t>();
   const auto c = in.get<std::uint32_t>();
   network.input_shape = Shape{h, w, c};
-  network.labels.resize(in.get_count(4));
+  network.labels = std::vector<std::string>(in.get_count(4));
   for (std::string& label : network.labels) label = in.get_text();
 }
 
@@ -90,7 +90,7 @@ inline void read_network(io::ByteReader& in, NetworkDescription& network) {
 }
 
 inline void read_graph(io::ByteReader& in, NetworkDescription& network) {
-  network.graph.nodes.resize(in.get_count(48));
+  network.graph.nodes = std::vector<ops::GraphNode>(in.get_count(48));
   for (ops::GraphNode& node : network.graph.nodes) {
     node.kind = static_cast<ops::NodeKind>(in.get<std::uint32_t>());
     for (std::int32_t& input : node.inputs) input = in.get<std::int32_t>();
@@ -119,14 +119,14 @@ inline void read_graph(io::ByteReader& in, NetworkDescription& network) {
 }
 
 inline void read_layers(io::ByteReader& in, NetworkDescription& network) {
-  network.layers.resize(in.get_count(28));
+  network.layers = std::vector<PackedLayer>(in.get_count(28));
   for (PackedLayer& layer : network.layers) {
     layer.name = in.get_text();
     layer.kind = static_cast<ops::NodeKind>(in.get<std::uint32_t>());
     for (std::int64_t* extent : {&layer.cout, &layer.kernel_h, &layer.kernel_w, &layer.cin}) {
       *extent = in.get<std::uint32_t>();
     }
-    layer.packs.resize(in.get_count(12));
+    layer.packs = std::vector<WeightPack>(in.get_count(12));
     for (WeightPack& pack : layer.packs) {
       pack.bits = in.get<std::int32_t>();
       pack.nested = (in.get<std::uint32_t>() & nested_flag) != 0;
@@ -199,7 +199,7 @@ inline void read_scale_shifts(io::ByteReader& in, NetworkDescription& network) {
     return in.fail(concat("per-channel maps of ", count, " plans for ", network.plans.size()));
   }
   for (PackedPlan& plan : network.plans) {
-    plan.scale_shifts.resize(in.get_count(8));
+    plan.scale_shifts = std::vector<ScaleShift>(in.get_count(8));
     for (ScaleShift& map : plan.scale_shifts) {
       map.multiplier = in.get_array<float>();
       map.bias = in.get_array<float>();
@@ -222,7 +222,7 @@ inline void read_scale_shifts(io::ByteReader& in, NetworkDescription& network) {
 }
 
 inline void read_encoders(io::ByteReader& in, NetworkDescription& network) {
-  network.encoders.resize(in.get_count(20));
+  network.encoders = std::vector<ActivationEncoder>(in.get_count(20));
   for (ActivationEncoder& encoder : network.encoders) {
     encoder.bits = in.get<std::int32_t>();
     const bool uniform = (in.get<std::uint32_t>() & uniform_flag) != 0;
@@ -274,7 +274,7 @@ inline void write_levels(io::ByteWriter& out, const IntegerLevels& levels) {
 }
 
 inline void read_plans(io::ByteReader& in, NetworkDescription& network) {
-  network.plans.resize(in.get_count(32));
+  network.plans = std::vector<PackedPlan>(in.get_count(32));
   for (PackedPlan& plan : network.plans) {
     auto requested = PrecisionPlan::parse(in.get_text());
     if (!in.failed() && !requested) return in.fail(requested.error());
@@ -285,7 +285,7 @@ inline void read_plans(io::ByteReader& in, NetworkDescription& network) {
     accuracy.samples = in.get<std::uint64_t>();
     accuracy.data_set = in.get_text();
     if (measured) plan.accuracy = std::move(accuracy);
-    plan.layers.resize(in.get_count(44));
+    plan.layers = std::vector<LayerState>(in.get_count(44));
     for (LayerState& state : plan.layers) {
       state.executed.w = in.get<std::uint16_t>();
       state.pack = in.get<std::uint16_t>();

@@ -135,7 +135,7 @@ class PlanCompiler {
   // Finds the parts of every concatenation. A concatenation that only another one reads is no value
   // of its own: its parts are parts of the other.
   void place_parts() {
-    whole_.resize(nodes_.size());
+    whole_ = std::vector<Place>(nodes_.size());
     for (std::size_t i = 0; i < nodes_.size(); ++i) {
       whole_[i] = {static_cast<std::int32_t>(i), 0};
     }
@@ -215,7 +215,7 @@ class PlanCompiler {
   // Gives every operand a buffer, made by the steps that compute its node, in the form that the
   // reader needs: real values, or codes of the reader's encoder.
   void connect() {
-    makers_.resize(nodes_.size());
+    makers_ = std::vector<std::vector<std::int32_t>>(nodes_.size());
     for (std::size_t s = 0; s < program_.steps.size(); ++s) {
       Step& step = program_.steps[s];
       const Place& place = operands_[s].y;

@@ -162,8 +162,8 @@ class Preparation {
 
   [[nodiscard]] Result<void> lay_out_plans(std::vector<std::size_t> wanted) {
     const std::size_t count = model_.plans().size();
-    plans_.resize(count);
-    places_.resize(count);
+    plans_ = std::vector<std::optional<PreparedPlan>>(count);
+    places_ = std::vector<std::vector<StepPlace>>(count);
     for (const ActivationEncoder& encoder : model_.network().encoders) {
       encoders_.emplace_back(encoder);
     }

@@ -222,7 +222,7 @@ class SectionFile {
 
   [[nodiscard]] Result<void> read_table() {
     ByteReader reader{table_};
-    entries_.resize(table_.size() / detail::section_entry_bytes);
+    entries_ = std::vector<Entry>(table_.size() / detail::section_entry_bytes);
     std::uint64_t end = detail::section_header_bytes + table_.size();
     for (Entry& entry : entries_) {
       entry.key.id = reader.get<std::uint32_t>();
