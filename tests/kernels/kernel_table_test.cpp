@@ -312,13 +312,15 @@ TEST_CASE("u8 x s8 tile: the same sums when groups are known to fit 16 bits one 
   });
 }
 
-TEST_CASE("plane tile: sums of code products for all pairs of widths") {
+TEST_CASE("plane tile: common and differing bits for all pairs of widths, several tiles at once") {
   for_each_supported_isa([](const kernels::KernelTable& t) {
     const std::int64_t width = t.gemm_planes.cols;
     for (std::int64_t words : {0, 1, 2, 5, 31, 32, 63}) {
       for (std::int64_t a_planes = 1; a_planes <= 8; a_planes += 1 + (words > 5)) {
         for (std::int64_t b_planes = 1; b_planes <= 8; b_planes += 1 + 2 * (words > 5)) {
-          const std::int64_t rows = 1 + (a_planes * 3 + b_planes) % t.gemm_planes.rows;
+          const bool differ = (a_planes + b_planes + words) % 2 == 0;
+          const std::int64_t most = t.gemm_planes.rows, some = 1 + (a_planes * 3 + b_planes) % most;
+          const std::int64_t rows = b_planes == 2 ? most * (1 + a_planes % 3) : some;
           const std::int64_t cols = 1 + (a_planes * 5 + b_planes + words) % width;
           Numbers numbers(static_cast<std::uint64_t>(words * 100 + a_planes * 10 + b_planes));
           // Three segments that overlap, planes behind each other, all at odd byte addresses.
@@ -329,8 +331,9 @@ TEST_CASE("plane tile: sums of code products for all pairs of widths") {
           GuardedArray<std::uint8_t> a((rows - 1) * a_stride + (a_planes - 1) * plane_stride +
                                        offsets[0] + run);
           GuardedArray<std::uint32_t> b(b_planes * segments * words * width);
-          GuardedArray<std::int32_t> c((rows - 1) * width + width);
+          GuardedArray<std::int32_t> c((rows - 1) * width + width), starts(b_planes * width);
           const bool ones = a_planes == b_planes;
+          starts.fill([&] { return numbers.between(-1000, 1000); });
           a.fill([&] { return static_cast<std::uint8_t>(ones ? 255 : numbers.between(0, 255)); });
           b.fill([&] {
             return ones ? ~std::uint32_t{0} : static_cast<std::uint32_t>(numbers.bits());
@@ -347,22 +350,24 @@ TEST_CASE("plane tile: sums of code products for all pairs of widths") {
                              .c = c.data(),
                              .c_stride = width,
                              .segments = segments,
-                             .offsets = offsets});
+                             .offsets = offsets,
+                             .starts = differ ? starts.data() : nullptr});
           int wrong = 0;
           for (std::int64_t r = 0; r < rows; ++r) {
             for (std::int64_t j = 0; j < cols; ++j) {
               std::int64_t expected = 0;
               for (std::int64_t s = 0; s < a_planes; ++s) {
                 for (std::int64_t p = 0; p < b_planes; ++p) {
+                  std::int64_t count = differ ? starts[p * width + j] : 0;
                   for (std::int64_t i = 0; i < segments * words * 4; ++i) {
                     const std::int64_t at = offsets[i / run] + i % run;
                     const std::uint32_t word = b[(p * segments * words + i / 4) * width + j];
                     const auto byte = static_cast<unsigned>(word >> (i % 4 * 8) & 255U);
-                    const std::int64_t common =
-                        std::popcount(a[r * a_stride + s * plane_stride + at] & byte);
-                    expected += common * (std::int64_t{1} << (a_planes - 1 - s)) *
-                                (std::int64_t{1} << (b_planes - 1 - p));
+                    const unsigned of_a = a[r * a_stride + s * plane_stride + at];
+                    count += std::popcount(differ ? of_a ^ byte : of_a & byte);
                   }
+                  expected += count * (std::int64_t{1} << (a_planes - 1 - s)) *
+                              (std::int64_t{1} << (b_planes - 1 - p));
                 }
               }
               wrong += c[r * width + j] != expected;

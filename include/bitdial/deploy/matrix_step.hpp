@@ -254,7 +254,8 @@ class MatrixStep {
              .c = c,
              .c_stride = stride,
              .segments = rows.segments(),
-             .offsets = rows.offsets.data()});
+             .offsets = rows.offsets.data(),
+             .starts = weights.planes.starts(table_, cols.begin)});
       case KernelPath::lookup:
         return run_tiles(
             a, table_.gemm_lookup,
@@ -295,14 +296,14 @@ class MatrixStep {
     }
   }
 
-  /// `tile` for the rows of a run; it holds the operands of the first one. The byte kernel takes
-  /// whole tiles at once.
+  /// `tile` for the rows of a run; it holds the operands of the first one. The kernels of bytes and
+  /// of planes take whole tiles at once.
   template <class Tile>
   static void run_tiles(const Rows& a, const kernels::TileKernel<Tile>& kernel,
                         std::type_identity_t<Tile> tile) noexcept {
-    const std::int64_t at_once = std::is_same_v<Tile, kernels::GemmU8S8Tile>
-                                     ? std::max<std::int64_t>(1, a.tiles.whole())
-                                     : 1;
+    constexpr bool takes_tiles = std::is_same_v<Tile, kernels::GemmU8S8Tile> ||
+                                 std::is_same_v<Tile, kernels::GemmPlanesTile>;
+    const std::int64_t at_once = takes_tiles ? std::max<std::int64_t>(1, a.tiles.whole()) : 1;
     for (std::int64_t line = 0; line < a.lines; ++line) {
       tile.a = a.first + line * a.rows.line_step;
       for (std::int64_t i = 0, next = at_once; i < a.tiles.count(); i = next++) {

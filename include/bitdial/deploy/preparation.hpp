@@ -254,10 +254,6 @@ class Preparation {
       path = KernelPath::bytes;
     }
     ready.rows = rows_over(shape, shape.x, shape.may_join);
-    const auto activation = static_cast<std::uint32_t>(state.activation_levels.multiplier);
-    const WeightFactors factors = weight_factors(state.weight_levels, state.executed.w, path);
-    ready.product_factor = activation * static_cast<std::uint32_t>(factors.product);
-    ready.row_sum_factor = activation * static_cast<std::uint32_t>(factors.row_sum);
     lay_out_images(shape, path, ready);
     StoredWeights wanted{.layer = step.layer,
                          .width = state.executed.w,
@@ -268,13 +264,17 @@ class Preparation {
     auto found =
         std::ranges::find_if(weights_, [&](const auto& stored) { return stored->same(wanted); });
     if (found == weights_.end()) {
-      wanted.weights = weight_layout({shape.y.c, shape.depth(), wanted.width}, path, wanted.shape);
+      wanted.weights = weight_layout({shape.y.c, shape.depth(), wanted.width, wanted.levels}, path,
+                                     wanted.shape);
       wanted.bytes = prepared_weight_bytes(*table_, wanted.weights);
       wanted.at = take(wanted.bytes);
       weights_.push_back(std::make_unique<StoredWeights>(std::move(wanted)));
       found = weights_.end() - 1;
     }
     ready.weights = &(*found)->weights;
+    const auto activation = static_cast<std::uint32_t>(state.activation_levels.multiplier);
+    ready.product_factor = activation * static_cast<std::uint32_t>(ready.weights->product_factor);
+    ready.row_sum_factor = activation * static_cast<std::uint32_t>(ready.weights->row_sum_factor);
   }
 
   // ---- contents ---------------------------------------------------------------------------
@@ -303,9 +303,8 @@ class Preparation {
     const PackedLayer& layer = model_.layers()[static_cast<std::size_t>(stored.layer)];
     const auto planes = planes_of(layer, stored.width, stored.pack);
     if (!planes) return planes.failure();
-    stored.weights =
-        prepare_weights(*table_, layer, *planes, stored.width, stored.levels, stored.path,
-                        stored.shape, {memory_ + stored.at, stored.bytes});
+    stored.weights = prepare_weights(*table_, layer, *planes, stored.levels, stored.shape,
+                                     stored.weights, {memory_ + stored.at, stored.bytes});
     return {};
   }
 

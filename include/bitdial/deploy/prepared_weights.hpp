@@ -29,7 +29,11 @@ namespace bitdial::inline BITDIAL_ABI {
 /// weight level = product_factor * s + row_sum_factor, so that
 /// sum(level * u) = product_factor * sum(s * u) + row_sum_factor * sum(u).
 /// The byte path, and Winograd's with it, stores the levels themselves where they fit 8 bits, else
-/// codes minus 128; the other paths store the codes.
+/// codes minus 128; the other paths store the codes. Planes may count what differs: where levels
+/// are as far above 0 as below, m s - m (2^P - 1) / 2 with s = sum_t 2^t s_t of P bits,
+///   sum(level * u) = -m / 2 sum_{r,t} 2^(r+t) (popcount(u_r ^ s_t) - popcount(s_t)),
+/// because popcount(u_r ^ s_t) = popcount(u_r) + popcount(s_t) - 2 popcount(u_r & s_t): no sum of
+/// u.
 struct PreparedWeights {
   KernelPath path = KernelPath::bytes;
   std::int32_t product_factor = 1;
@@ -89,33 +93,32 @@ struct RowShape {
 struct WeightExtents {
   std::int64_t channels = 0, depth = 0;
   int width = 8;
+  IntegerLevels levels;
 };
-
-/// weight level = product_factor * s + row_sum_factor for the integers s that a path stores.
-struct WeightFactors {
-  std::int32_t product = 1, row_sum = 0;
-};
-[[nodiscard]] inline WeightFactors weight_factors(const IntegerLevels& levels, int width,
-                                                  KernelPath path) noexcept {
-  if (path != KernelPath::bytes && path != KernelPath::winograd) {
-    return {levels.multiplier, levels.offset};
-  }
-  if (detail::fits_int8(levels, width)) return {};
-  return {levels.multiplier, levels.multiplier * (width == 8 ? 128 : 0) + levels.offset};
-}
 
 /// The layout of a path's weights, without data.
 [[nodiscard]] inline PreparedWeights weight_layout(const WeightExtents& extents, KernelPath path,
                                                    const RowShape& shape) noexcept {
-  const auto [channels, depth, width] = extents;
+  const auto& [channels, depth, width, levels] = extents;
   // Pixels fill whole bytes and segments whole words, as in `OperandImages`.
-  const std::int64_t segment_pixels = depth / shape.pixel / shape.segments;
-  const std::int64_t words =
-      shape.segments * ((segment_pixels * round_up(shape.pixel, 8) + 31) / 32);
+  const std::int64_t segment_bits = depth / shape.pixel / shape.segments * round_up(shape.pixel, 8);
+  const std::int64_t words = shape.segments * ((segment_bits + 31) / 32);
   PreparedWeights weights;
   weights.path = path;
+  const bool of_bytes = path == KernelPath::bytes || path == KernelPath::winograd;
+  if (!of_bytes || !detail::fits_int8(levels, width)) {
+    weights.product_factor = levels.multiplier;
+    weights.row_sum_factor = levels.offset + (of_bytes && width == 8 ? 128 * levels.multiplier : 0);
+  }
   weights.bytes = {.n = channels, .k = depth, .segments = shape.segments};
   weights.planes = {.n = channels, .words = words, .planes = width};
+  // A run that ends within a word is read beyond its end, where bits would differ.
+  if (path == KernelPath::planes && segment_bits % 32 == 0 && levels.multiplier % 2 == 0 &&
+      std::int64_t{levels.multiplier} * ((1 << width) - 1) == -2 * std::int64_t{levels.offset}) {
+    weights.planes.differ = true;
+    weights.product_factor = -levels.multiplier / 2;
+    weights.row_sum_factor = 0;
+  }
   weights.lookup = {.n = channels, .k = depth, .planes = width, .segments = shape.segments};
   weights.packed = {.n = channels, .k = depth, .bits = width};
   weights.winograd = {.n = channels, .channels = shape.pixel};
@@ -149,21 +152,20 @@ struct WeightFactors {
 }
 
 /// Repacks a layer into `memory`, `prepared_weight_bytes` on a 64-byte boundary that outlive the
-/// result. `planes` are those of the pack that serves `width`.
+/// result: `prepared`, a layout for `shape` and `levels`, with data. `planes` are those of the pack
+/// that serves its width.
 ///
 /// Cost: O(width * number of weights), once per session.
 [[nodiscard]] inline PreparedWeights prepare_weights(
     const kernels::KernelTable& table, const PackedLayer& layer,
-    std::span<const std::span<const std::byte>> planes, int width, const IntegerLevels& levels,
-    KernelPath path, const RowShape& shape, std::span<std::byte> memory) {
+    std::span<const std::span<const std::byte>> planes, const IntegerLevels& levels,
+    const RowShape& shape, PreparedWeights prepared, std::span<std::byte> memory) {
   const auto [segments, pixel] = shape;
+  const KernelPath path = prepared.path;
+  const auto width = static_cast<int>(prepared.planes.planes);
   const std::int64_t depth = layer.depth();
   const std::vector<std::uint8_t> codes = detail::read_weight_codes(table, layer, planes, width);
 
-  PreparedWeights prepared = weight_layout({layer.cout, depth, width}, path, shape);
-  const WeightFactors factors = weight_factors(levels, width, path);
-  prepared.product_factor = factors.product;
-  prepared.row_sum_factor = factors.row_sum;
   const ops::MatrixView<const std::uint8_t> matrix(codes.data(), layer.cout, depth);
   const std::int64_t taps = layer.kernel_h * layer.kernel_w;
   prepared.tap_sums = std::vector<std::int32_t>(static_cast<std::size_t>(taps * layer.cout));

@@ -45,8 +45,8 @@ inline constexpr std::int64_t most_timed_bytes = std::int64_t{1} << 26;
   return part;
 }
 
-/// Runs a part of a layer of zeros, the memory laid out as in a session. No kernel's time depends
-/// on the numbers.
+/// Runs a part of a layer of zeros, the memory laid out as in a session, weights as far above 0 as
+/// below. No kernel's time depends on the numbers.
 class StepTimer {
  public:
   StepTimer(const kernels::KernelTable& table, const MatrixShape& shape)
@@ -64,13 +64,14 @@ class StepTimer {
   [[nodiscard]] std::optional<double> time(KernelPath path) const {
     PreparedStep prepared;
     prepared.rows = rows_over(shape_, shape_.x, shape_.may_join);
+    const IntegerLevels levels{.multiplier = 2, .offset = 1 - (1 << shape_.bits.w)};
     PreparedWeights weights =
-        weight_layout({shape_.y.c, shape_.depth(), shape_.bits.w}, path,
+        weight_layout({shape_.y.c, shape_.depth(), shape_.bits.w, levels}, path,
                       {.segments = prepared.rows.segments(), .pixel = shape_.x.pixel});
     prepared.weights = &weights;
     prepared.state = &state_;
     prepared.short_groups = usual_short_groups(shape_.bits);
-    prepared.row_sum_factor = path == KernelPath::bytes && shape_.bits.w < 8 ? 0 : 1;
+    prepared.row_sum_factor = static_cast<std::uint32_t>(weights.row_sum_factor);
     lay_out_images(shape_, path, prepared);
 
     const std::int64_t image_bytes = prepared.images.empty() ? 0 : prepared.images.stride();

@@ -94,8 +94,12 @@ struct GemmU8S8Tile {
 /// a + r * a_stride + p * plane_stride + offsets[s]. B is [b_planes][segments][words][table cols].
 /// Bits of one operand that meet zeros of the other do not count, so a run may be read beyond its
 /// end.
+///
+/// With `starts` it is the bits that differ that count:
+/// C[r][j] = sum_{s,t} 2^(s+t) (starts[t][j] + sum_words popcount(A_s ^ B_t)). Codes of weights
+/// whose levels are as far above 0 as below need no sum of u then, see `PreparedWeights`.
 struct GemmPlanesTile {
-  std::int64_t rows = 0;
+  std::int64_t rows = 0;  ///< 1 .. table rows, or a multiple of them
   std::int64_t cols = 0;
   std::int64_t words = 0;     ///< of one segment: ceil(codes / 32)
   std::int64_t a_planes = 1;  ///< 1 .. 8
@@ -108,6 +112,7 @@ struct GemmPlanesTile {
   std::int64_t c_stride = 0;
   std::int64_t segments = 1;
   const std::int64_t* offsets = whole_row;  ///< of each segment, in bytes
+  const std::int32_t* starts = nullptr;     ///< [b_planes][table cols], or null
 };
 
 /// Operands of the packed-code tile: C[r][j] = sum_k u[r][k] * q[k][j] for codes u of a byte (A)

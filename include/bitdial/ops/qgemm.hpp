@@ -269,12 +269,14 @@ void qgemm_u8s8(const kernels::KernelTable& table, std::int64_t m, PackA&& pack_
 ///
 /// Panels of `table.gemm_planes.cols` columns, each [planes][words][cols], most significant plane
 /// first: the first b planes are the codes of the b most significant bits, so one packing serves
-/// all narrower truncations.
+/// all narrower truncations. If `differ` they are followed by GemmPlanesTile::starts of all panels:
+/// minus the number of bits of each plane of a column.
 struct PackedPlanes {
   const std::uint32_t* data = nullptr;
   std::int64_t n = 0;
   std::int64_t words = 0;  ///< of 32 codes
   std::int64_t planes = 0;
+  bool differ = false;
 
   /// Words of 64 codes in a plane of a row: what KernelTable::pack_planes writes.
   [[nodiscard]] constexpr std::int64_t row_words() const noexcept { return (words + 1) / 2; }
@@ -282,9 +284,16 @@ struct PackedPlanes {
   /// Size of the packed planes; align the memory to 64 bytes. `shape.data` is not read.
   [[nodiscard]] static std::size_t bytes(const kernels::KernelTable& table,
                                          const PackedPlanes& shape) noexcept {
-    return static_cast<std::size_t>(round_up(shape.n, table.gemm_planes.cols) * shape.words *
-                                    shape.planes) *
+    return static_cast<std::size_t>(round_up(shape.n, table.gemm_planes.cols) * shape.planes *
+                                    (shape.words + (shape.differ ? 1 : 0))) *
            sizeof(std::uint32_t);
+  }
+  /// GemmPlanesTile::starts of the panel that begins with column `col`.
+  [[nodiscard]] const std::int32_t* starts(const kernels::KernelTable& table,
+                                           std::int64_t col) const noexcept {
+    if (!differ) return nullptr;
+    return reinterpret_cast<const std::int32_t*>(data) +
+           (round_up(n, table.gemm_planes.cols) * words + col) * planes;
   }
 
   /// Packs `rows` [n, planes * row_words()] (plane p of row j at columns p * row_words() and up, as
@@ -299,12 +308,19 @@ struct PackedPlanes {
     auto* const out = reinterpret_cast<std::uint32_t*>(memory.data());
     std::fill_n(out, size / sizeof(std::uint32_t), std::uint32_t{0});
     const std::int64_t width = table.gemm_planes.cols;
+    std::uint32_t* const starts = out + round_up(shape.n, width) * shape.planes * shape.words;
     for (std::int64_t j = 0; j < shape.n; ++j) {
-      std::uint32_t* column = out + j / width * width * shape.planes * shape.words + j % width;
+      const std::int64_t panel = j / width * width * shape.planes;
+      std::uint32_t* column = out + panel * shape.words + j % width;
       for (std::int64_t p = 0; p < shape.planes; ++p) {
+        int bits = 0;
         for (std::int64_t i = 0; i < shape.words; ++i, column += width) {
           const std::uint64_t both = rows(j, p * shape.row_words() + i / 2);
           *column = static_cast<std::uint32_t>(both >> (i % 2 * 32));
+          bits += std::popcount(*column);
+        }
+        if (shape.differ) {
+          starts[panel + p * width + j % width] = static_cast<std::uint32_t>(-bits);
         }
       }
     }
@@ -352,7 +368,7 @@ void qgemm_planes(const kernels::KernelTable& table, std::int64_t m, PlaneCounts
                   PackA&& pack_a, const PackedPlanes& weights, Epilogue&& epilogue,
                   std::span<std::byte> scratch, QgemmOptions options = {}) {
   const auto& kernel = table.gemm_planes;
-  BITDIAL_ASSERT(planes.b <= weights.planes);
+  BITDIAL_ASSERT(planes.b <= weights.planes && !weights.differ);
   BITDIAL_ASSERT(scratch.size() >= qgemm_planes_scratch_bytes(table, weights, planes.a));
   const std::int64_t row_words = planes.a * weights.row_words();
   const std::int64_t a_stride = detail::qgemm_row_bytes(row_words * 8) / 8;

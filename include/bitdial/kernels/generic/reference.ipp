@@ -63,16 +63,16 @@ inline void gemm_planes(const GemmPlanesTile& t) noexcept {
       for (std::int64_t p = 0; p < t.a_planes; ++p) {
         for (std::int64_t q = 0; q < t.b_planes; ++q) {
           const std::uint32_t* b = t.b + q * t.segments * t.words * planes_cols + j;
-          std::int64_t ones = 0;
+          std::int64_t ones = t.starts == nullptr ? 0 : t.starts[q * planes_cols + j];
           for (std::int64_t s = 0; s < t.segments; ++s) {
             const std::uint8_t* a = t.a + r * t.a_stride + p * t.plane_stride + t.offsets[s];
             for (std::int64_t w = 0; w < t.words; ++w, a += 4, b += planes_cols) {
               std::uint32_t word = 0;
               std::memcpy(&word, a, sizeof word);
-              ones += std::popcount(word & *b);
+              ones += std::popcount(t.starts == nullptr ? word & *b : word ^ *b);
             }
           }
-          sum += ones << (t.a_planes - 1 - p + t.b_planes - 1 - q);
+          sum += ones * (std::int64_t{1} << (t.a_planes - 1 - p + t.b_planes - 1 - q));
         }
       }
       t.c[r * t.c_stride + j] = static_cast<std::int32_t>(sum);

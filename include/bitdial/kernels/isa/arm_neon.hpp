@@ -189,6 +189,9 @@ inline Bits broadcast_bits(std::uint32_t word) noexcept {
 inline Bits and_bits(Bits a, Bits b) noexcept {
   return vandq_u64(a, b);
 }
+inline Bits xor_bits(Bits a, Bits b) noexcept {
+  return veorq_u64(a, b);
+}
 inline Bits add_counts(Bits a, Bits b) noexcept {
   return vreinterpretq_u64_u32(vaddq_u32(vreinterpretq_u32_u64(a), vreinterpretq_u32_u64(b)));
 }

@@ -317,6 +317,9 @@ inline Bits broadcast_bits(std::uint32_t word) noexcept {
 inline Bits and_bits(Bits a, Bits b) noexcept {
   return _mm256_and_si256(a, b);
 }
+inline Bits xor_bits(Bits a, Bits b) noexcept {
+  return _mm256_xor_si256(a, b);
+}
 inline Bits add_counts(Bits a, Bits b) noexcept {
   return _mm256_add_epi32(a, b);
 }

@@ -229,6 +229,9 @@ inline Bits broadcast_bits(std::uint32_t word) noexcept {
 inline Bits and_bits(Bits a, Bits b) noexcept {
   return _mm512_and_si512(a, b);
 }
+inline Bits xor_bits(Bits a, Bits b) noexcept {
+  return _mm512_xor_si512(a, b);
+}
 inline Bits add_counts(Bits a, Bits b) noexcept {
   return _mm512_add_epi32(a, b);
 }

@@ -72,7 +72,7 @@ inline constexpr std::int64_t max_counts = 0;
 inline constexpr int planes_rows = 8, planes_cols = 16;
 
 using avx512::add_counts, avx512::and_bits, avx512::broadcast_bits, avx512::load_bits,
-    avx512::store_counts;
+    avx512::store_counts, avx512::xor_bits;
 inline Bits count_bits(Bits counts, Bits v) noexcept {
   return _mm512_add_epi32(counts, _mm512_popcnt_epi32(v));
 }
