@@ -8,7 +8,7 @@ inline constexpr std::int64_t u8s8_cols = u8s8_vectors * u8s8_lanes;
 
 /// Whole tiles follow each other; what belongs to all of them is read once.
 template <int rows, int vectors>
-inline void gemm_u8s8_rows(const GemmU8S8Tile& t) noexcept {
+[[gnu::noinline]] inline void gemm_u8s8_rows(const GemmU8S8Tile& t) noexcept {
   const std::int64_t a_stride = t.a_stride, c_stride = t.c_stride;
   const std::int64_t segments = t.segments, groups = t.groups;
   const std::int64_t* const offsets = t.offsets;
@@ -47,10 +47,11 @@ inline void gemm_u8s8_rows(const GemmU8S8Tile& t) noexcept {
 
 /// Few columns use one vector, half the work, where a kernel is worth the code.
 inline void gemm_u8s8(const GemmU8S8Tile& t) noexcept {
-  with_rows<u8s8_rows>(t, [](auto rows, const GemmU8S8Tile& part) {
-    if constexpr (u8s8_narrows) {
-      if (part.cols <= u8s8_lanes) return gemm_u8s8_rows<rows, 1>(part);
-    }
-    gemm_u8s8_rows<rows, u8s8_vectors>(part);
-  });
+  with_rows<u8s8_rows>(
+      t, [](auto rows, const GemmU8S8Tile& part) __attribute__((always_inline)) {
+        if constexpr (u8s8_narrows) {
+          if (part.cols <= u8s8_lanes) return gemm_u8s8_rows<rows, 1>(part);
+        }
+        gemm_u8s8_rows<rows, u8s8_vectors>(part);
+      });
 }
