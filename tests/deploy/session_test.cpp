@@ -208,6 +208,21 @@ TEST_CASE("two widths with the same levels keep their own weights") {
   check_everywhere(std::move(net));
 }
 
+TEST_CASE("values that are larger than any integer") {
+  for (const float factor : {1e5F, 1e30F}) {
+    Network net = reference::grouped_network({.seed = 24});
+    net.draw_weights({8});
+    net.add_plan(PrecisionPlan::uniform("w8a8"));
+    for (LayerState& state : net.packed.plans[0].layers) {
+      for (std::size_t c = 0; c < state.bias.size(); c += 2) {
+        state.multiplier[c] *= factor;
+        state.bias[c / 2] = c % 4 == 0 ? 1e35F : -1e35F;
+      }
+    }
+    check_everywhere(std::move(net));
+  }
+}
+
 TEST_CASE("real-valued images: infinities, zeros of both signs, NaN") {
   Network net{{4, 4, 2}, {.activations = ActivationFamily::random_steps, .seed = 19}};
   const int pooled = net.pool(ops::NodeKind::max_pool2d, 0, ops::Window::square(2));

@@ -127,7 +127,10 @@ TEST_CASE("quantize: every count, the product rounds before the code does") {
       });
       t.quantize({.x = x.data(),
                   .count = count,
-                  .steps = {.clip = clip, .inverse_step = inverse_step, .max_code = max_code},
+                  .steps = {.clip = clip,
+                            .inverse_step = inverse_step,
+                            .max_code = max_code,
+                            .saturates = max_code == 255},
                   .codes = codes.data()});
       int wrong = 0;
       for (std::int64_t i = 0; i < count; ++i) {
@@ -148,6 +151,29 @@ TEST_CASE("quantize: a product above the last code stays at the last code") {
                 .steps = {.clip = 3e38F, .inverse_step = 3e38F, .max_code = 200},
                 .codes = codes.data()});
     CHECK(std::all_of(codes.begin(), codes.end(), [](std::uint8_t c) { return c == 200; }));
+  });
+}
+
+TEST_CASE("quantize: codes that saturate, up to the largest product") {
+  const float inf = std::numeric_limits<float>::infinity();
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  const float x[] = {0.0F,          -0.0F,    254.0F,    254.4F,   254.5F,   255.0F,
+                     256.0F,        32767.0F, 32768.0F,  65535.0F, 65536.0F, 1e9F,
+                     2147483520.0F, -1.0F,    -65536.0F, -1e30F,   -inf,     nan};
+  const std::uint8_t expected[] = {0,   0,   254, 254, 254, 255, 255, 255, 255,
+                                   255, 255, 255, 255, 0,   0,   0,   0,   0};
+  for_each_supported_isa([&](const kernels::KernelTable& t) {
+    for (const std::int64_t count : {std::int64_t{1}, std::int64_t{8}, std::int64_t{18}}) {
+      std::vector<std::uint8_t> codes(std::size(x));
+      for (std::size_t i = 0; i + static_cast<std::size_t>(count) <= std::size(x); ++i) {
+        t.quantize({.x = x + i,
+                    .count = count,
+                    .steps = {.clip = 255.0F, .saturates = true},
+                    .codes = codes.data()});
+        CAPTURE(i);
+        CHECK(std::equal(expected + i, expected + i + count, codes.begin()));
+      }
+    }
   });
 }
 
@@ -328,8 +354,9 @@ TEST_CASE("requantize: lines of rows, every operand with and without") {
         const std::int64_t rows = lines * line_rows, stride = cols + 3, gap = lines * 5;
         const NearlyEqualSteps thresholds(parts % 3 == 0 ? 5 : 40, true, numbers);
         const kernels::CodeSteps steps =
-            parts % 2 == 0 ? kernels::CodeSteps{.clip = 0.9F, .inverse_step = 15.0F, .max_code = 12}
-                           : thresholds.steps;
+            parts % 2 != 0 ? thresholds.steps
+            : owes_alike   ? kernels::CodeSteps{.inverse_step = 255.0F, .saturates = true}
+                         : kernels::CodeSteps{.clip = 0.9F, .inverse_step = 15.0F, .max_code = 12};
         const std::int64_t size = (rows - 1) * stride + cols;
         GuardedArray<std::int32_t> sums(size);
         GuardedArray<float> scale(cols), bias(cols), residual(size), y(size), expected_y(cols);

@@ -217,7 +217,8 @@ TEST_CASE("integer taps: exact sums modulo 2^32, and the codes that the epilogue
           thresholds.push_back(0.05F * (static_cast<float>(i) + numbers.real(-0.2F, 0.2F)));
         }
         const kernels::CodeSteps steps =
-            channels % 2 == 0
+            channels % 4 == 0 ? kernels::CodeSteps{.inverse_step = 255.0F, .saturates = true}
+            : channels % 2 == 0
                 ? kernels::CodeSteps{.clip = 0.9F, .inverse_step = 15.5F, .max_code = 13}
                 : kernels::CodeSteps{.thresholds = thresholds.data(),
                                      .count = 30,

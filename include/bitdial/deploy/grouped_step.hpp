@@ -106,10 +106,12 @@ class GroupedStep {
 
   void run_direct(std::int64_t line) const noexcept {
     const CodeOutput& codes = step_.codes.front();
+    kernels::CodeSteps steps = encoder(codes).steps();
+    steps.saturates = groups_.saturates;
     multiply({.x = input(line),
               .scale = groups_.scale.data(),
               .bias = groups_.bias.data(),
-              .steps = encoder(codes).steps(),
+              .steps = steps,
               .codes = output(codes, line)});
   }
 

@@ -66,6 +66,7 @@ class MatrixEpilogue {
       tile_.codes_stride = places_.pixel;
       tile_.codes_line = places_.line;
       tile_.steps = encoder_of(step_.codes.front()).steps();
+      tile_.steps.saturates = prepared_.saturates;
     }
   }
 

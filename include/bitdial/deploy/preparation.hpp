@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -60,6 +61,7 @@ class Preparation {
         const Step& step = prepared.program.steps[s];
         if (!has_layer(step.kind)) continue;
         const LayerState& state = state_of(plan, step);
+        prepared.steps[s].saturates = prepared.groups[s].saturates = saturates(step, state);
         if (step.kind == ops::NodeKind::grouped_conv2d) {
           const PackedLayer& layer = layer_of(step);
           const auto planes = planes_of(layer, state.executed.w, state.pack);
@@ -306,6 +308,22 @@ class Preparation {
     stored.weights = prepare_weights(*table_, layer, *planes, stored.levels, stored.shape,
                                      stored.weights, {memory_ + stored.at, stored.bytes});
     return {};
+  }
+
+  /// CodeSteps::saturates of the first codes that a step makes, for every sum of 32 bits.
+  [[nodiscard]] bool saturates(const Step& step, const LayerState& state) const noexcept {
+    if (step.codes.empty() || step.residual >= 0) return false;
+    const kernels::CodeSteps steps =
+        encoders_[static_cast<std::size_t>(step.codes.front().encoder)].steps();
+    if (steps.thresholds != nullptr || steps.max_code < 255) return false;
+    if (steps.clip * steps.inverse_step <= 254.5F) return false;
+    const float most = 0x1p29F / std::max(1.0F, steps.inverse_step);
+    for (std::size_t c = 0; c < state.bias.size(); ++c) {
+      if (std::abs(state.bias[c]) > most || std::abs(state.multiplier[c]) * 0x1p31F > most) {
+        return false;
+      }
+    }
+    return true;
   }
 
   void finish_step(const LayerState& state, PreparedStep& ready, const StepPlace& place) const {

@@ -32,6 +32,7 @@ struct PreparedGroups {
   bool depthwise = false;
   std::uint32_t product_factor = 1;
   std::uint32_t code_factor = 0;
+  bool saturates = false;             ///< CodeSteps::saturates of its codes
   std::int64_t row = 0;               ///< channels that repeat: those of a pixel, or of several
   std::int64_t group_taps = 4;        ///< depthwise: as the kernel takes them
   std::int64_t shared_groups = 0;     ///< depthwise: between neighbouring rows of channels

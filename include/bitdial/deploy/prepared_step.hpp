@@ -26,6 +26,7 @@ struct PreparedStep {
   const LayerState* state = nullptr;
   std::uint32_t product_factor = 1;
   std::uint32_t row_sum_factor = 0;
+  bool saturates = false;  ///< CodeSteps::saturates of its first codes
   BorderSums border;
   WindowRows rows;                ///< of codes
   std::int64_t short_groups = 0;  ///< of the byte kernel

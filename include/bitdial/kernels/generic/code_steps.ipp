@@ -7,7 +7,10 @@
 class StepVectors {
  public:
   explicit StepVectors(const CodeSteps& steps) noexcept
-      : thresholds_{steps.thresholds}, count_{steps.count}, has_line_{steps.line_factor != 0.0F} {
+      : thresholds_{steps.thresholds},
+        count_{steps.count},
+        has_line_{steps.line_factor != 0.0F},
+        saturates_{steps.saturates} {
     const bool equal = steps.thresholds == nullptr;
     // Rounding is monotone: clamping the product is clamping its factor.
     const float last =
@@ -21,16 +24,23 @@ class StepVectors {
     certain_ = broadcast_f32(&certain);
   }
 
-  /// codes[i] = the codes of x[i], where negative integers stand for 0.
+  /// codes[i] = the codes of x[i], where negative integers stand for 0, those above 255 for 255.
   template <int count>
   [[gnu::always_inline]] void operator()(const F32 (&x)[count],
                                          Ints (&codes)[count]) const noexcept {
     if (thresholds_ == nullptr) {
       // No addition follows the product, so there is nothing that a compiler could contract. The
       // integer of NaN is the lowest one, or 0.
-      unroll<count>([&](auto i) __attribute__((always_inline)) {
-        codes[i] = nearest_ints(min_f32(last_, mul_f32(x[i], factor_)));
-      });
+      F32 products[count];
+      unroll<count>([&](auto i)
+                        __attribute__((always_inline)) { products[i] = mul_f32(x[i], factor_); });
+      if (!saturates_) {
+        unroll<count>([&](auto i) __attribute__((always_inline)) {
+          products[i] = min_f32(last_, products[i]);
+        });
+      }
+      unroll<count>([&](auto i)
+                        __attribute__((always_inline)) { codes[i] = nearest_ints(products[i]); });
     } else if (has_line_) {
       // A code at least 1/2 - margin away from another one is certain; few vectors hold another.
       const F32 zero{};
@@ -73,6 +83,6 @@ class StepVectors {
 
   const float* thresholds_;
   std::int32_t count_;
-  bool has_line_;
+  bool has_line_, saturates_;
   F32 factor_, constant_, last_, certain_;
 };

@@ -87,7 +87,9 @@ template <int taps>
 /// How sums become codes: at equal steps in registers.
 struct DepthwiseSteps {
   explicit DepthwiseSteps(const DepthwiseU8S8& d) noexcept
-      : any{d.steps}, direct{d.sums == nullptr && d.steps.thresholds == nullptr} {
+      : any{d.steps},
+        direct{d.sums == nullptr && d.steps.thresholds == nullptr},
+        saturates{d.steps.saturates} {
     const float highest =
         std::min(d.steps.clip * d.steps.inverse_step, static_cast<float>(d.steps.max_code));
     factor = broadcast_f32(&d.steps.inverse_step);
@@ -95,7 +97,7 @@ struct DepthwiseSteps {
   }
 
   StepVectors any;
-  bool direct;
+  bool direct, saturates;
   F32 factor, last;
 };
 
@@ -131,12 +133,19 @@ struct DepthwiseSteps {
 [[gnu::always_inline]] inline Bytes direct_codes(const DepthwiseSteps& steps,
                                                  const DepthwiseSums& sums, const float* scale,
                                                  const float* bias) noexcept {
-  Ints codes[4];
+  F32 products[4];
   unroll<4>([&](auto i) __attribute__((always_inline)) {
     constexpr std::int64_t at = i * (byte_lanes / 4);
     const F32 y = fmadd_f32(sums_to_f32(sums.of[i]), load_f32(scale + at), load_f32(bias + at));
-    codes[i] = nearest_ints(min_f32(steps.last, mul_f32(y, steps.factor)));
+    products[i] = mul_f32(y, steps.factor);
   });
+  if (!steps.saturates) {
+    unroll<4>([&](auto i) __attribute__((always_inline)) {
+      products[i] = min_f32(steps.last, products[i]);
+    });
+  }
+  Ints codes[4];
+  unroll<4>([&](auto i) __attribute__((always_inline)) { codes[i] = nearest_ints(products[i]); });
   return narrow_ints(codes[0], codes[1], codes[2], codes[3]);
 }
 

@@ -3,8 +3,8 @@
 // of requantize through the kernel of `narrower`, the namespace of the next weaker table.
 // Vocabulary: that of code_steps.ipp, f32_lanes, load_f32, store_f32, add_f32, load_ints,
 // broadcast_int, mul_ints, add_ints (modulo 2^32), floats_of, Codes64, load_codes64, plane_word,
-// and stores of codes as bytes, negative integers as 0: store_codes, store_code_run (four vectors)
-// and store_code_rows (one in each of four rows).
+// and stores of codes as bytes 0 .. 255, the nearest ones: store_codes, store_code_run (four
+// vectors) and store_code_rows (one in each of four rows).
 
 inline void quantize(const Quantize& q) noexcept {
   const StepVectors codes_of_values{q.steps};

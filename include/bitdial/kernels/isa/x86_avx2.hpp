@@ -135,7 +135,7 @@ inline F32 keep_where(F32 x, Ints words, Ints bits) noexcept {
   return _mm256_andnot_ps(_mm256_castsi256_ps(is_clear), x);
 }
 inline void store_codes(std::uint8_t* p, Ints v) noexcept {
-  const __m128i half = _mm_packus_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+  const __m128i half = _mm_packs_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
   _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(half, half));
 }
 inline __m256i narrow_ints(Ints a, Ints b, Ints c, Ints d) noexcept {
