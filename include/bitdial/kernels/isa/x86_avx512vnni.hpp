@@ -187,7 +187,8 @@ inline constexpr __mmask64 every_byte[most_looked_up] = {~0ULL, 0x55555555555555
 inline void look_up_bytes(const LookUpBytes& q) noexcept {
   const std::int64_t channels = q.channels;
   if (channels > most_looked_up) return scalar::look_up_bytes(q);
-  for (std::int64_t i = 0, first = 0; i < q.count; i += 64, first = (first + 64) % channels) {
+  std::int64_t first = 0;  // the channel of byte i: 64 is a multiple of 1, 2 and 4, and 3 * 21 + 1
+  for (std::int64_t i = 0; i < q.count; i += 64) {
     const __mmask64 inside = q.count - i < 64 ? (1ULL << (q.count - i)) - 1 : ~0ULL;
     const __m512i x = _mm512_maskz_loadu_epi8(inside, q.x + i);
     __m512i y{};
@@ -195,9 +196,11 @@ inline void look_up_bytes(const LookUpBytes& q) noexcept {
       const std::uint8_t* const t = q.tables + 256 * c;
       const __m512i low = _mm512_permutex2var_epi8(load_bytes(t), x, load_bytes(t + 64));
       const __m512i high = _mm512_permutex2var_epi8(load_bytes(t + 128), x, load_bytes(t + 192));
-      const __mmask64 own = every_byte[channels - 1] << ((c + channels - first) % channels);
+      const __mmask64 own = every_byte[channels - 1]
+                            << (c < first ? c + channels - first : c - first);
       y = _mm512_mask_mov_epi8(y, own, _mm512_mask_mov_epi8(low, _mm512_movepi8_mask(x), high));
     }
+    if (channels == 3) first = first == 2 ? 0 : first + 1;
     _mm512_mask_storeu_epi8(q.y + i, inside, y);
   }
 }
