@@ -82,6 +82,7 @@
 #include <bitdial/deploy/pack.hpp>
 #include <bitdial/deploy/packed_network.hpp>
 #include <bitdial/deploy/plan_compiler.hpp>
+#include <bitdial/deploy/pooled_lines.hpp>
 #include <bitdial/deploy/preparation.hpp>
 #include <bitdial/deploy/prepared_encoder.hpp>
 #include <bitdial/deploy/prepared_groups.hpp>

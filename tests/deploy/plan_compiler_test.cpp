@@ -99,6 +99,28 @@ TEST_CASE("a residual network is one step per layer, the input and the pool") {
   CHECK(last.y == program.output);
 }
 
+TEST_CASE("a convolution that only a pool reads keeps no values; what it reads outlives the pool") {
+  reference::Network net{{9, 7, 3}, {}};
+  const int stem = net.conv(0, 8, ops::Window::square(3, {.padding = 1}));
+  const int pool = net.pool(NodeKind::max_pool2d, stem, ops::Window::square(3, {.stride = 2}));
+  const int wide = net.conv(pool, 8, ops::Window::square(3, {.padding = 1}));
+  const int mean = net.pool(NodeKind::average_pool2d, wide, ops::Window::square(2));
+  const int single = net.conv(mean, 8, {});
+  static_cast<void>(net.pool(NodeKind::max_pool2d, net.add(single, mean), ops::Window::square(2)));
+  const auto [program, shapes] = compile(std::move(net), 2);
+  REQUIRE(program.steps.size() == 7);
+  const Step& first = program.steps[1];
+  CHECK(first.pooled);
+  CHECK(program.buffers[static_cast<std::size_t>(first.y)].bytes == 0);
+  const ProgramBuffer& read = program.buffers[static_cast<std::size_t>(first.x_codes)];
+  const ProgramBuffer& written =
+      program.buffers[static_cast<std::size_t>(program.steps[2].codes.front().buffer)];
+  CHECK((read.offset + read.bytes <= written.offset ||
+         written.offset + written.bytes <= read.offset));
+  CHECK(program.steps[3].pooled);
+  CHECK_FALSE(program.steps[5].pooled);  // windows of single pixels
+}
+
 TEST_CASE("memory is used again: at most a quarter above the least possible, linear in the batch") {
   const auto [program, shapes] = compile(reference::residual_network({}), 64);
   CHECK(program.arena_bytes <= check_lifetimes(program) * 5 / 4);

@@ -197,6 +197,50 @@ TEST_CASE("windows that lie in the border alone, one line of them for a thread")
   }
 }
 
+TEST_CASE("convolutions with pools behind them: all windows of pools, lines of all threads") {
+  for (const ops::NodeKind kind : {ops::NodeKind::max_pool2d, ops::NodeKind::average_pool2d}) {
+    Network net{{17, 9, 3}, {.seed = 34}};
+    int x = net.relu(net.conv(0, 16, ops::Window::square(3, {.padding = 1})));
+    x = net.pool(kind, x, ops::Window::square(3, {.stride = 2, .padding = 1}));
+    x = net.conv(x, 16, ops::Window::square(3, {.padding = 2}));
+    x = net.pool(kind, x, {.kernel_h = 3, .kernel_w = 2, .padding_h = 2, .dilation_h = 2});
+    const int sum = net.add(net.conv(x, 16, ops::Window::square(3, {.padding = 1})), x);
+    x = net.pool(kind, net.relu(sum), {.kernel_h = 2, .kernel_w = 2, .stride_h = 4, .stride_w = 3});
+    static_cast<void>(net.linear(x, 5));
+    net.draw_weights({1, 2, 8});
+    for (const char* const plan : {"w1a1", "w2a2", "w8a8"}) {
+      net.add_plan(PrecisionPlan::parse(plan).value());
+    }
+    check_everywhere(std::move(net));
+  }
+}
+
+TEST_CASE("a convolution whose lines do not all stay in memory until its pool reads them") {
+  // 48 kilobytes a line: eleven lines at a time.
+  Network net{{30, 192, 3}, {.seed = 35}};
+  int x = net.relu(net.conv(0, 64, ops::Window::square(3, {.padding = 1})));
+  x = net.pool(ops::NodeKind::max_pool2d, x,
+               {.kernel_h = 3, .kernel_w = 3, .stride_h = 2, .stride_w = 16, .padding_h = 1});
+  static_cast<void>(net.linear(x, 5));
+  net.draw_weights({1, 8});
+  net.add_plan(PrecisionPlan::uniform("w1a1"));
+  net.add_plan(PrecisionPlan::uniform("w8a8"));
+  const std::vector<std::byte> bytes = bytes_of(net);
+  const Model model = model_of(bytes);
+  const std::vector<std::uint8_t> images = net.draw_images(2);
+  for (std::size_t plan = 0; plan < model.plans().size(); ++plan) {
+    const Expected expected = net.evaluate(plan, images);
+    for (const KernelPath path : kernel_paths) {
+      for (const int threads : {1, 3}) {
+        auto session = Session::create(
+            model, {.threads = threads, .max_batch = 2, .path = path, .work_per_thread = 1});
+        REQUIRE_MESSAGE(session.ok(), session.error());
+        check_run(*session, plan, images, expected);
+      }
+    }
+  }
+}
+
 TEST_CASE("two widths with the same levels keep their own weights") {
   Network net = reference::join_network({.seed = 18});
   net.draw_weights({2, 3});

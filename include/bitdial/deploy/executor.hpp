@@ -16,6 +16,7 @@
 #include <bitdial/deploy/matrix_step.hpp>
 #include <bitdial/deploy/network_check.hpp>
 #include <bitdial/deploy/plan_compiler.hpp>
+#include <bitdial/deploy/pooled_lines.hpp>
 #include <bitdial/deploy/prepared_encoder.hpp>
 #include <bitdial/deploy/real_steps.hpp>
 #include <bitdial/kernels/kernel_table.hpp>
@@ -124,10 +125,12 @@ class Executor {
         if constexpr (WatchesLayers<Observer>) trace(step, observer);
         if (step.kind == ops::NodeKind::grouped_conv2d) {
           run_groups(step, plan_.groups[s]);
+        } else if (step.pooled) {
+          run_pooled(step, plan_.steps[s], program.steps[s + 1]);
         } else {
           run_matrix(step, plan_.steps[s]);
         }
-      } else {
+      } else if (s == 0 || !program.steps[s - 1].pooled) {
         run_real(step);
       }
       if constexpr (WatchesSteps<Observer>) {
@@ -238,6 +241,38 @@ class Executor {
     });
   }
 
+  /// A convolution and the pool behind it, a few lines of one and then those of the other.
+  void run_pooled(const Step& step, const PreparedStep& prepared, const Step& pool) {
+    const MatrixOperands operands = operands_of(step);
+    const MatrixStep whole{context_.table, context_.encoders, plan_.program.buffers,
+                           step,           prepared,          operands};
+    const std::int64_t h = pool.y_shape.h, lines = batch_.count * h;
+    const std::int64_t team = std::min(team_for(whole.work()), lines);
+    write_on_team(pool, team, [&](std::int64_t rank) {
+      std::byte* const scratch =
+          context_.scratch + static_cast<std::size_t>(rank) * context_.scratch_bytes;
+      PooledLines band{step, pool, reinterpret_cast<float*>(scratch + prepared.scratch_bytes)};
+      const std::int64_t end = lines * (rank + 1) / team;
+      for (std::int64_t r = lines * rank / team; r < end;) {
+        const std::int64_t n = r / h, next = std::min(end, (n + 1) * h);
+        const auto make = [&](IndexRange made, float* values) {
+          MatrixOperands own = operands;
+          own.y = values - n * step.y_shape.size();
+          const MatrixStep matrix{context_.table, context_.encoders, plan_.program.buffers,
+                                  step,           prepared,          own};
+          const IndexRange tiles = matrix.tiles_of(n, made);
+          if (matrix.needs_images()) matrix.make_images(matrix.lines_of(tiles), scratch);
+          matrix.run(tiles, {0, step.y_shape.c}, scratch);
+        };
+        const auto take = [&](std::int64_t line, const float* values) {
+          run_pool_line(pool, n * h + line, values);
+        };
+        band.run({r - n * h, next - n * h}, make, take);
+        r = next;
+      }
+    });
+  }
+
   // ---- everything else --------------------------------------------------------------------
 
   // By lines of the result: line r counts over all images.
@@ -336,15 +371,22 @@ class Executor {
         break;
       case ops::NodeKind::max_pool2d:
       case ops::NodeKind::average_pool2d:
-        for (std::int64_t ox = 0; ox < w; ++ox) {
-          pool_pixel(step, image, r % h, ox, y + ox * step.pixel);
-        }
-        break;
+        return run_pool_line(step, r, image);
       case ops::NodeKind::scale_shift:
         scale_shift_line(step, x + r * line, y);
         break;
       default:
         elementwise_line(step, r * line, y);
+    }
+    encode_line(step, r, y);
+  }
+
+  /// Line r of a pool of the image whose values begin at `image`.
+  void run_pool_line(const Step& step, std::int64_t r, const float* image) const {
+    const std::int64_t w = step.y_shape.w;
+    float* const y = real(step.y) + r * w * step.pixel + step.first_channel;
+    for (std::int64_t ox = 0; ox < w; ++ox) {
+      pool_pixel(step, image, r % step.y_shape.h, ox, y + ox * step.pixel);
     }
     encode_line(step, r, y);
   }

@@ -56,6 +56,15 @@ class MatrixStep {
 
   /// Parts of the work that rows are cut into.
   [[nodiscard]] std::int64_t tiles() const noexcept { return count_; }
+  /// The tiles of lines of an image: lines from a multiple of `PooledLines::unit` to another or to
+  /// the last one.
+  [[nodiscard]] IndexRange tiles_of(std::int64_t image, IndexRange lines) const noexcept {
+    const std::int64_t unit = by_winograd() ? WinogradTiles::side : 1;
+    const std::int64_t down = (step_.y_shape.h + unit - 1) / unit;
+    const std::int64_t across = count_ / (operands_.count * down);
+    return {(image * down + lines.begin / unit) * across,
+            (image * down + (lines.end + unit - 1) / unit) * across};
+  }
   /// Parts of columns begin at multiples of this: whole panels, and whole bytes of bit planes.
   [[nodiscard]] std::int64_t column_step() const noexcept { return parts_.column_step; }
   /// What every row is multiplied with.

@@ -47,6 +47,7 @@ struct Step {
   BufferId x_codes = -1;           ///< operand of conv2d and linear
   BufferId residual = -1;  ///< second operand of add; what conv2d and linear add to their result
   bool relu = false;
+  bool pooled = false;       ///< only the next step, a pool, reads y: both run line by line
   bool x_rectified = false;  ///< x went through a ReLU: no value is NaN, negative or -0
   BufferId y = -1;           ///< real-valued result, where somebody reads it
   std::vector<CodeOutput> codes;
@@ -92,6 +93,7 @@ class PlanCompiler {
     place_parts();
     fuse();
     connect();
+    find_pooled();
     place_buffers();
     return std::move(program_);
   }
@@ -243,6 +245,27 @@ class PlanCompiler {
     const auto end = static_cast<std::int32_t>(program_.steps.size());
     program_.output = real_of(static_cast<std::int32_t>(nodes_.size()) - 1, end);
     size_code_buffers();
+  }
+
+  // A convolution whose values only the pool behind it reads needs a few lines of them at a time.
+  // Windows of single pixels are left out: their lines may be one.
+  void find_pooled() noexcept {
+    for (std::size_t s = 0; s + 1 < program_.steps.size(); ++s) {
+      Step& step = program_.steps[s];
+      const Step& next = program_.steps[s + 1];
+      const bool pools =
+          next.kind == ops::NodeKind::max_pool2d || next.kind == ops::NodeKind::average_pool2d;
+      if (!pools || step.kind != ops::NodeKind::conv2d || step.window == ops::Window{} ||
+          next.x != step.y || !step.codes.empty() || step.pixel != step.y_shape.c ||
+          lifetimes_[at(step.y)].last != static_cast<std::int32_t>(s) + 1) {
+        continue;
+      }
+      step.pooled = true;
+      program_.buffers[at(step.y)].bytes = 0;
+      // The pool writes while the convolution still reads.
+      extend(step.x_codes, static_cast<std::int32_t>(s) + 1);
+      if (step.residual >= 0) extend(step.residual, static_cast<std::int32_t>(s) + 1);
+    }
   }
 
   [[nodiscard]] bool is_rectified(std::int32_t node) const noexcept {

@@ -20,6 +20,7 @@
 #include <bitdial/deploy/measured_choice.hpp>
 #include <bitdial/deploy/model.hpp>
 #include <bitdial/deploy/plan_compiler.hpp>
+#include <bitdial/deploy/pooled_lines.hpp>
 #include <bitdial/deploy/prepared_encoder.hpp>
 #include <bitdial/deploy/prepared_step.hpp>
 #include <bitdial/deploy/prepared_weights.hpp>
@@ -223,9 +224,11 @@ class Preparation {
       ready.border = border_of(step, state);
       place.border = take(ready.border.size() * sizeof(std::uint32_t));
       lay_out_product(step, matrix_shape(prepared.program, step, state.executed), state, ready);
-      scratch_bytes_ =
-          std::max(scratch_bytes_,
-                   MatrixStep::scratch_bytes(*table_, ready, step.y_shape.c, prepared.images));
+      ready.scratch_bytes =
+          aligned(MatrixStep::scratch_bytes(*table_, ready, step.y_shape.c, prepared.images));
+      const std::size_t band =
+          step.pooled ? PooledLines::bytes(step, prepared.program.steps[s + 1]) : 0;
+      scratch_bytes_ = std::max(scratch_bytes_, ready.scratch_bytes + band);
     }
     arena_bytes_ = std::max(arena_bytes_, prepared.program.arena_bytes);
     plans_[index] = std::move(prepared);

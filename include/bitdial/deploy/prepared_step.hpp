@@ -32,6 +32,7 @@ struct PreparedStep {
   std::int64_t short_groups = 0;  ///< of the byte kernel
   OperandImages images;           ///< what else the kernel reads
   WindowRows image_rows;          ///< of one plane, or of the tables
+  std::size_t scratch_bytes = 0;  ///< of a thread; pooled lines stand behind
   std::string why;                ///< the choice of the kernel, for people
 
   [[nodiscard]] std::size_t heap_bytes() const noexcept {
