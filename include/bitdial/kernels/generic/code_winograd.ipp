@@ -125,7 +125,7 @@ inline void winograd_sums(const WinogradSums& w) noexcept {
       });
       std::int32_t* sums = w.sums + outputs * t * w.sums_stride + c;
       const std::int32_t* from = w.terms != nullptr ? w.terms + c : sums;
-      for (int j = 0; j < outputs; ++j) {
+      unroll<outputs>([&](auto j) __attribute__((always_inline)) {
         winograd_output_points(columns[j], y);
         unroll<outputs>([&](auto i) __attribute__((always_inline)) {
           const auto product = reinterpret_cast<SignedLanes>(y[i] * WinogradCodeTile::inverse);
@@ -134,7 +134,7 @@ inline void winograd_sums(const WinogradSums& w) noexcept {
         });
         sums += w.sums_stride;
         from += from_pixel;
-      }
+      });
     }
   }
 }
