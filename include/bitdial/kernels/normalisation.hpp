@@ -13,7 +13,8 @@ inline constexpr std::int64_t gated_channels = 16;
 
 /// Operands of channel_sums: with v(r, c) = x(r, c) + shift[c] and a = dy, or a = v without dy,
 ///   first[c] = sum_r a(r, c),  second[c] = sum_r a(r, c) v(r, c),
-/// chains over r = 0, 1, .. that start from 0, the second of fused multiply-adds.
+/// each two chains, over even and over odd r in order, that start from 0 and are added; those of
+/// the second are fused multiply-adds.
 ///
 /// x and dy are [rows, channels] without gaps, the others have one element per channel. Elements of
 /// dy whose bit is clear count as +0, whatever they are: `words` lie as those of Gate, and need

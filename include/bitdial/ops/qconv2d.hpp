@@ -117,6 +117,9 @@ class OffsetSums {
   OffsetSums(const PreparedFilters& filters, const PatchGrid& grid, std::int32_t offset)
       : filters_{filters},
         grid_{grid},
+        whole_{ceil_div(-grid.w.offset, grid.w.step),
+               ceil_div(grid.w.source - (grid.w.taps - 1) * grid.w.dilation - grid.w.offset,
+                        grid.w.step)},
         offset_{static_cast<std::uint32_t>(offset)},
         sums_(static_cast<std::size_t>(offset == 0 ? 0 : filters.packed().n), 0) {}
 
@@ -140,9 +143,15 @@ class OffsetSums {
     return sums_.data();
   }
 
+  /// The first column behind j that may owe something else: windows wholly inside owe the same.
+  [[nodiscard]] std::int64_t next(std::int64_t j) const noexcept {
+    return whole_.begin <= j && j < whole_.end ? whole_.end : j + 1;
+  }
+
  private:
   const PreparedFilters& filters_;
   const PatchGrid& grid_;
+  IndexRange whole_;
   std::uint32_t offset_;
   IndexRange rows_{-1, -1}, columns_{-1, -1};
   std::vector<std::uint32_t> sums_;
@@ -222,9 +231,18 @@ class IntegerWindows {
                             .segments = (taps.end - taps.begin) * segments_per_row(grid_),
                             .offsets = offsets,
                             .short_groups = packed.short_groups((1 << x_.bits) - 1)};
+    kernels::Requantize values{.cols = cols.end - cols.begin,
+                               .sums = sums,
+                               .sums_stride = cols_,
+                               .scale = scale_.data(),
+                               .bias = zero_.data(),
+                               .factor = of_products_,
+                               .row_terms = code_sums == nullptr ? nullptr : terms,
+                               .y = y,
+                               .y_stride = packed.n};
     for (std::int64_t tile = 0; tile < tiles.count(); ++tile) {
-      const std::int64_t j = tiles.begin(tile), count = tiles.size(tile);
-      t.rows = count;
+      const std::int64_t j = tiles.begin(tile), end = tiles.begin(tile + 1);
+      t.rows = end - j;
       t.a = a + j * w.step * grid_.channels;
       for (std::int64_t col = cols.begin; col < cols.end; col += kernel.cols) {
         t.cols = std::min(kernel.cols, cols.end - col);
@@ -233,39 +251,19 @@ class IntegerWindows {
         t.short_runs = packed.short_runs(filters_.table(), col, skipped);
         kernel.run(t);
       }
-      kernels::Requantize values{.rows = count,
-                                 .cols = cols.end - cols.begin,
-                                 .sums = sums,
-                                 .sums_stride = cols_,
-                                 .scale = scale_.data(),
-                                 .bias = zero_.data(),
-                                 .factor = of_products_,
-                                 .y = y + j * packed.n,
-                                 .y_stride = packed.n};
-      if (code_sums == nullptr && x_.levels.offset == 0) {
-        filters_.table().requantize(values);
-        continue;
-      }
-      if (code_sums != nullptr) {
-        for (std::int64_t r = 0; r < count; ++r) {
-          terms[r] =
-              static_cast<std::int32_t>(of_codes_ * static_cast<std::uint32_t>(code_sums[j + r]));
-        }
-        values.row_terms = terms;
+      for (std::int64_t r = j; code_sums != nullptr && r < end; ++r) {
+        terms[r - j] =
+            static_cast<std::int32_t>(of_codes_ * static_cast<std::uint32_t>(code_sums[r]));
       }
       // Together, as long as they owe the same.
-      for (std::int64_t r = j; r < j + count;) {
+      for (std::int64_t r = j; r < end; r += values.rows) {
         const std::uint32_t* const more = owed.at(i, r);
-        const IndexRange inside = taps_inside(w, r);
-        std::int64_t next = r + 1;
-        while (next < j + count && (more == nullptr || taps_inside(w, next) == inside)) ++next;
-        values.rows = next - r;
-        if (more != nullptr) values.column_terms = more + cols.begin;
+        values.rows = (more == nullptr ? end : std::min(end, owed.next(r))) - r;
+        values.column_terms = more == nullptr ? nullptr : more + cols.begin;
+        values.sums = sums + (r - j) * cols_;
+        values.y = y + r * packed.n;
+        if (code_sums != nullptr) values.row_terms = terms + (r - j);
         filters_.table().requantize(values);
-        values.sums += values.rows * cols_;
-        values.y += values.rows * packed.n;
-        if (values.row_terms != nullptr) values.row_terms += values.rows;
-        r = next;
       }
     }
   }

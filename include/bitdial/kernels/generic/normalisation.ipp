@@ -43,13 +43,13 @@ template <bool whole>
 template <int vectors, bool whole, bool gated>
 inline void channel_sums_at(const ChannelSums& s, std::int64_t c) noexcept {
   const std::int64_t count = s.channels - c;
-  F32 first[vectors], second[vectors], shift[vectors];
+  F32 first[2][vectors], second[2][vectors], shift[vectors];
   unroll<vectors>([&](auto v) __attribute__((always_inline)) {
-    first[v] = second[v] = F32{};
+    first[0][v] = first[1][v] = second[0][v] = second[1][v] = F32{};
     shift[v] = load_channels<whole>(s.shift + c + v * f32_lanes, count);
   });
   const float* const dy = s.dy;
-  for (std::int64_t at = c; at < s.rows * s.channels; at += s.channels) {
+  const auto add_row = [&](auto chain, std::int64_t at) __attribute__((always_inline)) {
     unroll<vectors>([&](auto v) __attribute__((always_inline)) {
       const std::int64_t i = at + v * f32_lanes;
       const F32 value = add_f32(load_channels<whole>(s.x + i, count), shift[v]);
@@ -59,13 +59,19 @@ inline void channel_sums_at(const ChannelSums& s, std::int64_t c) noexcept {
       } else if (dy != nullptr) {
         a = load_channels<whole>(dy + i, count);
       }
-      first[v] = add_f32(first[v], a);
-      second[v] = fmadd_f32(a, value, second[v]);
+      first[chain][v] = add_f32(first[chain][v], a);
+      second[chain][v] = fmadd_f32(a, value, second[chain][v]);
     });
+  };
+  std::int64_t at = c;
+  for (std::int64_t r = s.rows; r >= 2; r -= 2, at += 2 * s.channels) {
+    add_row(std::integral_constant<int, 0>{}, at);
+    add_row(std::integral_constant<int, 1>{}, at + s.channels);
   }
+  if (s.rows % 2 != 0) add_row(std::integral_constant<int, 0>{}, at);
   unroll<vectors>([&](auto v) __attribute__((always_inline)) {
-    store_channels<whole>(s.first + c + v * f32_lanes, first[v], count);
-    store_channels<whole>(s.second + c + v * f32_lanes, second[v], count);
+    store_channels<whole>(s.first + c + v * f32_lanes, add_f32(first[0][v], first[1][v]), count);
+    store_channels<whole>(s.second + c + v * f32_lanes, add_f32(second[0][v], second[1][v]), count);
   });
 }
 

@@ -9,15 +9,17 @@ inline float gated_at(const float* dy, const std::uint32_t* words, std::int64_t 
 }
 
 inline void channel_sums(const ChannelSums& s) noexcept {
-  for (std::int64_t c = 0; c < s.channels; ++c) s.first[c] = s.second[c] = 0.0F;
-  for (std::int64_t r = 0; r < s.rows; ++r) {
-    for (std::int64_t c = 0; c < s.channels; ++c) {
+  for (std::int64_t c = 0; c < s.channels; ++c) {
+    float first[2] = {}, second[2] = {};
+    for (std::int64_t r = 0; r < s.rows; ++r) {
       const std::int64_t at = r * s.channels + c;
       const float v = s.x[at] + s.shift[c];
       const float a = s.dy == nullptr ? v : gated_at(s.dy, s.words, at);
-      s.first[c] += a;
-      s.second[c] = std::fma(a, v, s.second[c]);
+      first[r % 2] += a;
+      second[r % 2] = std::fma(a, v, second[r % 2]);
     }
+    s.first[c] = first[0] + first[1];
+    s.second[c] = second[0] + second[1];
   }
 }
 

@@ -127,7 +127,7 @@ void direct_product(const Images& images, std::int64_t count, const PatchGrid& g
   constexpr std::int64_t panel_elements = 1 << 16;
   const std::int64_t taps_at_once =
       std::max<std::int64_t>(1, panel_elements / (row_depth * kernel.cols));
-  const TileSplit tiles(w.outputs, kernel.rows);
+  const TileSplit tiles(w.outputs, window_rows<E>(weights.cols()));
   if (moments != nullptr) moments->start(count * split.blocks, weights.cols());
 
   parallel_for(count * split.blocks, 1, [&](std::int64_t item, std::int64_t) {

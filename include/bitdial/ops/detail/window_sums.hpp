@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include <bitdial/kernels/kernel_table.hpp>
+#include <bitdial/ops/detail/elementwise.hpp>
 #include <bitdial/ops/detail/image_rows.hpp>
 #include <bitdial/ops/detail/patches.hpp>
 #include <bitdial/ops/gemm.hpp>
@@ -48,7 +49,12 @@ class WindowSums {
       const std::int32_t* const pixels = pixels_ + (row - source_.begin) * columns_;
       for (std::int64_t k = 0; k < w.taps; ++k) {
         const std::int32_t* const first = pixels + k * w.dilation;
-        for (std::int64_t j = 0; j < w.outputs; ++j) sums[j] += first[j * w.step];
+        if (w.step == 1) {
+          map_span(
+              w.outputs, sums, [](std::int32_t a, std::int32_t b) { return a + b; }, sums, first);
+        } else {
+          for (std::int64_t j = 0; j < w.outputs; ++j) sums[j] += first[j * w.step];
+        }
       }
     }
     return sums;

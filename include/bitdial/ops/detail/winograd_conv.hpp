@@ -155,10 +155,10 @@ void winograd_product(const float* source, std::int64_t images, const PatchGrid&
     E* const inputs = winograd_scratch<WinogradScratch::inputs, E>(WinogradPoints::count * size);
     transform_inputs<E>(StoredImages<float>{source}, n, grid, begin, end - begin, groups,
                         {.data = inputs, .step = size, .panel = grid.channels});
-    const std::int64_t step = tiles_at_once * kernel.rows * kernel.cols;
+    const std::int64_t step = tiles_at_once * window_rows<E>(cols) * kernel.cols;
     float* const products =
         winograd_scratch<WinogradScratch::products>(WinogradPoints::count * step);
-    const TileSplit tiles((end - begin) * groups, kernel.rows);
+    const TileSplit tiles((end - begin) * groups, window_rows<E>(cols));
 
     // Groups first .. last - 1 of the block have their sums in `products`: outputs row by row.
     const auto store = [&](std::int64_t first, std::int64_t last, std::int64_t col,
