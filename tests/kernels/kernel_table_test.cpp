@@ -333,7 +333,7 @@ TEST_CASE("plane tile: common and differing bits for all pairs of widths, severa
           GuardedArray<std::uint32_t> b(b_planes * segments * words * width);
           GuardedArray<std::int32_t> c((rows - 1) * width + width), starts(b_planes * width);
           const bool ones = a_planes == b_planes;
-          starts.fill([&] { return numbers.between(-1000, 1000); });
+          starts.fill([&] { return static_cast<std::int32_t>(numbers.between(-1000, 1000)); });
           a.fill([&] { return static_cast<std::uint8_t>(ones ? 255 : numbers.between(0, 255)); });
           b.fill([&] {
             return ones ? ~std::uint32_t{0} : static_cast<std::uint32_t>(numbers.bits());
