@@ -199,7 +199,7 @@ TEST_CASE("windows that lie in the border alone, one line of them for a thread")
 
 TEST_CASE("convolutions with pools behind them: all windows of pools, lines of all threads") {
   for (const ops::NodeKind kind : {ops::NodeKind::max_pool2d, ops::NodeKind::average_pool2d}) {
-    Network net{{17, 9, 3}, {.seed = 34}};
+    Network net{{21, 9, 3}, {.seed = 34}};
     int x = net.relu(net.conv(0, 16, ops::Window::square(3, {.padding = 1})));
     x = net.pool(kind, x, ops::Window::square(3, {.stride = 2, .padding = 1}));
     x = net.conv(x, 16, ops::Window::square(3, {.padding = 2}));
@@ -215,12 +215,13 @@ TEST_CASE("convolutions with pools behind them: all windows of pools, lines of a
   }
 }
 
-TEST_CASE("a convolution whose lines do not all stay in memory until its pool reads them") {
-  // 48 kilobytes a line: eleven lines at a time.
-  Network net{{30, 192, 3}, {.seed = 35}};
+// Lines of 48 kilobytes and a pool of `kernel` lines behind them.
+void check_long_lines(std::int64_t h, std::int64_t kernel, std::int64_t stride) {
+  Network net{{h, 192, 3}, {.seed = 35}};
   int x = net.relu(net.conv(0, 64, ops::Window::square(3, {.padding = 1})));
-  x = net.pool(ops::NodeKind::max_pool2d, x,
-               {.kernel_h = 3, .kernel_w = 3, .stride_h = 2, .stride_w = 16, .padding_h = 1});
+  x = net.pool(
+      ops::NodeKind::max_pool2d, x,
+      {.kernel_h = kernel, .kernel_w = 3, .stride_h = stride, .stride_w = 16, .padding_h = 1});
   static_cast<void>(net.linear(x, 5));
   net.draw_weights({1, 8});
   net.add_plan(PrecisionPlan::uniform("w1a1"));
@@ -239,6 +240,14 @@ TEST_CASE("a convolution whose lines do not all stay in memory until its pool re
       }
     }
   }
+}
+
+TEST_CASE("a convolution whose lines do not all stay in memory until its pool reads them") {
+  check_long_lines(30, 3, 2);  // eleven lines at a time
+}
+
+TEST_CASE("a pool that steps over more lines of a convolution than stay in memory") {
+  check_long_lines(46, 2, 13);
 }
 
 TEST_CASE("two widths with the same levels keep their own weights") {

@@ -99,6 +99,8 @@ class PlanCompiler {
   }
 
  private:
+  static constexpr std::int64_t least_pooled_lines = 4;
+
   struct Lifetime {
     std::int32_t first = 0, last = 0;  ///< steps, inclusive
   };
@@ -248,7 +250,8 @@ class PlanCompiler {
   }
 
   // A convolution whose values only the pool behind it reads needs a few lines of them at a time.
-  // Windows of single pixels are left out: their lines may be one.
+  // Windows of single pixels are left out: their lines may be one. So are pools of so few lines
+  // that threads could not share them out.
   void find_pooled() noexcept {
     for (std::size_t s = 0; s + 1 < program_.steps.size(); ++s) {
       Step& step = program_.steps[s];
@@ -256,7 +259,8 @@ class PlanCompiler {
       const bool pools =
           next.kind == ops::NodeKind::max_pool2d || next.kind == ops::NodeKind::average_pool2d;
       if (!pools || step.kind != ops::NodeKind::conv2d || step.window == ops::Window{} ||
-          next.x != step.y || !step.codes.empty() || step.pixel != step.y_shape.c ||
+          next.y_shape.h < least_pooled_lines || next.x != step.y || !step.codes.empty() ||
+          step.pixel != step.y_shape.c ||
           lifetimes_[at(step.y)].last != static_cast<std::int32_t>(s) + 1) {
         continue;
       }

@@ -32,18 +32,23 @@ class PooledLines {
            sizeof(float);
   }
 
-  /// `take(line, values)` for the lines `pooled` of the pool, `values` the address of the image as
-  /// if all of it were there: the lines of the window are. `make(lines, values)` makes the next
-  /// ones.
+  /// `take(line, values)` for the lines `pooled` of the pool, at least one, `values` the address of
+  /// the image as if all of it were there: the lines of the window are. `make(lines, values)` makes
+  /// the next ones; those between windows and behind the last one are left out.
   template <class Make, class Take>
   void run(IndexRange pooled, const Make& make, const Take& take) noexcept {
-    std::int64_t first = first_of(pooled.begin) / unit * unit, end = first;  // of those in memory
+    const std::int64_t last = std::min(lines_, round_up(end_of(pooled.end - 1), unit));
+    std::int64_t first = 0, end = 0;  // of those in memory
     for (std::int64_t line = pooled.begin; line < pooled.end; ++line) {
-      if (end_of(line) > end) {
-        const std::int64_t kept = std::min(first_of(line), end);
-        std::copy(memory_ + (kept - first) * line_, memory_ + (end - first) * line_, memory_);
-        first = kept;
-        const std::int64_t next = std::min(lines_, end + (first + most_ - end) / unit * unit);
+      const std::int64_t wanted = first_of(line);
+      if (end_of(line) > std::max(wanted, end)) {
+        if (wanted < end) {
+          std::copy(memory_ + (wanted - first) * line_, memory_ + (end - first) * line_, memory_);
+          first = wanted;
+        } else {
+          first = end = wanted / unit * unit;
+        }
+        const std::int64_t next = std::min(last, end + (first + most_ - end) / unit * unit);
         make(IndexRange{end, next}, memory_ - first * line_);
         end = next;
       }
@@ -57,12 +62,14 @@ class PooledLines {
   [[nodiscard]] static std::int64_t line_values(const Step& convolution) noexcept {
     return convolution.y_shape.w * convolution.y_shape.c;
   }
-  /// Those of the largest window, with room to begin and to end on whole units, or more.
+  /// Those of the largest window, with room to begin and to end on whole units, or more, but no
+  /// more than there are.
   [[nodiscard]] static std::int64_t most_lines(const Step& convolution, const Step& pool) noexcept {
     const ops::Window& window = pool.window;
     const std::int64_t taps = (window.kernel_h - 1) * window.dilation_h + 1;
     const std::int64_t least = taps + 2 * unit;
-    return std::max(least, band_bytes / (line_values(convolution) * 4));
+    return std::min(round_up(convolution.y_shape.h, unit),
+                    std::max(least, band_bytes / (line_values(convolution) * 4)));
   }
   /// The lines under the window of a line of the pool, those of the border left out.
   [[nodiscard]] std::int64_t first_of(std::int64_t line) const noexcept {

@@ -58,10 +58,9 @@ struct ProfileOptions {
 };
 
 /// Multiply-accumulates per second of one thread in the kernel of `path` at one width pair, on
-/// operands in the first-level cache; for packed weights and
-/// Winograd's filtering that of 8-bit bytes. Cost: about 2 ms.
+/// operands in the first-level cache; for packed weights and Winograd's filtering that of bytes.
 /// Products of bit planes are some 4608 bits deep over all pairs of planes, so that the sums that a
-/// tile stores cost next to nothing.
+/// tile stores cost next to nothing. Cost: about 2 ms.
 [[nodiscard]] inline double measure_peak(const kernels::KernelTable& table, KernelPath path,
                                          Precision widths = {1, 1}) {
   constexpr std::int64_t calls = 64;
@@ -174,7 +173,7 @@ class Peaks {
     if (given_) return *given_;
     const KernelPath path = session_.path_of(plan, step.layer).value_or(KernelPath::bytes);
     const Precision widths =
-        path == KernelPath::packed
+        path == KernelPath::packed || path == KernelPath::winograd
             ? Precision{8, 8}
             : session_.model().plans()[plan].layers[static_cast<std::size_t>(step.layer)].executed;
     for (const Entry& entry : measured_) {
