@@ -182,6 +182,17 @@ TEST_CASE("wide network") {
   check_everywhere(std::move(net));
 }
 
+TEST_CASE("3x3 windows of more channels than one sum of Winograd's filtering may have") {
+  Network net{{5, 6, 3}, {.activations = ActivationFamily::two_sided, .seed = 36}};
+  const int wide = net.conv(0, 230, ops::Window::square(1));
+  const int x = net.conv(wide, 33, ops::Window::square(3, {.padding = 1}));
+  static_cast<void>(net.conv(x, 17, ops::Window::square(3)));
+  net.draw_weights({2, 8});
+  net.add_plan(PrecisionPlan::uniform("w2a2"));
+  net.add_plan(PrecisionPlan::uniform("w8a8"));
+  check_everywhere(std::move(net));
+}
+
 TEST_CASE("windows that lie in the border alone, one line of them for a thread") {
   for (const int padding : {1, 2}) {
     Network net{{9, 10, 3}, {.seed = 33}};

@@ -262,3 +262,32 @@ TEST_CASE(
     }
   });
 }
+
+TEST_CASE("a tile is exact where each of its 36 numbers is as large as it can be") {
+  constexpr int b[6][6] = {{4, 0, -5, 0, 1, 0},  {0, -4, -4, 1, 1, 0}, {0, 4, -4, -1, 1, 0},
+                           {0, -2, -1, 2, 1, 0}, {0, 2, -1, -2, 1, 0}, {0, 4, 0, -5, 0, 1}};
+  using Tile = kernels::WinogradCodeTile;
+  for_each_supported_isa([&](const kernels::KernelTable& table) {
+    constexpr std::int64_t channels = 2;
+    std::vector<std::uint8_t> codes(static_cast<std::size_t>(36 * channels + 31));
+    std::vector<std::int8_t> levels(static_cast<std::size_t>(9 * channels));
+    for (int point = 0; point < 36; ++point) {
+      const int i = point / 6, j = point % 6;
+      for (const bool negative : {false, true}) {
+        for (int k = 0; k < 36 * channels; ++k) {
+          const int pixel = k / channels;
+          const bool above = (b[i][pixel / 6] * b[j][pixel % 6] > 0) != negative;
+          codes[static_cast<std::size_t>(k)] = above ? 255 : 0;
+        }
+        for (int k = 0; k < 9 * channels; ++k) {
+          const int tap = k / channels;
+          const bool above = (Tile::g[i][tap / 3] * Tile::g[j][tap % 3] > 0) != negative;
+          levels[static_cast<std::size_t>(k)] = above ? 127 : -128;
+        }
+        CAPTURE(point);
+        CHECK(filter_tile(table, codes, levels, 1, channels) ==
+              filter_directly(codes, levels, 1, channels));
+      }
+    }
+  });
+}
