@@ -150,6 +150,9 @@ class Executor {
   [[nodiscard]] std::uint8_t* codes(BufferId buffer) const noexcept {
     return reinterpret_cast<std::uint8_t*>(memory(buffer));
   }
+  [[nodiscard]] std::byte* scratch_of(std::int64_t rank) const noexcept {
+    return context_.scratch + static_cast<std::size_t>(rank) * context_.scratch_bytes;
+  }
   [[nodiscard]] const CodeLayout& layout(BufferId buffer) const noexcept {
     return plan_.program.buffers[static_cast<std::size_t>(buffer)].layout;
   }
@@ -207,8 +210,7 @@ class Executor {
     const std::int64_t lines = groups.lines();
     const std::int64_t team = std::min(team_for(groups.work()), lines);
     write_on_team(step, team, [&](std::int64_t rank) {
-      groups.run({lines * rank / team, lines * (rank + 1) / team},
-                 context_.scratch + static_cast<std::size_t>(rank) * context_.scratch_bytes);
+      groups.run({lines * rank / team, lines * (rank + 1) / team}, scratch_of(rank));
     });
   }
 
@@ -228,8 +230,7 @@ class Executor {
     const bool by_columns =
         tiles < 16 * team && share(units) >= share(tiles) * (heavy ? 1.0 : column_advantage);
     write_on_team(step, team, [&](std::int64_t rank) {
-      std::byte* const scratch =
-          context_.scratch + static_cast<std::size_t>(rank) * context_.scratch_bytes;
+      std::byte* const scratch = scratch_of(rank);
       const auto part = [&](std::int64_t count) {
         return IndexRange{count * rank / team, count * (rank + 1) / team};
       };
@@ -249,8 +250,7 @@ class Executor {
     const std::int64_t h = pool.y_shape.h, lines = batch_.count * h;
     const std::int64_t team = std::min(team_for(whole.work()), lines);
     write_on_team(pool, team, [&](std::int64_t rank) {
-      std::byte* const scratch =
-          context_.scratch + static_cast<std::size_t>(rank) * context_.scratch_bytes;
+      std::byte* const scratch = scratch_of(rank);
       PooledLines band{step, pool, reinterpret_cast<float*>(scratch + prepared.scratch_bytes)};
       const std::int64_t end = lines * (rank + 1) / team;
       for (std::int64_t r = lines * rank / team; r < end;) {

@@ -10,14 +10,16 @@
 #include <bitdial/core/rounding.hpp>
 #include <bitdial/deploy/plan_compiler.hpp>
 #include <bitdial/deploy/window_rows.hpp>
+#include <bitdial/kernels/code_winograd.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::detail {
 
 /// Lines of one image of the convolution, made in order a few at a time, in memory of a thread.
 class PooledLines {
  public:
-  /// Lines are made in multiples of this, but for the last ones of an image.
-  static constexpr std::int64_t unit = 4;
+  /// Lines are made in multiples of this, whole tiles of Winograd's filtering, but for the last
+  /// ones of an image.
+  static constexpr std::int64_t unit = kernels::WinogradCodeTile::outputs;
 
   PooledLines(const Step& convolution, const Step& pool, float* memory) noexcept
       : window_{pool.window},
