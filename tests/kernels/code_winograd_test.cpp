@@ -268,7 +268,7 @@ TEST_CASE("a tile is exact where each of its 36 numbers is as large as it can be
                            {0, -2, -1, 2, 1, 0}, {0, 2, -1, -2, 1, 0}, {0, 4, 0, -5, 0, 1}};
   using Tile = kernels::WinogradCodeTile;
   for_each_supported_isa([&](const kernels::KernelTable& table) {
-    constexpr std::int64_t channels = 2;
+    constexpr int channels = 2;
     std::vector<std::uint8_t> codes(static_cast<std::size_t>(36 * channels + 31));
     std::vector<std::int8_t> levels(static_cast<std::size_t>(9 * channels));
     for (int point = 0; point < 36; ++point) {
