@@ -21,6 +21,7 @@
 #include <bitdial/core/config.hpp>
 #include <bitdial/core/csv.hpp>
 #include <bitdial/core/error.hpp>
+#include <bitdial/core/heap_blocks.hpp>
 #include <bitdial/core/heap_bytes.hpp>
 #include <bitdial/core/image_byte.hpp>
 #include <bitdial/core/parallel.hpp>

@@ -7,20 +7,9 @@
 #include <new>
 
 #include <bitdial/core/config.hpp>
+#include <bitdial/core/heap_blocks.hpp>
 
 namespace bitdial::inline BITDIAL_ABI {
-
-/// Blocks from the heap, aligned to a cache line, returned at once.
-struct HeapBlocks {
-  static constexpr std::size_t alignment = 64;
-
-  [[nodiscard]] static void* take(std::size_t bytes) {
-    return ::operator new (bytes, std::align_val_t{alignment});
-  }
-  static void give(void* block, std::size_t) noexcept {
-    ::operator delete (block, std::align_val_t{alignment});
-  }
-};
 
 /// Blocks of at least 64 KiB come from slabs that all threads share; smaller ones from the heap.
 ///

@@ -2,13 +2,13 @@
 // One block of memory for everything that a session or a measurement needs.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <new>
 #include <span>
 
+#include <bitdial/core/heap_blocks.hpp>
 #include <bitdial/core/result.hpp>
 #include <bitdial/core/text.hpp>
 #include <bitdial/deploy/session_options.hpp>
@@ -21,9 +21,9 @@ class Arena {
  public:
   Arena() = default;
   [[nodiscard]] static Result<Arena> allocate(std::size_t bytes) {
+    static_assert(HeapBlocks::alignment >= MemoryPlan::alignment);
     Arena arena;
-    arena.own_.reset(static_cast<std::byte*>(::operator new (
-        std::max<std::size_t>(bytes, 1), std::align_val_t{MemoryPlan::alignment}, std::nothrow)));
+    arena.own_ = {static_cast<std::byte*>(HeapBlocks::take(bytes, std::nothrow)), Release{bytes}};
     if (!arena.own_) return Failure{concat("session: cannot allocate ", bytes, " bytes")};
     arena.data_ = arena.own_.get();
     return arena;
@@ -47,9 +47,8 @@ class Arena {
 
  private:
   struct Release {
-    void operator()(std::byte* memory) const noexcept {
-      ::operator delete (memory, std::align_val_t{MemoryPlan::alignment});
-    }
+    std::size_t bytes;
+    void operator()(std::byte* memory) const noexcept { HeapBlocks::give(memory, bytes); }
   };
   std::unique_ptr<std::byte, Release> own_;
   std::byte* data_ = nullptr;

@@ -33,6 +33,8 @@ inline constexpr std::int64_t weight_block_bytes = std::int64_t{1} << 19;
 /// the first-level cache, of which the panel of weights beside them may take half.
 inline constexpr std::int64_t epilogue_cols = 128;
 inline constexpr std::int64_t first_level_bytes = std::int64_t{1} << 15;
+/// Bytes of a panel from which on it pays to ask for the next one meanwhile.
+inline constexpr std::int64_t long_panel = std::int64_t{1} << 13;
 
 /// Runs parts of one matrix step. Parts do not depend on each other: any split over rows and
 /// columns gives the same bits.
@@ -145,9 +147,11 @@ class MatrixStep {
       for (std::int64_t i = tiles.begin; i < tiles.end;) {
         const TileRun run = tiles_.run(i, tiles.end, parts_.rows);
         epilogue.sum_rows(run, row_terms);
+        // Behind the last panel of a block memory is read on when all rows have met it.
+        const bool is_last = i + run.tiles() == tiles.end;
         for (std::int64_t col = begin; col < end; col += part) {
           const IndexRange cols{col, std::min(end, col + part)};
-          multiply(run, cols, scratch);
+          multiply(run, cols, is_last || cols.end < end, scratch);
           epilogue.finish(run, tiles_.row_of(run.rows), cols);
         }
         i += run.tiles();
@@ -228,7 +232,9 @@ class MatrixStep {
     TileSplit tiles;  ///< of each line
   };
 
-  void multiply(const TileRun& run, IndexRange cols, std::byte* scratch) const noexcept {
+  /// `reads_on`: whether what follows the columns in memory is read next.
+  void multiply(const TileRun& run, IndexRange cols, bool reads_on,
+                std::byte* scratch) const noexcept {
     auto* const sums = reinterpret_cast<std::int32_t*>(scratch);
     const TileShape shape = shape_of(table_, prepared_.weights->path);
     const bool reads_images = needs_images();
@@ -239,12 +245,14 @@ class MatrixStep {
     const Rows a{rows, first, is_one ? 1 : run.lines,
                  TileSplit{is_one ? run.lines * run.rows.rows : run.rows.rows, shape.rows}};
     for (std::int64_t col = cols.begin; col < cols.end; col += shape.cols) {
-      multiply_panel(a, {col, std::min(cols.end, col + shape.cols)}, sums + (col - cols.begin));
+      const std::int64_t end = std::min(cols.end, col + shape.cols);
+      multiply_panel(a, {col, end}, reads_on || end < cols.end, sums + (col - cols.begin));
     }
   }
 
   /// The sums of all tiles of a run and one panel of weights.
-  void multiply_panel(const Rows& a, IndexRange cols, std::int32_t* c) const noexcept {
+  void multiply_panel(const Rows& a, IndexRange cols, bool reads_on,
+                      std::int32_t* c) const noexcept {
     const PreparedWeights& weights = *prepared_.weights;
     const WindowRows& rows = a.rows;
     const std::int64_t count = cols.end - cols.begin, stride = parts_.cols;
@@ -290,18 +298,21 @@ class MatrixStep {
                           .c = c,
                           .c_stride = stride});
       default:
+        const std::int8_t* const panel = weights.bytes.panel(table_, cols.begin);
+        const std::int64_t bytes = weights.bytes.panel_bytes(table_);
         return run_tiles(a, table_.gemm_u8s8,
                          {.cols = count,
                           .groups = weights.bytes.groups(),
                           .a = a.first,
                           .a_stride = rows.row_step,
-                          .b = weights.bytes.panel(table_, cols.begin),
+                          .b = panel,
                           .c = c,
                           .c_stride = stride,
                           .segments = weights.bytes.segments,
                           .offsets = rows.offsets.data(),
                           .short_groups = prepared_.short_groups,
-                          .short_runs = weights.bytes.short_runs(table_, cols.begin)});
+                          .short_runs = weights.bytes.short_runs(table_, cols.begin),
+                          .next = reads_on && bytes >= long_panel ? panel + bytes : nullptr});
     }
   }
 
@@ -320,6 +331,9 @@ class MatrixStep {
         kernel.run(tile);
         tile.a += tile.rows * tile.a_stride;
         tile.c += tile.rows * tile.c_stride;
+        if constexpr (std::is_same_v<Tile, kernels::GemmU8S8Tile>) {
+          if (tile.next != nullptr) tile.next += (next - i) * tile.next_bytes();
+        }
       }
     }
   }

@@ -70,6 +70,9 @@ inline constexpr std::int64_t whole_row[1] = {0};
 /// order, and so do those of codes 2 and 3. A kernel may then add in 16 bits; the result is the
 /// same. `short_runs` promises less, group by group of B: of so many groups from this one on, each
 /// fits 16 bits on its own whatever the codes are.
+///
+/// `next`, unless null, is what will be read after B: while it multiplies, a kernel may ask the far
+/// caches for it, of each tile of rows one cache line a group.
 struct GemmU8S8Tile {
   std::int64_t rows = 0;    ///< 1 .. table rows, or a multiple of them
   std::int64_t cols = 0;    ///< 1 .. table cols
@@ -83,6 +86,12 @@ struct GemmU8S8Tile {
   const std::int64_t* offsets = whole_row;   ///< of each segment, in bytes
   std::int64_t short_groups = 0;             ///< 0: nothing is promised
   const std::uint8_t* short_runs = nullptr;  ///< of each group of B, at most 255; may be null
+  const std::int8_t* next = nullptr;         ///< may be null
+
+  /// Bytes of `next` that one tile of rows may ask for.
+  [[nodiscard]] constexpr std::int64_t next_bytes() const noexcept {
+    return segments * groups * 64;
+  }
 };
 
 /// Operands of the bit-plane matrix tile: with unsigned codes u (A) and q (B) given as planes,

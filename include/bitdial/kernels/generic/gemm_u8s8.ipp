@@ -14,6 +14,7 @@ template <int rows, int vectors>
   const std::int64_t* const offsets = t.offsets;
   const std::uint8_t* first = t.a;
   auto* c_out = t.c;
+  ReadAhead next{t.next, t.b};
   for (std::int64_t left = rows == u8s8_rows ? t.rows : rows; left > 0; left -= rows) {
     U8S8Sums c[rows][vectors];
     unroll<rows>([&](auto r) __attribute__((always_inline)) {
@@ -23,6 +24,7 @@ template <int rows, int vectors>
     for (std::int64_t s = 0; s < segments; ++s) {
       const std::uint8_t* a = first + offsets[s];
       for (std::int64_t g = groups; g > 0; --g, a += 4, b += u8s8_cols * 4) {
+        if constexpr (vectors == u8s8_vectors) next.ask();
         U8S8Levels bv[vectors];
         unroll<vectors>([&](auto v) __attribute__((always_inline)) {
           bv[v] = load_levels(b + v * u8s8_lanes * 4);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Unrolling at compile time, prefetching of what is read once, and tiles with fewer rows than the
-// shape of the kernel. Accumulators stay in registers only when every index is a constant: loops
-// are expanded over an index sequence.
+// Unrolling at compile time, prefetching, and tiles with fewer rows than the shape of the kernel.
+// Accumulators stay in registers only when every index is a constant: loops are expanded over an
+// index sequence.
 
 template <int... indices, class F>
 [[gnu::always_inline]] inline void unroll_indices(std::integer_sequence<int, indices...>, F&& f) {
@@ -23,6 +23,22 @@ template <std::int64_t bytes>
     __builtin_prefetch(p + ahead + i * 64);
   });
 }
+
+/// Asks the second-level cache for a line after the other of what is read later; where that is
+/// nothing, for a line that is there, again and again.
+class ReadAhead {
+ public:
+  ReadAhead(const std::int8_t* next, const std::int8_t* here) noexcept
+      : line_{next != nullptr ? next : here}, step_{next != nullptr ? 64 : 0} {}
+  [[gnu::always_inline]] void ask() noexcept {
+    __builtin_prefetch(line_, 0, 2);
+    line_ += step_;
+  }
+
+ private:
+  const std::int8_t* line_;
+  std::int64_t step_;
+};
 
 /// Calls run(rows, part) for runs of `full`, 4 and 1 rows, `rows` a constant.
 template <int full, class Tile, class Run>
