@@ -209,6 +209,42 @@ TEST_CASE("u8 x s8 tile: exact sums, extreme codes, no access outside") {
   });
 }
 
+TEST_CASE("u8 x s8 tile: rows of neighbouring pixels") {
+  for_each_supported_isa([](const kernels::KernelTable& t) {
+    const std::int64_t width = t.gemm_u8s8.cols;
+    for (const std::int64_t rows : tile_rows(t.gemm_u8s8.rows)) {
+      for (const std::int64_t pixel : {4, 8, 16, 20}) {
+        for (const std::int64_t cols : {std::int64_t{1}, width / 2, width}) {
+          Numbers numbers(static_cast<std::uint64_t>(rows * 100 + pixel + cols));
+          const std::int64_t line = (rows + 2) * pixel, c_stride = width + 1;
+          const std::int64_t offsets[] = {line, 0, 2 * line};
+          GuardedArray<std::uint8_t> a(3 * line);
+          GuardedArray<std::int8_t> b(9 * pixel * width);
+          GuardedArray<std::int32_t> c((rows - 1) * c_stride + width);
+          a.fill([&] { return static_cast<std::uint8_t>(numbers.between(0, 255)); });
+          b.fill([&] { return static_cast<std::int8_t>(numbers.between(-128, 127)); });
+          const kernels::GemmU8S8Tile tile{.rows = rows,
+                                           .cols = cols,
+                                           .groups = 3 * pixel / 4,
+                                           .a = a.data(),
+                                           .a_stride = pixel,
+                                           .b = b.data(),
+                                           .c = c.data(),
+                                           .c_stride = c_stride,
+                                           .segments = 3,
+                                           .offsets = offsets};
+          t.gemm_u8s8.run(tile);
+          const int wrong = wrong_sums(tile, width);
+          CAPTURE(rows);
+          CAPTURE(pixel);
+          CAPTURE(cols);
+          CHECK(wrong == 0);
+        }
+      }
+    }
+  });
+}
+
 TEST_CASE("u8 x s8 tile: the same sums when some groups are known to fit 16 bits") {
   struct Range {
     int max_code, low, high;
