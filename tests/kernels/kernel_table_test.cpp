@@ -182,16 +182,19 @@ TEST_CASE("u8 x s8 tile: exact sums, extreme codes, no access outside") {
                                                                    : 127);
           });
           c.fill([] { return 12345; });
-          const kernels::GemmU8S8Tile tile{.rows = rows,
-                                           .cols = cols,
-                                           .groups = groups,
-                                           .a = a.data(),
-                                           .a_stride = a_stride,
-                                           .b = b.data(),
-                                           .c = c.data(),
-                                           .c_stride = c_stride,
-                                           .segments = segments,
-                                           .offsets = offsets};
+          const kernels::GemmU8S8Tile tile{
+              .rows = rows,
+              .cols = cols,
+              .groups = groups,
+              .a = a.data(),
+              .a_stride = a_stride,
+              .b = b.data(),
+              .c = c.data(),
+              .c_stride = c_stride,
+              .segments = segments,
+              .offsets = offsets,
+              // Memory that may be asked for, but not read.
+              .next = fill == Fill::lowest ? b.data() + b.size() : nullptr};
           t.gemm_u8s8.run(tile);
           int wrong = wrong_sums(tile, width);
           for (std::int64_t r = 0; r < rows; ++r) {
