@@ -61,6 +61,9 @@ inline constexpr std::int64_t conv2d_max_partials = 16;
 /// ... as long as the partial sums together stay below this many elements.
 inline constexpr std::int64_t conv2d_partial_elements = std::int64_t{1} << 24;
 
+/// From so many weights on threads share each pass of their sums.
+inline constexpr std::int64_t winograd_shared_weights = std::int64_t{1} << 16;
+
 [[nodiscard]] constexpr PatchGrid patch_grid(const Shape& x, const Window& window) noexcept {
   return {.h = {.outputs = window.output_h(x[1]),
                 .source = x[1],
@@ -150,57 +153,88 @@ void window_product(const T* source, std::int64_t images, const PatchGrid& grid,
   });
 }
 
-/// The partial sum of one chunk of images: see `conv2d_backward_weight`.
+/// `direct_weight_sums` where a block of output rows is too small a part of the products of its
+/// weights, or with `accumulate` added to `sums`: one product of matrices. Threads share it.
 template <class T, class Images>
-void weight_sums(T* sums, const T* dy, const Images& images, const PatchGrid& grid,
-                 std::int64_t out, std::int64_t begin, std::int64_t end, Products products) {
-  if constexpr (std::is_same_v<T, float>) {
-    if (suits_winograd(grid, out)) {
-      return products == Products::bf16
-                 ? winograd_weight_sums<std::uint16_t>(sums, dy, images, grid, out, begin, end)
-                 : winograd_weight_sums<float>(sums, dy, images, grid, out, begin, end);
-    }
-  }
-  // Read in place, a block of output rows adds to all sums in memory: that must not cost more than
-  // its products.
-  const std::int64_t block_pixels = RowBlocks::of<T>(grid).rows * grid.w.outputs;
-  const std::int64_t sums_bytes = out * grid.depth() * static_cast<std::int64_t>(sizeof(T));
-  if (block_pixels >= 256 || sums_bytes <= 512 << 10) {
-    if constexpr (std::is_same_v<T, float>) {
-      if (products == Products::bf16) {
-        return direct_weight_sums_bf16(sums, dy, images, grid, out, begin, end);
-      }
-    }
-    return direct_weight_sums(sums, dy, images, grid, out, begin, end);
-  }
+void matrix_weight_sums(T* sums, const T* dy, const Images& images, const PatchGrid& grid,
+                        std::int64_t out, std::int64_t begin, std::int64_t end, Products products,
+                        bool accumulate) {
   const std::int64_t pixels = (end - begin) * grid.pixels();
   const std::int64_t image_size = grid.h.source * grid.w.source * grid.channels;
   const T* source = images.in_place(begin * image_size);
   if (source == nullptr) {
     T* const copy = gemm_scratch<T, 3>((end - begin) * image_size);
-    images.copy(begin * image_size, (end - begin) * image_size, copy);
+    parallel_for(end - begin, 1, [&](std::int64_t first, std::int64_t) {
+      images.copy((begin + first) * image_size, image_size, copy + first * image_size);
+    });
     source = copy;
   }
   const auto gradient =
       MatrixView<const T>(dy + begin * grid.pixels() * out, pixels, out).transposed();
-  const MatrixView<T> c(sums, out, grid.depth());
-  if constexpr (std::is_same_v<T, float>) {
-    if (products == Products::bf16) {
-      for (std::int64_t col = 0; col < grid.depth(); col += gemm_cols_block) {
-        const std::int64_t cols = std::min(gemm_cols_block, grid.depth() - col);
-        const MatrixView<float> patches(gemm_scratch<float, 7>(pixels * cols), pixels, cols);
+  const MatrixView<T> all(sums, out, grid.depth());
+  const GemmOptions options{.accumulate = accumulate};
+  // Blocks of the weights: what each reads of dy and of the patches, others read too.
+  constexpr std::int64_t most = 128;
+  const std::int64_t rows = std::min(most, out), cols = std::min(most, grid.depth());
+  const std::int64_t columns = ceil_div(grid.depth(), cols);
+  parallel_for(ceil_div(out, rows) * columns, 1, [&](std::int64_t item, std::int64_t) {
+    const std::int64_t row = item / columns * rows, col = item % columns * cols;
+    const MatrixView<T> c = all.block(row, col, std::min(rows, out - row),
+                                      std::min(cols, grid.depth() - col));
+    const auto a = gradient.block(row, 0, c.rows, pixels);
+    if constexpr (std::is_same_v<T, float>) {
+      if (products == Products::bf16) {
+        if (reads_every_pixel_once(grid)) {
+          const MatrixView<const float> x(source, pixels, grid.channels);
+          return gemm_bf16(a, x.block(0, col, pixels, c.cols), c, options);
+        }
+        const MatrixView<float> patches(gemm_scratch<float, 7>(pixels * c.cols), pixels, c.cols);
         gather_patches(source, grid, 0, col, patches);
-        gemm_bf16(gradient, patches, c.block(0, col, out, cols));
+        return gemm_bf16(a, patches, c, options);
       }
-      return;
+    }
+    gemm_packed_cols(
+        a,
+        [&](std::int64_t k0, std::int64_t col0, MatrixView<T> panel) {
+          gather_patches(source, grid, k0, col + col0, panel);
+        },
+        c, options);
+  });
+}
+
+/// How the derivative by the weights of a convolution is computed.
+enum class WeightSums : std::uint8_t { winograd, direct, matrix };
+
+template <class T>
+[[nodiscard]] WeightSums weight_sums_of(const PatchGrid& grid, std::int64_t out) noexcept {
+  if (std::is_same_v<T, float> && suits_winograd(grid, out)) return WeightSums::winograd;
+  // Read in place, a block of output rows adds to all sums in memory: that must not cost more than
+  // its products.
+  const std::int64_t block_pixels = RowBlocks::of<T>(grid).rows * grid.w.outputs;
+  const std::int64_t sums_bytes = out * grid.depth() * static_cast<std::int64_t>(sizeof(T));
+  return block_pixels >= 256 || sums_bytes <= 512 << 10 ? WeightSums::direct : WeightSums::matrix;
+}
+
+/// The partial sum of one chunk of images: see `conv2d_backward_weight`.
+template <class T, class Images>
+void weight_sums(T* sums, const T* dy, const Images& images, const PatchGrid& grid,
+                 std::int64_t out, std::int64_t begin, std::int64_t end, Products products) {
+  const WeightSums way = weight_sums_of<T>(grid, out);
+  if (way == WeightSums::matrix) {
+    return matrix_weight_sums(sums, dy, images, grid, out, begin, end, products, false);
+  }
+  if constexpr (std::is_same_v<T, float>) {
+    if (way == WeightSums::winograd) {
+      return products == Products::bf16
+                 ? winograd_weight_sums<std::uint16_t>(sums, dy, images, grid, out, begin, end,
+                                                       false)
+                 : winograd_weight_sums<float>(sums, dy, images, grid, out, begin, end, false);
+    }
+    if (products == Products::bf16) {
+      return direct_weight_sums_bf16(sums, dy, images, grid, out, begin, end);
     }
   }
-  gemm_packed_cols(
-      gradient,
-      [&](std::int64_t k0, std::int64_t col0, MatrixView<T> panel) {
-        gather_patches(source, grid, k0, col0, panel);
-      },
-      c);
+  direct_weight_sums(sums, dy, images, grid, out, begin, end);
 }
 
 /// sum[i] += partial[k, i] for k = 0, 1, .. in order.
@@ -221,15 +255,29 @@ template <class T, class Images>
 void add_weight_sums(TensorView<T> dw, const T* dy, const Images& images, std::int64_t count,
                      const PatchGrid& grid, Products products) {
   if (count == 0) return;
+  const std::int64_t out = dw.extent(0);
+  const WeightSums way = weight_sums_of<T>(grid, out);
+  if constexpr (std::is_same_v<T, float>) {
+    if (way == WeightSums::winograd && dw.size() >= winograd_shared_weights) {
+      return products == Products::bf16
+                 ? winograd_weight_sums<std::uint16_t>(dw.data(), dy, images, grid, out, 0, count,
+                                                       true)
+                 : winograd_weight_sums<float>(dw.data(), dy, images, grid, out, 0, count, true);
+    }
+  }
   // Few, and a power of two: equal work for two threads.
   std::int64_t chunks = conv2d_max_partials;
   while (chunks > 2 && chunks * dw.size() > conv2d_partial_elements) chunks /= 2;
   const std::int64_t grain = (count + chunks - 1) / chunks;
   chunks = (count + grain - 1) / grain;
+  const std::int64_t read = count * grid.pixels() * (out + grid.channels);
+  if (way == WeightSums::matrix || (way == WeightSums::direct && 2 * chunks * dw.size() > read)) {
+    return matrix_weight_sums(dw.data(), dy, images, grid, out, 0, count, products, true);
+  }
   Tensor<T> partial({chunks, dw.size()}, Uninitialized{});
   parallel_for(count, grain, [&](std::int64_t begin, std::int64_t end) {
-    weight_sums(partial.data() + begin / grain * dw.size(), dy, images, grid, dw.extent(0), begin,
-                end, products);
+    weight_sums(partial.data() + begin / grain * dw.size(), dy, images, grid, out, begin, end,
+                products);
   });
   add_partials(dw.data(), partial.cview());
 }

@@ -62,16 +62,19 @@ void winograd_slopes(const kernels::WinogradSlopes<E>& w) noexcept {
   }
 }
 
-/// Transforms what output rows begin .. begin + rows - 1 of image n read, source row after source
-/// row, each `steps` of `to`; those outside the image are zeros.
+/// Source rows beyond as many as there are output rows that these read.
+[[nodiscard]] constexpr std::int64_t winograd_halo(const PatchGrid& grid) noexcept {
+  return (grid.h.taps - 1) * grid.h.dilation;
+}
+
+/// Transforms source rows first .. first + rows - 1 of image n, each `steps` of `to`; those outside
+/// the image are zeros.
 template <class E, class Images>
 void transform_inputs(const Images& images, std::int64_t n, const PatchGrid& grid,
-                      std::int64_t begin, std::int64_t rows, std::int64_t steps,
+                      std::int64_t first, std::int64_t rows, std::int64_t steps,
                       kernels::WinogradNumbers<E> to) {
   const std::int64_t row_size = grid.w.source * grid.channels;
-  const std::int64_t first = begin + grid.h.offset;
-  const std::int64_t last = first + rows + (grid.h.taps - 1) * grid.h.dilation;
-  for (std::int64_t source = first; source < last; ++source, to.first += steps) {
+  for (std::int64_t source = first; source < first + rows; ++source, to.first += steps) {
     if (source < 0 || source >= grid.h.source) {
       for (std::int64_t c = 0; c < grid.channels; c += to.panel) {
         const auto column = to.column(c, grid.channels);
@@ -150,11 +153,11 @@ void winograd_product(const float* source, std::int64_t images, const PatchGrid&
     const std::int64_t n = item / split.blocks;
     const std::int64_t begin = item % split.blocks * split.rows;
     const std::int64_t end = std::min(begin + split.rows, grid.h.outputs);
-    const std::int64_t size =
-        (end - begin + (grid.h.taps - 1) * grid.h.dilation) * groups * grid.channels;
+    const std::int64_t source_rows = end - begin + winograd_halo(grid);
+    const std::int64_t size = source_rows * groups * grid.channels;
     E* const inputs = winograd_scratch<WinogradScratch::inputs, E>(WinogradPoints::count * size);
-    transform_inputs<E>(StoredImages<float>{source}, n, grid, begin, end - begin, groups,
-                        {.data = inputs, .step = size, .panel = grid.channels});
+    transform_inputs<E>(StoredImages<float>{source}, n, grid, begin + grid.h.offset, source_rows,
+                        groups, {.data = inputs, .step = size, .panel = grid.channels});
     const std::int64_t step = tiles_at_once * window_rows<E>(cols) * kernel.cols;
     float* const products =
         winograd_scratch<WinogradScratch::products>(WinogradPoints::count * step);
@@ -228,10 +231,12 @@ struct WinogradPasses {
   }
 };
 
-/// `direct_weight_sums` for grids that suit; E as in `winograd_product`, for any channels.
+/// `direct_weight_sums` for grids that suit, or with `accumulate` added to `sums`; E as in
+/// `winograd_product`, for any channels. Threads share each pass.
 template <class E, class Images>
 void winograd_weight_sums(float* sums, const float* dy, const Images& images, const PatchGrid& grid,
-                          std::int64_t out, std::int64_t first_image, std::int64_t last_image) {
+                          std::int64_t out, std::int64_t first_image, std::int64_t last_image,
+                          bool accumulate) {
   const auto kernel = window_kernel<E>();
   // Groups are what is summed over: bfloat16 ones in pairs.
   constexpr bool paired = !std::is_same_v<E, float>;
@@ -239,16 +244,14 @@ void winograd_weight_sums(float* sums, const float* dy, const Images& images, co
   const std::int64_t groups = winograd_groups(grid);
   const std::int64_t steps = paired ? ceil_div(groups, 2) : groups;  // of a row
   const WinogradPasses passes(grid.h.outputs, steps, last_image - first_image);
-  const std::int64_t halo = (grid.h.taps - 1) * grid.h.dilation;
   const TileSplit tiles(out, window_rows<E>(grid.channels));
   constexpr std::int64_t tiles_at_once = 8;  // read the same part of the inputs
-  const std::int64_t products_step = tiles_at_once * window_rows<E>(grid.channels) * kernel.cols;
-  float* const products =
-      winograd_scratch<WinogradScratch::products>(WinogradPoints::count * products_step);
+  const std::int64_t panels = ceil_div(grid.channels, kernel.cols);
 
   const auto add = [&](std::int64_t n, std::int64_t count, std::int64_t begin, std::int64_t rows,
-                       bool accumulate) {
-    const std::int64_t source_steps = (rows + halo) * steps, height = count * source_steps;
+                       bool accumulate_pass) {
+    const std::int64_t source_rows = rows + winograd_halo(grid);
+    const std::int64_t source_steps = source_rows * steps, height = count * source_steps;
     const std::int64_t inputs_step = elements * height * grid.channels;
     const std::int64_t slopes_step = elements * count * rows * steps * out;
     // Whole vectors are read: past the last element unless it fills them.
@@ -258,15 +261,20 @@ void winograd_weight_sums(float* sums, const float* dy, const Images& images, co
     std::fill_n(inputs + WinogradPoints::count * inputs_step, slack, E{});
     E* const slopes =
         winograd_scratch<WinogradScratch::slopes, E>(WinogradPoints::count * slopes_step);
-    for (std::int64_t i = 0; i < count; ++i) {
-      const kernels::WinogradNumbers<E> v{.data = inputs,
-                                          .step = inputs_step,
-                                          .panel = kernel.cols,
-                                          .height = height,
-                                          .first = i * source_steps,
-                                          .paired = paired};
-      transform_inputs(images, n + i, grid, begin, rows, steps, v);
-      for (std::int64_t r = 0; r < rows; ++r) {
+    // Source rows, each with the output row of the same number where there is one.
+    const std::int64_t row_elements = grid.w.source * grid.channels + grid.w.outputs * out;
+    const std::int64_t grain = std::max<std::int64_t>(1, (1 << 14) / row_elements);
+    parallel_for(count * source_rows, grain, [&](std::int64_t first, std::int64_t last) {
+      for (std::int64_t item = first; item < last; ++item) {
+        const std::int64_t i = item / source_rows, r = item % source_rows;
+        const kernels::WinogradNumbers<E> v{.data = inputs,
+                                            .step = inputs_step,
+                                            .panel = kernel.cols,
+                                            .height = height,
+                                            .first = item * steps,
+                                            .paired = paired};
+        transform_inputs(images, n + i, grid, begin + grid.h.offset + r, 1, steps, v);
+        if (r >= rows) continue;
         const std::int64_t row = (n + i) * grid.h.outputs + begin + r;
         winograd_slopes<E>({.groups = groups,
                             .pixels = grid.w.outputs,
@@ -278,52 +286,56 @@ void winograd_weight_sums(float* sums, const float* dy, const Images& images, co
                                   .first = (i * rows + r) * steps,
                                   .paired = paired}});
       }
-    }
-    for (std::int64_t tile = 0; tile < tiles.count(); tile += tiles_at_once) {
+    });
+    parallel_for(ceil_div(tiles.count(), tiles_at_once) * panels, 1, [&](std::int64_t item,
+                                                                        std::int64_t) {
+      const std::int64_t tile = item / panels * tiles_at_once;
       const std::int64_t tile_end = std::min(tile + tiles_at_once, tiles.count());
       const std::int64_t first = tiles.begin(tile);
-      for (std::int64_t col = 0; col < grid.channels; col += kernel.cols) {
-        const std::int64_t width = std::min(kernel.cols, grid.channels - col);
-        for (std::int64_t tap = 0; tap < grid.h.taps; ++tap) {
-          for (int k = 0; k < WinogradPoints::count; ++k) {
-            for (std::int64_t t = tile; t < tile_end; ++t) {
-              const std::int64_t o = tiles.begin(t);
-              WindowTile<E> product{
-                  .rows = tiles.size(t),
-                  .cols = width,
-                  .a = slopes + k * slopes_step + elements * o,
-                  .a_stride = elements,
-                  .a_step = elements * out,
-                  .b = inputs + k * inputs_step +
-                       elements * (col * height + tap * grid.h.dilation * steps * width),
-                  .c = products + k * products_step + (o - first) * width,
-                  .c_stride = width,
-                  .runs = count,
-                  .a_run = elements * rows * steps * out,
-                  .b_run = elements * source_steps * width};
-              set_run(product, elements * rows * steps, width);
-              kernel.run(product);
-            }
+      const std::int64_t col = item % panels * kernel.cols;
+      const std::int64_t width = std::min(kernel.cols, grid.channels - col);
+      const std::int64_t products_step = (tiles.begin(tile_end) - first) * width;
+      float* const products =
+          winograd_scratch<WinogradScratch::products>(WinogradPoints::count * products_step);
+      for (std::int64_t tap = 0; tap < grid.h.taps; ++tap) {
+        for (int k = 0; k < WinogradPoints::count; ++k) {
+          for (std::int64_t t = tile; t < tile_end; ++t) {
+            const std::int64_t o = tiles.begin(t);
+            WindowTile<E> product{
+                .rows = tiles.size(t),
+                .cols = width,
+                .a = slopes + k * slopes_step + elements * o,
+                .a_stride = elements,
+                .a_step = elements * out,
+                .b = inputs + k * inputs_step +
+                     elements * (col * height + tap * grid.h.dilation * steps * width),
+                .c = products + k * products_step + (o - first) * width,
+                .c_stride = width,
+                .runs = count,
+                .a_run = elements * rows * steps * out,
+                .b_run = elements * source_steps * width};
+            set_run(product, elements * rows * steps, width);
+            kernel.run(product);
           }
-          kernels::active_real_kernels().winograd_taps(
-              {.rows = tiles.begin(tile_end) - first,
-               .channels = width,
-               .m = products,
-               .m_step = products_step,
-               .m_stride = width,
-               .y = sums + first * grid.depth() + tap * WinogradPoints::taps * grid.channels + col,
-               .y_stride = grid.depth(),
-               .tap_stride = grid.channels,
-               .accumulate = accumulate});
         }
+        kernels::active_real_kernels().winograd_taps(
+            {.rows = tiles.begin(tile_end) - first,
+             .channels = width,
+             .m = products,
+             .m_step = products_step,
+             .m_stride = width,
+             .y = sums + first * grid.depth() + tap * WinogradPoints::taps * grid.channels + col,
+             .y_stride = grid.depth(),
+             .tap_stride = grid.channels,
+             .accumulate = accumulate_pass});
       }
-    }
+    });
   };
   for (std::int64_t n = first_image; n < last_image; n += passes.images) {
     const std::int64_t count = std::min(passes.images, last_image - n);
     for (std::int64_t begin = 0; begin < grid.h.outputs; begin += passes.rows) {
       add(n, count, begin, std::min(passes.rows, grid.h.outputs - begin),
-          n > first_image || begin > 0);
+          accumulate || n > first_image || begin > 0);
     }
   }
 }
