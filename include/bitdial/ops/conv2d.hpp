@@ -62,7 +62,7 @@ inline constexpr std::int64_t conv2d_max_partials = 16;
 inline constexpr std::int64_t conv2d_partial_elements = std::int64_t{1} << 24;
 
 /// From so many weights on threads share each pass of their sums.
-inline constexpr std::int64_t winograd_shared_weights = std::int64_t{1} << 16;
+inline constexpr std::int64_t winograd_shared_weights = std::int64_t{1} << 15;
 
 [[nodiscard]] constexpr PatchGrid patch_grid(const Shape& x, const Window& window) noexcept {
   return {.h = {.outputs = window.output_h(x[1]),

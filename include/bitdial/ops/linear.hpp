@@ -2,6 +2,7 @@
 // The fully connected layer, and its derivatives.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <type_traits>
 
@@ -14,12 +15,28 @@ namespace bitdial::inline BITDIAL_ABI::ops {
 
 namespace detail {
 
-/// Rows of a product per parallel chunk.
+/// Rows and columns of a product per parallel chunk.
 inline constexpr std::int64_t linear_row_grain = 96;
+inline constexpr std::int64_t linear_col_grain = 128;
 
 template <class T>
 [[nodiscard]] MatrixView<T> matrix(TensorView<T> view) noexcept {
   return {view.data(), view.extent(0), view.extent(1)};
+}
+
+/// Calls body(row, col, block) for blocks of y, which start at (row, col), over threads.
+template <class T, class Body>
+void for_each_linear_block(MatrixView<T> y, Body body) {
+  const std::int64_t across = (y.cols + linear_col_grain - 1) / linear_col_grain;
+  const std::int64_t down = (y.rows + linear_row_grain - 1) / linear_row_grain;
+  parallel_for(down * across, 1,
+               [&](std::int64_t item, std::int64_t) {
+                 const std::int64_t row = item / across * linear_row_grain;
+                 const std::int64_t col = item % across * linear_col_grain;
+                 body(row, col,
+                      y.block(row, col, std::min(linear_row_grain, y.rows - row),
+                              std::min(linear_col_grain, y.cols - col)));
+               });
 }
 
 inline void require_linear_shapes(const Shape& y, const Shape& x, const Shape& w) {
@@ -45,16 +62,16 @@ void linear_forward(TensorView<T> y, TensorView<const std::type_identity_t<T>> x
   detail::require_shape("linear", "x", x, x.shape());
   detail::require_shape("linear", "weight", w, w.shape());
   detail::require_shape("linear", "y", y, y.shape());
-  const std::int64_t out = w.extent(0);
-  parallel_for(y.extent(0), detail::linear_row_grain, [&](std::int64_t begin, std::int64_t end) {
-    gemm<T>(detail::matrix(x).block(begin, 0, end - begin, w.extent(1)),
-            detail::matrix(w).transposed(), detail::matrix(y).block(begin, 0, end - begin, out));
-    for (std::int64_t n = begin; n < end && bias.data() != nullptr; ++n) {
-      T* const row = y.data() + n * out;
-      detail::map_span(
-          out, row, [](T a, T b) { return a + b; }, row, bias.data());
-    }
-  });
+  detail::for_each_linear_block(
+      detail::matrix(y), [&](std::int64_t row, std::int64_t col, MatrixView<T> block) {
+        gemm<T>(detail::matrix(x).block(row, 0, block.rows, w.extent(1)),
+                detail::matrix(w).block(col, 0, block.cols, w.extent(1)).transposed(), block);
+        for (std::int64_t n = 0; n < block.rows && bias.data() != nullptr; ++n) {
+          detail::map_span(
+              block.cols, block.row(n), [](T a, T b) { return a + b; }, block.row(n),
+              bias.data() + col);
+        }
+      });
 }
 
 /// dx += dy w.
@@ -65,10 +82,12 @@ void linear_backward_input(TensorView<T> dx, TensorView<const std::type_identity
   detail::require_shape("linear_backward_input", "dx", dx, dx.shape());
   detail::require_shape("linear_backward_input", "dy", dy, dy.shape());
   detail::require_shape("linear_backward_input", "weight", w, w.shape());
-  parallel_for(dx.extent(0), detail::linear_row_grain, [&](std::int64_t begin, std::int64_t end) {
-    gemm<T>(detail::matrix(dy).block(begin, 0, end - begin, w.extent(0)), detail::matrix(w),
-            detail::matrix(dx).block(begin, 0, end - begin, w.extent(1)), {.accumulate = true});
-  });
+  detail::for_each_linear_block(
+      detail::matrix(dx), [&](std::int64_t row, std::int64_t col, MatrixView<T> block) {
+        gemm<T>(detail::matrix(dy).block(row, 0, block.rows, w.extent(0)),
+                detail::matrix(w).block(0, col, w.extent(0), block.cols), block,
+                {.accumulate = true});
+      });
 }
 
 /// dw += dy^T x.

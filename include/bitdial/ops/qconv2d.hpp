@@ -75,9 +75,15 @@ class PreparedFilters {
     parallel_for(out, width, [&](std::int64_t begin, std::int64_t end) {
       std::vector<std::int8_t> levels(static_cast<std::size_t>((end - begin) * depth));
       const std::uint8_t* const codes = w.codes.data() + begin * depth;
-      for (std::size_t i = 0; i < levels.size(); ++i) {
-        levels[i] = static_cast<std::int8_t>(stored.level(codes[i]));
-      }
+      // Levels modulo 2^8: bytes suffice.
+      const auto multiplier = static_cast<std::uint8_t>(stored.multiplier);
+      const auto offset = static_cast<std::uint8_t>(stored.offset);
+      detail::map_span(
+          static_cast<std::int64_t>(levels.size()), levels.data(),
+          [multiplier, offset](std::uint8_t code) {
+            return static_cast<std::int8_t>(static_cast<std::uint8_t>(multiplier * code + offset));
+          },
+          codes);
       largest_pairs[static_cast<std::size_t>(begin / width)] = packed_.pack_columns(
           table_, MatrixView<const std::int8_t>(levels.data(), end - begin, depth), begin,
           memory_.data());

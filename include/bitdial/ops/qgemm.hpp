@@ -8,6 +8,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 
 #include <bitdial/core/assert.hpp>
@@ -165,7 +166,8 @@ struct PackedWeightsU8S8 {
   }
 
   /// Packs `levels` [columns, k] as the columns from `col`, a multiple of the table's, on, into the
-  /// memory that this is a view of. Returns their `largest_pair`.
+  /// memory that this is a view of. Returns their `largest_pair`, or more for a kernel that adds no
+  /// pairs.
   [[nodiscard]] std::int64_t pack_columns(const kernels::KernelTable& table,
                                           MatrixView<const std::int8_t> levels, std::int64_t col,
                                           std::byte* memory) const noexcept {
@@ -176,16 +178,18 @@ struct PackedWeightsU8S8 {
     for (std::int64_t j = 0; j < levels.rows; ++j) {
       std::int8_t* column = out + j / width * panel_bytes(table) + j % width * 4;
       for (std::int64_t s = 0; s < segments; ++s, column += groups() * width * 4) {
-        for (std::int64_t i = 0; i < run; ++i) {
-          column[i / 4 * width * 4 + i % 4] = levels(j, s * run + i);
+        const std::int64_t first = s * run, whole = levels.col_stride == 1 ? run / 4 * 4 : 0;
+        for (std::int64_t i = 0; i < whole; i += 4) {
+          std::memcpy(column + i * width, levels.row(j) + first + i, 4);
+        }
+        for (std::int64_t i = whole; i < run; ++i) {
+          column[i / 4 * width * 4 + i % 4] = levels(j, first + i);
         }
       }
     }
-    std::uint8_t* runs = nullptr;
-    if (table.reads_short_runs) {
-      runs = reinterpret_cast<std::uint8_t*>(memory) +
-             (short_runs(table, col) - reinterpret_cast<const std::uint8_t*>(data));
-    }
+    if (!table.reads_short_runs) return PackedWeightsU8S8{}.largest_pair;  // nobody asks
+    std::uint8_t* const runs = reinterpret_cast<std::uint8_t*>(memory) +
+                               (short_runs(table, col) - reinterpret_cast<const std::uint8_t*>(data));
     std::int64_t largest = 0;
     int short_run = 0;
     for (std::int64_t group = panels * segments * groups() - 1; group >= 0; --group) {
@@ -193,7 +197,7 @@ struct PackedWeightsU8S8 {
           largest_pair_of({out + group * width * 4, static_cast<std::size_t>(width * 4)});
       largest = std::max<std::int64_t>(largest, of_group);
       short_run = of_group * 255 > 32767 ? 0 : std::min(255, short_run + 1);
-      if (runs != nullptr) runs[group] = static_cast<std::uint8_t>(short_run);
+      runs[group] = static_cast<std::uint8_t>(short_run);
     }
     return largest;
   }

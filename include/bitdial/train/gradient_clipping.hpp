@@ -13,36 +13,51 @@
 #include <vector>
 
 #include <bitdial/core/tensor.hpp>
+#include <bitdial/nn/parameter.hpp>
 #include <bitdial/nn/traverse.hpp>
-#include <bitdial/quant/span_loops.hpp>
+#include <bitdial/ops/detail/elementwise.hpp>
+#include <bitdial/train/optimizer.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::train {
 
 namespace detail {
 
-/// sqrt(sum x^2), in double; it does not depend on the number of threads. Eight sums run side by
-/// side, so that none waits for the addition before.
-[[nodiscard]] inline double norm(std::span<const float> x) {
-  constexpr std::int64_t lanes = 8;
-  const double squares = bitdial::detail::reduce_chunks(
-      x.size(), 0.0,
-      [&](std::int64_t begin, std::int64_t end) {
-        std::array<double, static_cast<std::size_t>(lanes)> sums{};
-        const float* const data = x.data();
-        std::int64_t i = begin;
-        for (; i + lanes <= end; i += lanes) {
-          for (std::size_t lane = 0; lane < sums.size(); ++lane) {
-            const auto value = static_cast<double>(data[i + static_cast<std::int64_t>(lane)]);
-            sums[lane] += value * value;  // the product is exact
-          }
-        }
-        for (; i < end; ++i) {
-          sums[0] += static_cast<double>(data[i]) * static_cast<double>(data[i]);
-        }
-        return std::accumulate(sums.begin(), sums.end(), 0.0);
-      },
-      [](double first, double second) { return first + second; });
-  return std::sqrt(squares);
+/// sum x^2, in double. Eight sums run side by side, so that none waits for the addition before.
+[[nodiscard]] inline double sum_of_squares(std::span<const float> x) noexcept {
+  constexpr std::size_t lanes = 8;
+  std::array<double, lanes> sums{};
+  std::size_t i = 0;
+  for (; i + lanes <= x.size(); i += lanes) {
+    for (std::size_t lane = 0; lane < lanes; ++lane) {
+      const auto value = static_cast<double>(x[i + lane]);
+      sums[lane] += value * value;  // the product is exact
+    }
+  }
+  for (; i < x.size(); ++i) sums[0] += static_cast<double>(x[i]) * static_cast<double>(x[i]);
+  return std::accumulate(sums.begin(), sums.end(), 0.0);
+}
+
+/// The Euclidean norm of values(parameter) for every parameter: infinite or NaN where an element
+/// is. It does not depend on the number of threads.
+template <class Values>
+[[nodiscard]] std::vector<double> norms(const nn::Named<nn::Parameter>& parameters, Values values) {
+  std::vector<std::size_t> first_run(1, 0);
+  for (const auto& [name, parameter] : parameters) {
+    const auto size = static_cast<std::size_t>(parameter->value.size());
+    first_run.push_back(first_run.back() + (size + most_of_run - 1) / most_of_run);
+  }
+  std::vector<double> squares(first_run.back());
+  for_each_run(parameters, [&](std::size_t i, std::int64_t begin, std::int64_t end) {
+    const auto first = static_cast<std::size_t>(begin), size = static_cast<std::size_t>(end) - first;
+    const std::span<const float> all = values(std::as_const(*parameters[i].second));
+    squares[first_run[i] + first / most_of_run] = sum_of_squares(all.subspan(first, size));
+  });
+  std::vector<double> result;
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    result.push_back(std::sqrt(std::accumulate(squares.data() + first_run[i],
+                                               squares.data() + first_run[i + 1], 0.0)));
+  }
+  return result;
 }
 
 /// The root mean square below which a parameter of this role does not count as small: what
@@ -70,57 +85,64 @@ namespace detail {
 class ClippedGradients {
  public:
   /// The parameters must outlive this object.
-  explicit ClippedGradients(const nn::Named<nn::Parameter>& parameters) {
-    for (const auto& [name, parameter] : parameters) {
-      terms_.push_back({.parameter = parameter, .sum = Tensor<float>(parameter->grad.shape())});
-    }
+  explicit ClippedGradients(nn::Named<nn::Parameter> parameters)
+      : parameters_{std::move(parameters)} {
+    for (const auto& [name, parameter] : parameters_) sums_.emplace_back(parameter->grad.shape());
+    start();
   }
 
   /// Sets the sums to 0; parameters must not change before `finish`.
   void start() {
-    for (Term& term : terms_) {
-      term.sum.fill(0.0F);
-      term.size = 0.0;
-    }
+    is_empty_.assign(parameters_.size(), true);
+    sizes_.clear();
   }
 
   /// Adds what the gradients hold, scaled down, and sets them to 0. Requires share > 0. Cost: two
-  /// passes over the gradients that are not 0.
+  /// passes over the gradients; a third one, over the parameters, in the first call after `start`.
   void add(float share) {
-    for (auto& [parameter, sum, size] : terms_) {
-      const double found = detail::norm(parameter->grad.span());
-      if (found == 0.0) continue;
-      if (size == 0.0) size = size_of(*parameter);
-      const double most = static_cast<double>(share) * size;
-      const bool is_large = std::isfinite(found) && found > most;
-      const float scale = is_large ? static_cast<float>(most / found) : 1.0F;
-      bitdial::detail::transform_spans(
-          sum.span(), [scale](float total, float g) { return total + scale * g; },
-          std::span<const float>{sum.span()}, std::span<const float>{parameter->grad.span()});
-      parameter->grad.fill(0.0F);
+    if (sizes_.empty()) {
+      sizes_ = detail::norms(
+          parameters_, [](const nn::Parameter& parameter) { return parameter.value.span(); });
+      for (std::size_t i = 0; i < sizes_.size(); ++i) {
+        const nn::Parameter& parameter = *parameters_[i].second;
+        const double least = detail::least_size(parameter.role) *
+                             std::sqrt(static_cast<double>(parameter.value.size()));
+        sizes_[i] = std::max(sizes_[i], least);
+      }
+    }
+    const std::vector<double> found = detail::norms(
+        parameters_, [](const nn::Parameter& parameter) { return parameter.grad.span(); });
+    for_each_run(parameters_, [&](std::size_t i, std::int64_t begin, std::int64_t end) {
+      if (found[i] == 0.0) return;
+      const double most = static_cast<double>(share) * sizes_[i];
+      const bool is_large = std::isfinite(found[i]) && found[i] > most;
+      const float scale = is_large ? static_cast<float>(most / found[i]) : 1.0F;
+      float* const sum = sums_[i].data() + begin;
+      float* const gradient = parameters_[i].second->grad.data() + begin;
+      if (is_empty_[i]) std::fill_n(sum, end - begin, 0.0F);
+      ops::detail::map_span(
+          end - begin, sum, [scale](float total, float g) { return total + scale * g; }, sum,
+          gradient);
+      std::fill_n(gradient, end - begin, 0.0F);
+    });
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      is_empty_[i] = is_empty_[i] && found[i] == 0.0;
     }
   }
 
   /// Makes the sums the gradients.
   void finish() {
-    for (Term& term : terms_) std::swap(term.parameter->grad, term.sum);
+    for (std::size_t i = 0; i < sums_.size(); ++i) {
+      if (is_empty_[i]) sums_[i].fill(0.0F);
+      std::swap(parameters_[i].second->grad, sums_[i]);
+    }
   }
 
  private:
-  struct Term {
-    nn::Parameter* parameter = nullptr;
-    Tensor<float> sum;
-    double size = 0.0;  ///< of the parameter; 0 until a gradient asks
-  };
-
-  /// max(|w|, least sqrt(n)), above 0
-  [[nodiscard]] static double size_of(const nn::Parameter& parameter) {
-    const auto count = static_cast<double>(parameter.value.size());
-    return std::max(detail::norm(parameter.value.span()),
-                    detail::least_size(parameter.role) * std::sqrt(count));
-  }
-
-  std::vector<Term> terms_;
+  nn::Named<nn::Parameter> parameters_;
+  std::vector<Tensor<float>> sums_;
+  std::vector<bool> is_empty_;  // where a sum is 0, whatever it holds
+  std::vector<double> sizes_;   // max(|w|, least sqrt(n)) of each parameter; empty until asked for
 };
 
 }  // namespace bitdial::inline BITDIAL_ABI::train

@@ -33,6 +33,9 @@ class Optimizer {
   nn::Named<nn::Parameter> parameters_;
 };
 
+/// Elements of each run of `for_each_run` but the last of a parameter.
+inline constexpr std::size_t most_of_run = 1 << 13;
+
 /// Calls body(i, begin, end) for runs of elements of every parameter i, over threads: one pass over
 /// all parameters, however small they are.
 template <class Body>
@@ -42,7 +45,7 @@ void for_each_run(const nn::Named<nn::Parameter>& parameters, Body body) {
     std::int64_t begin;
     std::int64_t end;
   };
-  constexpr std::int64_t most = 1 << 13;
+  constexpr auto most = static_cast<std::int64_t>(most_of_run);
   std::vector<Run> runs;
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     const std::int64_t size = parameters[i].second->value.size();

@@ -197,7 +197,10 @@ class Trainer {
                                report.learning_rate));
     }
     take_batch(report);
-    nn::zero_gradients(*network_);
+    const nn::Named<nn::Parameter> parameters = nn::parameters(*network_);
+    for_each_run(parameters, [&](std::size_t i, std::int64_t begin, std::int64_t end) {
+      std::fill_n(parameters[i].second->grad.data() + begin, end - begin, 0.0F);
+    });
     gradients_.start();
     const std::vector<PrecisionPlan> switches = switches_of_step();
     share_ = options_.gradient_share / static_cast<float>(switches.size());
@@ -456,11 +459,11 @@ class Trainer {
 
   /// The name of the first parameter with a value that is not finite, or "".
   [[nodiscard]] std::string diverged_parameter() {
-    const auto finite = [](float value) { return std::isfinite(value); };
-    for (const auto& [name, parameter] : nn::parameters(*network_)) {
-      if (!std::ranges::all_of(parameter->value.span(), finite)) return name;
-    }
-    return "";
+    const nn::Named<nn::Parameter> parameters = nn::parameters(*network_);
+    const std::vector<double> norms = detail::norms(
+        parameters, [](const nn::Parameter& parameter) { return parameter.value.span(); });
+    const auto at = std::ranges::find_if(norms, [](double norm) { return !std::isfinite(norm); });
+    return at == norms.end() ? "" : parameters[static_cast<std::size_t>(at - norms.begin())].first;
   }
 
   [[nodiscard]] std::string divergence_text(const std::string& what, float loss,
