@@ -14,6 +14,8 @@
 #include <bitdial/core/rounding.hpp>
 #include <bitdial/ops/channel_moments.hpp>
 #include <bitdial/ops/conv2d.hpp>
+#include <bitdial/ops/detail/image_rows.hpp>
+#include <bitdial/ops/detail/weight_sums.hpp>
 #include <bitdial/ops/grouped_conv2d.hpp>
 #include <bitdial/ops/qconv2d.hpp>
 
@@ -37,15 +39,24 @@ void conv2d_sums(TensorView<T> y, const Reader<T>& x, const Reader<T>& w, const 
   ops::conv2d_forward(y, x.all().view(), w.all().view(), window, sums, moments);
 }
 
+/// Contributes to the gradient of w.
 template <class T>
-void conv2d_weight_gradient(TensorView<T> dw, TensorView<const T> dy, const Reader<T>& x,
+void conv2d_weight_gradient(BasicVar<T> w, TensorView<const T> dy, const Reader<T>& x,
                             const ops::Window& window, ops::Products products) {
-  if constexpr (std::is_same_v<T, float>) {
-    if (x.codes() != nullptr) {
-      return ops::qconv2d_backward_weight(dw, dy, view(*x.codes()), window, products);
+  const ops::detail::PatchGrid grid = ops::detail::patch_grid(x.shape(), window);
+  w.tape().contribute(w, [&](TensorView<T> dw, bool accumulate) {
+    const auto run = [&](const auto& images) {
+      ops::detail::all_weight_sums(dw, dy.data(), images, dy.extent(0), grid, products,
+                                   {.accumulate = accumulate});
+    };
+    if constexpr (std::is_same_v<T, float>) {
+      if (const Codes* const codes = x.codes(); codes != nullptr) {
+        return run(ops::detail::CodedImages{codes->values.data(), codes->levels});
+      }
     }
-  }
-  ops::conv2d_backward_weight(dw, dy, x.all().view(), window, products);
+    const Whole<T> values = x.all();
+    run(ops::detail::StoredImages<T>{values.view().data()});
+  });
 }
 
 /// The values of x that a derivative reads: in place, computed, or decoded for some images at a
@@ -227,7 +238,7 @@ BasicVar<T> conv2d(BasicVar<T> x, BasicVar<T> w, const ops::Window& window) {
         }
         const TensorView<const T> values = dy;
         if (w.needs_grad()) {
-          detail::conv2d_weight_gradient(x.tape().accumulate(w), values, read_x, window, products);
+          detail::conv2d_weight_gradient(w, values, read_x, window, products);
         }
         if (x.needs_grad()) {
           x.tape().contribute(x, [&](TensorView<T> dx, bool accumulate) {

@@ -65,7 +65,7 @@ void channel_sums(std::int64_t rows, std::int64_t channels, Read dy, const BitMa
   const auto width = static_cast<std::size_t>(channels);
   const std::int64_t unit = 128 / std::gcd(std::int64_t{128}, channels);
   const std::int64_t group = round_up(std::max<std::int64_t>(32, 512 / channels), unit);
-  const std::int64_t grain = round_up(4 * row_grain(channels), group);
+  const std::int64_t grain = round_up(2 * row_grain(channels), group);
   std::vector<double> partial(2 * width * static_cast<std::size_t>((rows + grain - 1) / grain));
   const auto& kernels = kernels::active_real_kernels();
   parallel_for(rows, grain, [&](std::int64_t begin, std::int64_t end) {

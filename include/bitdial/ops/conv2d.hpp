@@ -8,11 +8,13 @@
 #include <type_traits>
 
 #include <bitdial/core/parallel.hpp>
+#include <bitdial/core/rounding.hpp>
 #include <bitdial/ops/channel_moments.hpp>
 #include <bitdial/ops/detail/check.hpp>
 #include <bitdial/ops/detail/direct_conv.hpp>
 #include <bitdial/ops/detail/elementwise.hpp>
 #include <bitdial/ops/detail/patches.hpp>
+#include <bitdial/ops/detail/weight_sums.hpp>
 #include <bitdial/ops/detail/winograd_conv.hpp>
 #include <bitdial/ops/gemm.hpp>
 #include <bitdial/ops/products.hpp>
@@ -53,16 +55,10 @@ namespace bitdial::inline BITDIAL_ABI::ops {
 namespace detail {
 
 /// Output pixels per parallel chunk: a multiple of the usual tile heights, large enough to pay for
-/// packing the weights.
-inline constexpr std::int64_t conv2d_pixel_grain = 192;
-
-/// At most this many chunks of images, each with a partial sum of the weight gradient ...
-inline constexpr std::int64_t conv2d_max_partials = 16;
-/// ... as long as the partial sums together stay below this many elements.
-inline constexpr std::int64_t conv2d_partial_elements = std::int64_t{1} << 24;
-
-/// From so many weights on threads share each pass of their sums.
-inline constexpr std::int64_t winograd_shared_weights = std::int64_t{1} << 15;
+/// reading the weights, and no more than a sixteenth of the pixels if that is enough.
+[[nodiscard]] constexpr std::int64_t conv2d_pixel_grain(std::int64_t pixels) noexcept {
+  return std::clamp<std::int64_t>(round_up(ceil_div(pixels, 16), 24), 72, 192);
+}
 
 [[nodiscard]] constexpr PatchGrid patch_grid(const Shape& x, const Window& window) noexcept {
   return {.h = {.outputs = window.output_h(x[1]),
@@ -142,144 +138,16 @@ void window_product(const T* source, std::int64_t images, const PatchGrid& grid,
   const std::int64_t pixels = images * grid.pixels();
   const MatrixView<const T> a(source, pixels, grid.channels);
   const MatrixView<T> c(out.data, pixels, cols);
-  if (moments != nullptr) moments->start(ceil_div(pixels, conv2d_pixel_grain), cols);
-  parallel_for(pixels, conv2d_pixel_grain, [&](std::int64_t begin, std::int64_t end) {
+  const std::int64_t grain = conv2d_pixel_grain(pixels);
+  if (moments != nullptr) moments->start(ceil_div(pixels, grain), cols);
+  parallel_for(pixels, grain, [&](std::int64_t begin, std::int64_t end) {
     gemm(a.block(begin, 0, end - begin, a.cols), weights, c.block(begin, 0, end - begin, cols),
          options);
     if constexpr (std::is_same_v<T, float>) {
       if (moments == nullptr) return;
-      moments->add(begin / conv2d_pixel_grain, end - begin, out.data + begin * cols);
+      moments->add(begin / grain, end - begin, out.data + begin * cols);
     }
   });
-}
-
-/// `direct_weight_sums` where a block of output rows is too small a part of the products of its
-/// weights, or with `accumulate` added to `sums`: one product of matrices. Threads share it.
-template <class T, class Images>
-void matrix_weight_sums(T* sums, const T* dy, const Images& images, const PatchGrid& grid,
-                        std::int64_t out, std::int64_t begin, std::int64_t end, Products products,
-                        bool accumulate) {
-  const std::int64_t pixels = (end - begin) * grid.pixels();
-  const std::int64_t image_size = grid.h.source * grid.w.source * grid.channels;
-  const T* source = images.in_place(begin * image_size);
-  if (source == nullptr) {
-    T* const copy = gemm_scratch<T, 3>((end - begin) * image_size);
-    parallel_for(end - begin, 1, [&](std::int64_t first, std::int64_t) {
-      images.copy((begin + first) * image_size, image_size, copy + first * image_size);
-    });
-    source = copy;
-  }
-  const auto gradient =
-      MatrixView<const T>(dy + begin * grid.pixels() * out, pixels, out).transposed();
-  const MatrixView<T> all(sums, out, grid.depth());
-  const GemmOptions options{.accumulate = accumulate};
-  // Blocks of the weights: what each reads of dy and of the patches, others read too.
-  constexpr std::int64_t most = 128;
-  const std::int64_t rows = std::min(most, out), cols = std::min(most, grid.depth());
-  const std::int64_t columns = ceil_div(grid.depth(), cols);
-  parallel_for(ceil_div(out, rows) * columns, 1, [&](std::int64_t item, std::int64_t) {
-    const std::int64_t row = item / columns * rows, col = item % columns * cols;
-    const MatrixView<T> c = all.block(row, col, std::min(rows, out - row),
-                                      std::min(cols, grid.depth() - col));
-    const auto a = gradient.block(row, 0, c.rows, pixels);
-    if constexpr (std::is_same_v<T, float>) {
-      if (products == Products::bf16) {
-        if (reads_every_pixel_once(grid)) {
-          const MatrixView<const float> x(source, pixels, grid.channels);
-          return gemm_bf16(a, x.block(0, col, pixels, c.cols), c, options);
-        }
-        const MatrixView<float> patches(gemm_scratch<float, 7>(pixels * c.cols), pixels, c.cols);
-        gather_patches(source, grid, 0, col, patches);
-        return gemm_bf16(a, patches, c, options);
-      }
-    }
-    gemm_packed_cols(
-        a,
-        [&](std::int64_t k0, std::int64_t col0, MatrixView<T> panel) {
-          gather_patches(source, grid, k0, col + col0, panel);
-        },
-        c, options);
-  });
-}
-
-/// How the derivative by the weights of a convolution is computed.
-enum class WeightSums : std::uint8_t { winograd, direct, matrix };
-
-template <class T>
-[[nodiscard]] WeightSums weight_sums_of(const PatchGrid& grid, std::int64_t out) noexcept {
-  if (std::is_same_v<T, float> && suits_winograd(grid, out)) return WeightSums::winograd;
-  // Read in place, a block of output rows adds to all sums in memory: that must not cost more than
-  // its products.
-  const std::int64_t block_pixels = RowBlocks::of<T>(grid).rows * grid.w.outputs;
-  const std::int64_t sums_bytes = out * grid.depth() * static_cast<std::int64_t>(sizeof(T));
-  return block_pixels >= 256 || sums_bytes <= 512 << 10 ? WeightSums::direct : WeightSums::matrix;
-}
-
-/// The partial sum of one chunk of images: see `conv2d_backward_weight`.
-template <class T, class Images>
-void weight_sums(T* sums, const T* dy, const Images& images, const PatchGrid& grid,
-                 std::int64_t out, std::int64_t begin, std::int64_t end, Products products) {
-  const WeightSums way = weight_sums_of<T>(grid, out);
-  if (way == WeightSums::matrix) {
-    return matrix_weight_sums(sums, dy, images, grid, out, begin, end, products, false);
-  }
-  if constexpr (std::is_same_v<T, float>) {
-    if (way == WeightSums::winograd) {
-      return products == Products::bf16
-                 ? winograd_weight_sums<std::uint16_t>(sums, dy, images, grid, out, begin, end,
-                                                       false)
-                 : winograd_weight_sums<float>(sums, dy, images, grid, out, begin, end, false);
-    }
-    if (products == Products::bf16) {
-      return direct_weight_sums_bf16(sums, dy, images, grid, out, begin, end);
-    }
-  }
-  direct_weight_sums(sums, dy, images, grid, out, begin, end);
-}
-
-/// sum[i] += partial[k, i] for k = 0, 1, .. in order.
-template <class T>
-void add_partials(T* sum, TensorView<const T> partial) {
-  const std::int64_t size = partial.extent(1);
-  parallel_for(size, elementwise_grain, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t k = 0; k < partial.extent(0); ++k) {
-      map_span(
-          end - begin, sum + begin, [](T a, T b) { return a + b; }, sum + begin,
-          partial.data() + k * size + begin);
-    }
-  });
-}
-
-/// dw += the sums over all images: see `conv2d_backward_weight`.
-template <class T, class Images>
-void add_weight_sums(TensorView<T> dw, const T* dy, const Images& images, std::int64_t count,
-                     const PatchGrid& grid, Products products) {
-  if (count == 0) return;
-  const std::int64_t out = dw.extent(0);
-  const WeightSums way = weight_sums_of<T>(grid, out);
-  if constexpr (std::is_same_v<T, float>) {
-    if (way == WeightSums::winograd && dw.size() >= winograd_shared_weights) {
-      return products == Products::bf16
-                 ? winograd_weight_sums<std::uint16_t>(dw.data(), dy, images, grid, out, 0, count,
-                                                       true)
-                 : winograd_weight_sums<float>(dw.data(), dy, images, grid, out, 0, count, true);
-    }
-  }
-  // Few, and a power of two: equal work for two threads.
-  std::int64_t chunks = conv2d_max_partials;
-  while (chunks > 2 && chunks * dw.size() > conv2d_partial_elements) chunks /= 2;
-  const std::int64_t grain = (count + chunks - 1) / chunks;
-  chunks = (count + grain - 1) / grain;
-  const std::int64_t read = count * grid.pixels() * (out + grid.channels);
-  if (way == WeightSums::matrix || (way == WeightSums::direct && 2 * chunks * dw.size() > read)) {
-    return matrix_weight_sums(dw.data(), dy, images, grid, out, 0, count, products, true);
-  }
-  Tensor<T> partial({chunks, dw.size()}, Uninitialized{});
-  parallel_for(count, grain, [&](std::int64_t begin, std::int64_t end) {
-    weight_sums(partial.data() + begin / grain * dw.size(), dy, images, grid, out, begin, end,
-                products);
-  });
-  add_partials(dw.data(), partial.cview());
 }
 
 }  // namespace detail
@@ -389,7 +257,9 @@ void conv2d_backward_input(TensorView<T> dx, TensorView<const std::type_identity
 ///
 /// Shapes as in `conv2d_forward`. Up to 16 chunks of images, a power of two, have a partial sum
 /// each; they are added in order: the same bits for every thread count. Memory: 16 times the
-/// weights, at most 64 MiB or twice the weights (float), from the thread's cached blocks.
+/// weights, at most 64 MiB or twice the weights (float), from the thread's cached blocks. Where
+/// that would be more than what is read, and for many weights of the windows below, there are no
+/// partial sums: threads share the weights instead.
 ///
 /// Where the rule of `Sums` holds, which here asks for stride 1 in both directions, a partial sum
 /// takes half of the products: passes over some rows of an image, or over some images, make the
@@ -406,8 +276,8 @@ void conv2d_backward_weight(TensorView<T> dw, TensorView<const std::type_identit
   detail::require_shape("conv2d_backward_weight", "dw", dw, dw.shape());
   detail::require_shape("conv2d_backward_weight", "dy", dy, expected);
   detail::require_shape("conv2d_backward_weight", "x", x, x.shape());
-  detail::add_weight_sums(dw, dy.data(), detail::StoredImages<T>{x.data()}, expected[0],
-                          detail::patch_grid(x.shape(), window), products);
+  detail::all_weight_sums(dw, dy.data(), detail::StoredImages<T>{x.data()}, expected[0],
+                          detail::patch_grid(x.shape(), window), products, {.accumulate = true});
 }
 
 }  // namespace bitdial::inline BITDIAL_ABI::ops

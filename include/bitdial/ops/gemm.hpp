@@ -11,6 +11,7 @@
 
 #include <bitdial/core/aligned_buffer.hpp>
 #include <bitdial/core/error.hpp>
+#include <bitdial/core/parallel.hpp>
 #include <bitdial/core/rounding.hpp>
 #include <bitdial/core/text.hpp>
 #include <bitdial/kernels/active.hpp>
@@ -245,8 +246,8 @@ class PackedB {
  public:
   PackedB() = default;
 
-  /// Packs all of B; `pack_b` as in `gemm_packed`. Cost: one pass over B. `table` as in
-  /// `GemmOptions`.
+  /// Packs all of B, over threads; `pack_b` as in `gemm_packed`. Cost: one pass over B. `table` as
+  /// in `GemmOptions`.
   template <PacksCols<T> PackB>
   PackedB(std::int64_t depth, std::int64_t cols, PackB&& pack_b,
           const kernels::RealKernels* table = nullptr)
@@ -256,13 +257,13 @@ class PackedB {
         width_{detail::gemm_kernel<T>(table_).cols} {
     panels_ = AlignedBuffer<T>(static_cast<std::size_t>(round_up(cols, width_) * depth));
     const std::int64_t max_cols = detail::gemm_max_cols(width_);
-    for (std::int64_t col0 = 0; col0 < cols; col0 += max_cols) {
+    parallel_for(cols, max_cols, [&](std::int64_t col0, std::int64_t last) {
       for (std::int64_t k0 = 0; k0 < depth; k0 += detail::gemm_depth_block) {
         const detail::GemmBlock block{k0, std::min(detail::gemm_depth_block, depth - k0), col0,
-                                      std::min(max_cols, cols - col0)};
+                                      last - col0};
         detail::pack_panels(pack_b, block, width_, panels_.data() + offset(block));
       }
-    }
+    });
   }
 
   /// Packs a view.

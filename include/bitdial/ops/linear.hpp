@@ -29,14 +29,13 @@ template <class T, class Body>
 void for_each_linear_block(MatrixView<T> y, Body body) {
   const std::int64_t across = (y.cols + linear_col_grain - 1) / linear_col_grain;
   const std::int64_t down = (y.rows + linear_row_grain - 1) / linear_row_grain;
-  parallel_for(down * across, 1,
-               [&](std::int64_t item, std::int64_t) {
-                 const std::int64_t row = item / across * linear_row_grain;
-                 const std::int64_t col = item % across * linear_col_grain;
-                 body(row, col,
-                      y.block(row, col, std::min(linear_row_grain, y.rows - row),
-                              std::min(linear_col_grain, y.cols - col)));
-               });
+  parallel_for(down * across, 1, [&](std::int64_t item, std::int64_t) {
+    const std::int64_t row = item / across * linear_row_grain;
+    const std::int64_t col = item % across * linear_col_grain;
+    body(row, col,
+         y.block(row, col, std::min(linear_row_grain, y.rows - row),
+                 std::min(linear_col_grain, y.cols - col)));
+  });
 }
 
 inline void require_linear_shapes(const Shape& y, const Shape& x, const Shape& w) {
@@ -82,12 +81,11 @@ void linear_backward_input(TensorView<T> dx, TensorView<const std::type_identity
   detail::require_shape("linear_backward_input", "dx", dx, dx.shape());
   detail::require_shape("linear_backward_input", "dy", dy, dy.shape());
   detail::require_shape("linear_backward_input", "weight", w, w.shape());
-  detail::for_each_linear_block(
-      detail::matrix(dx), [&](std::int64_t row, std::int64_t col, MatrixView<T> block) {
-        gemm<T>(detail::matrix(dy).block(row, 0, block.rows, w.extent(0)),
-                detail::matrix(w).block(0, col, w.extent(0), block.cols), block,
-                {.accumulate = true});
-      });
+  detail::for_each_linear_block(detail::matrix(dx), [&](std::int64_t row, std::int64_t col,
+                                                        MatrixView<T> block) {
+    gemm<T>(detail::matrix(dy).block(row, 0, block.rows, w.extent(0)),
+            detail::matrix(w).block(0, col, w.extent(0), block.cols), block, {.accumulate = true});
+  });
 }
 
 /// dw += dy^T x.

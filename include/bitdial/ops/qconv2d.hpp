@@ -71,7 +71,9 @@ class PreparedFilters {
     packed_ = {reinterpret_cast<const std::int8_t*>(memory_.data()), out, depth, segments};
     tap_sums_ = Tensor<std::int32_t>({w.shape()[1] * w.shape()[2], out}, Uninitialized{});
     const std::int64_t channels = w.shape()[3];
-    std::vector<std::int64_t> largest_pairs(static_cast<std::size_t>((out + width - 1) / width));
+    // Of each panel; other kernels add no pairs.
+    std::vector<std::int64_t> largest_pairs(static_cast<std::size_t>((out + width - 1) / width),
+                                            packed_.largest_pair);
     parallel_for(out, width, [&](std::int64_t begin, std::int64_t end) {
       std::vector<std::int8_t> levels(static_cast<std::size_t>((end - begin) * depth));
       const std::uint8_t* const codes = w.codes.data() + begin * depth;
@@ -84,9 +86,12 @@ class PreparedFilters {
             return static_cast<std::int8_t>(static_cast<std::uint8_t>(multiplier * code + offset));
           },
           codes);
-      largest_pairs[static_cast<std::size_t>(begin / width)] = packed_.pack_columns(
-          table_, MatrixView<const std::int8_t>(levels.data(), end - begin, depth), begin,
-          memory_.data());
+      packed_.pack_columns(table_, MatrixView<const std::int8_t>(levels.data(), end - begin, depth),
+                           begin, memory_.data());
+      if (table_.reads_short_runs) {
+        largest_pairs[static_cast<std::size_t>(begin / width)] =
+            packed_.find_pairs(table_, end - begin, begin, memory_.data());
+      }
       for (std::int64_t o = begin; o < end; ++o) {
         for (std::int64_t tap = 0; tap < tap_sums_.extent(0); ++tap) {
           const std::uint8_t* const from = w.codes.data() + o * depth + tap * channels;
@@ -321,8 +326,8 @@ inline void qconv2d_backward_weight(TensorView<float> dw, TensorView<const float
   const Shape expected = conv2d_output_shape(x.shape(), dw.shape(), window);
   detail::require_shape("qconv2d_backward_weight", "dw", dw, dw.shape());
   detail::require_shape("qconv2d_backward_weight", "dy", dy, expected);
-  detail::add_weight_sums(dw, dy.data(), detail::CodedImages{x.codes.data(), x.levels}, expected[0],
-                          detail::patch_grid(x.shape(), window), products);
+  detail::all_weight_sums(dw, dy.data(), detail::CodedImages{x.codes.data(), x.levels}, expected[0],
+                          detail::patch_grid(x.shape(), window), products, {.accumulate = true});
 }
 
 }  // namespace bitdial::inline BITDIAL_ABI::ops

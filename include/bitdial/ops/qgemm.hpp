@@ -161,16 +161,15 @@ struct PackedWeightsU8S8 {
                    memory.size() >= bytes(table, levels.rows, levels.cols, segments));
     PackedWeightsU8S8 packed{reinterpret_cast<const std::int8_t*>(memory.data()), levels.rows,
                              levels.cols, segments};
-    packed.largest_pair = packed.pack_columns(table, levels, 0, memory.data());
+    packed.pack_columns(table, levels, 0, memory.data());
+    packed.largest_pair = packed.find_pairs(table, levels.rows, 0, memory.data());
     return packed;
   }
 
   /// Packs `levels` [columns, k] as the columns from `col`, a multiple of the table's, on, into the
-  /// memory that this is a view of. Returns their `largest_pair`, or more for a kernel that adds no
-  /// pairs.
-  [[nodiscard]] std::int64_t pack_columns(const kernels::KernelTable& table,
-                                          MatrixView<const std::int8_t> levels, std::int64_t col,
-                                          std::byte* memory) const noexcept {
+  /// memory that this is a view of.
+  void pack_columns(const kernels::KernelTable& table, MatrixView<const std::int8_t> levels,
+                    std::int64_t col, std::byte* memory) const noexcept {
     const std::int64_t width = table.gemm_u8s8.cols, run = k / segments;
     const std::int64_t panels = round_up(levels.rows, width) / width;
     auto* const out = reinterpret_cast<std::int8_t*>(memory) + (panel(table, col) - data);
@@ -187,17 +186,28 @@ struct PackedWeightsU8S8 {
         }
       }
     }
-    if (!table.reads_short_runs) return PackedWeightsU8S8{}.largest_pair;  // nobody asks
-    std::uint8_t* const runs = reinterpret_cast<std::uint8_t*>(memory) +
-                               (short_runs(table, col) - reinterpret_cast<const std::uint8_t*>(data));
+  }
+
+  /// The `largest_pair` of so many packed columns from `col` on; writes their short runs where the
+  /// kernel reads them.
+  [[nodiscard]] std::int64_t find_pairs(const kernels::KernelTable& table, std::int64_t columns,
+                                        std::int64_t col, std::byte* memory) const noexcept {
+    const std::int64_t width = table.gemm_u8s8.cols;
+    const std::int64_t panels = round_up(columns, width) / width;
+    const std::int8_t* const from = panel(table, col);
+    std::uint8_t* runs = nullptr;
+    if (table.reads_short_runs) {
+      runs = reinterpret_cast<std::uint8_t*>(memory) +
+             (short_runs(table, col) - reinterpret_cast<const std::uint8_t*>(data));
+    }
     std::int64_t largest = 0;
     int short_run = 0;
     for (std::int64_t group = panels * segments * groups() - 1; group >= 0; --group) {
       const int of_group =
-          largest_pair_of({out + group * width * 4, static_cast<std::size_t>(width * 4)});
+          largest_pair_of({from + group * width * 4, static_cast<std::size_t>(width * 4)});
       largest = std::max<std::int64_t>(largest, of_group);
       short_run = of_group * 255 > 32767 ? 0 : std::min(255, short_run + 1);
-      runs[group] = static_cast<std::uint8_t>(short_run);
+      if (runs != nullptr) runs[group] = static_cast<std::uint8_t>(short_run);
     }
     return largest;
   }

@@ -48,14 +48,15 @@ template <class Values>
   }
   std::vector<double> squares(first_run.back());
   for_each_run(parameters, [&](std::size_t i, std::int64_t begin, std::int64_t end) {
-    const auto first = static_cast<std::size_t>(begin), size = static_cast<std::size_t>(end) - first;
+    const auto first = static_cast<std::size_t>(begin),
+               size = static_cast<std::size_t>(end) - first;
     const std::span<const float> all = values(std::as_const(*parameters[i].second));
     squares[first_run[i] + first / most_of_run] = sum_of_squares(all.subspan(first, size));
   });
   std::vector<double> result;
   for (std::size_t i = 0; i < parameters.size(); ++i) {
-    result.push_back(std::sqrt(std::accumulate(squares.data() + first_run[i],
-                                               squares.data() + first_run[i + 1], 0.0)));
+    result.push_back(std::sqrt(
+        std::accumulate(squares.data() + first_run[i], squares.data() + first_run[i + 1], 0.0)));
   }
   return result;
 }
@@ -101,8 +102,8 @@ class ClippedGradients {
   /// passes over the gradients; a third one, over the parameters, in the first call after `start`.
   void add(float share) {
     if (sizes_.empty()) {
-      sizes_ = detail::norms(
-          parameters_, [](const nn::Parameter& parameter) { return parameter.value.span(); });
+      sizes_ = detail::norms(parameters_,
+                             [](const nn::Parameter& parameter) { return parameter.value.span(); });
       for (std::size_t i = 0; i < sizes_.size(); ++i) {
         const nn::Parameter& parameter = *parameters_[i].second;
         const double least = detail::least_size(parameter.role) *

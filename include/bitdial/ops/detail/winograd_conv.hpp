@@ -231,12 +231,12 @@ struct WinogradPasses {
   }
 };
 
-/// `direct_weight_sums` for grids that suit, or with `accumulate` added to `sums`; E as in
+/// `direct_weight_sums` for grids that suit, or with `options.accumulate` added to `sums`; E as in
 /// `winograd_product`, for any channels. Threads share each pass.
 template <class E, class Images>
 void winograd_weight_sums(float* sums, const float* dy, const Images& images, const PatchGrid& grid,
                           std::int64_t out, std::int64_t first_image, std::int64_t last_image,
-                          bool accumulate) {
+                          GemmOptions options) {
   const auto kernel = window_kernel<E>();
   // Groups are what is summed over: bfloat16 ones in pairs.
   constexpr bool paired = !std::is_same_v<E, float>;
@@ -249,7 +249,7 @@ void winograd_weight_sums(float* sums, const float* dy, const Images& images, co
   const std::int64_t panels = ceil_div(grid.channels, kernel.cols);
 
   const auto add = [&](std::int64_t n, std::int64_t count, std::int64_t begin, std::int64_t rows,
-                       bool accumulate_pass) {
+                       bool accumulate) {
     const std::int64_t source_rows = rows + winograd_halo(grid);
     const std::int64_t source_steps = source_rows * steps, height = count * source_steps;
     const std::int64_t inputs_step = elements * height * grid.channels;
@@ -287,55 +287,56 @@ void winograd_weight_sums(float* sums, const float* dy, const Images& images, co
                                   .paired = paired}});
       }
     });
-    parallel_for(ceil_div(tiles.count(), tiles_at_once) * panels, 1, [&](std::int64_t item,
-                                                                        std::int64_t) {
-      const std::int64_t tile = item / panels * tiles_at_once;
-      const std::int64_t tile_end = std::min(tile + tiles_at_once, tiles.count());
-      const std::int64_t first = tiles.begin(tile);
-      const std::int64_t col = item % panels * kernel.cols;
-      const std::int64_t width = std::min(kernel.cols, grid.channels - col);
-      const std::int64_t products_step = (tiles.begin(tile_end) - first) * width;
-      float* const products =
-          winograd_scratch<WinogradScratch::products>(WinogradPoints::count * products_step);
-      for (std::int64_t tap = 0; tap < grid.h.taps; ++tap) {
-        for (int k = 0; k < WinogradPoints::count; ++k) {
-          for (std::int64_t t = tile; t < tile_end; ++t) {
-            const std::int64_t o = tiles.begin(t);
-            WindowTile<E> product{
-                .rows = tiles.size(t),
-                .cols = width,
-                .a = slopes + k * slopes_step + elements * o,
-                .a_stride = elements,
-                .a_step = elements * out,
-                .b = inputs + k * inputs_step +
-                     elements * (col * height + tap * grid.h.dilation * steps * width),
-                .c = products + k * products_step + (o - first) * width,
-                .c_stride = width,
-                .runs = count,
-                .a_run = elements * rows * steps * out,
-                .b_run = elements * source_steps * width};
-            set_run(product, elements * rows * steps, width);
-            kernel.run(product);
+    parallel_for(
+        ceil_div(tiles.count(), tiles_at_once) * panels, 1, [&](std::int64_t item, std::int64_t) {
+          const std::int64_t tile = item / panels * tiles_at_once;
+          const std::int64_t tile_end = std::min(tile + tiles_at_once, tiles.count());
+          const std::int64_t first = tiles.begin(tile);
+          const std::int64_t col = item % panels * kernel.cols;
+          const std::int64_t width = std::min(kernel.cols, grid.channels - col);
+          const std::int64_t products_step = (tiles.begin(tile_end) - first) * width;
+          float* const products =
+              winograd_scratch<WinogradScratch::products>(WinogradPoints::count * products_step);
+          for (std::int64_t tap = 0; tap < grid.h.taps; ++tap) {
+            for (int k = 0; k < WinogradPoints::count; ++k) {
+              for (std::int64_t t = tile; t < tile_end; ++t) {
+                const std::int64_t o = tiles.begin(t);
+                WindowTile<E> product{
+                    .rows = tiles.size(t),
+                    .cols = width,
+                    .a = slopes + k * slopes_step + elements * o,
+                    .a_stride = elements,
+                    .a_step = elements * out,
+                    .b = inputs + k * inputs_step +
+                         elements * (col * height + tap * grid.h.dilation * steps * width),
+                    .c = products + k * products_step + (o - first) * width,
+                    .c_stride = width,
+                    .runs = count,
+                    .a_run = elements * rows * steps * out,
+                    .b_run = elements * source_steps * width};
+                set_run(product, elements * rows * steps, width);
+                kernel.run(product);
+              }
+            }
+            kernels::active_real_kernels().winograd_taps(
+                {.rows = tiles.begin(tile_end) - first,
+                 .channels = width,
+                 .m = products,
+                 .m_step = products_step,
+                 .m_stride = width,
+                 .y =
+                     sums + first * grid.depth() + tap * WinogradPoints::taps * grid.channels + col,
+                 .y_stride = grid.depth(),
+                 .tap_stride = grid.channels,
+                 .accumulate = accumulate});
           }
-        }
-        kernels::active_real_kernels().winograd_taps(
-            {.rows = tiles.begin(tile_end) - first,
-             .channels = width,
-             .m = products,
-             .m_step = products_step,
-             .m_stride = width,
-             .y = sums + first * grid.depth() + tap * WinogradPoints::taps * grid.channels + col,
-             .y_stride = grid.depth(),
-             .tap_stride = grid.channels,
-             .accumulate = accumulate_pass});
-      }
-    });
+        });
   };
   for (std::int64_t n = first_image; n < last_image; n += passes.images) {
     const std::int64_t count = std::min(passes.images, last_image - n);
     for (std::int64_t begin = 0; begin < grid.h.outputs; begin += passes.rows) {
       add(n, count, begin, std::min(passes.rows, grid.h.outputs - begin),
-          accumulate || n > first_image || begin > 0);
+          options.accumulate || n > first_image || begin > 0);
     }
   }
 }
