@@ -39,26 +39,6 @@ void conv2d_sums(TensorView<T> y, const Reader<T>& x, const Reader<T>& w, const 
   ops::conv2d_forward(y, x.all().view(), w.all().view(), window, sums, moments);
 }
 
-/// Contributes to the gradient of w.
-template <class T>
-void conv2d_weight_gradient(BasicVar<T> w, TensorView<const T> dy, const Reader<T>& x,
-                            const ops::Window& window, ops::Products products) {
-  const ops::detail::PatchGrid grid = ops::detail::patch_grid(x.shape(), window);
-  w.tape().contribute(w, [&](TensorView<T> dw, bool accumulate) {
-    const auto run = [&](const auto& images) {
-      ops::detail::all_weight_sums(dw, dy.data(), images, dy.extent(0), grid, products,
-                                   {.accumulate = accumulate});
-    };
-    if constexpr (std::is_same_v<T, float>) {
-      if (const Codes* const codes = x.codes(); codes != nullptr) {
-        return run(ops::detail::CodedImages{codes->values.data(), codes->levels});
-      }
-    }
-    const Whole<T> values = x.all();
-    run(ops::detail::StoredImages<T>{values.view().data()});
-  });
-}
-
 /// The values of x that a derivative reads: in place, computed, or decoded for some images at a
 /// time.
 template <class T>
@@ -101,6 +81,20 @@ class Operand {
   const Codes* codes_;
   Whole<T> values_;
 };
+
+/// Contributes to the gradient of w.
+template <class T>
+void conv2d_weight_gradient(BasicVar<T> w, TensorView<const T> dy, const Reader<T>& x,
+                            const ops::Window& window, ops::Products products) {
+  const Operand<T> values(x);
+  w.tape().contribute(w, [&](TensorView<T> dw, bool accumulate) {
+    values.visit(0, [&](const auto& images) {
+      ops::detail::all_weight_sums(dw, dy.data(), images, dy.extent(0),
+                                   ops::detail::patch_grid(x.shape(), window), products,
+                                   {.accumulate = accumulate});
+    });
+  });
+}
 
 /// How a batch is taken through a derivative: group after group, so that what one operation writes
 /// is in the second-level cache when the next one reads it.
@@ -231,7 +225,7 @@ BasicVar<T> conv2d(BasicVar<T> x, BasicVar<T> w, const ops::Window& window) {
                                   TensorView<T> dw, TensorView<const T> part, std::int64_t first) {
             values.visit(first, [&](const auto& images) {
               ops::detail::weight_sums(dw.data(), part.data(), images, grid, dw.extent(0), 0,
-                                       part.extent(0), products);
+                                       part.extent(0), products, {.accumulate = false});
             });
           };
           return detail::backward_in_groups(x, w, read_w, dy, groups, weight, input);

@@ -41,22 +41,19 @@ namespace detail {
 /// is. It does not depend on the number of threads.
 template <class Values>
 [[nodiscard]] std::vector<double> norms(const nn::Named<nn::Parameter>& parameters, Values values) {
-  std::vector<std::size_t> first_run(1, 0);
+  std::vector<std::vector<double>> squares;  // of each run
   for (const auto& [name, parameter] : parameters) {
-    const auto size = static_cast<std::size_t>(parameter->value.size());
-    first_run.push_back(first_run.back() + (size + most_of_run - 1) / most_of_run);
+    squares.emplace_back(static_cast<std::size_t>(parameter->value.size()) / most_of_run + 1);
   }
-  std::vector<double> squares(first_run.back());
   for_each_run(parameters, [&](std::size_t i, std::int64_t begin, std::int64_t end) {
-    const auto first = static_cast<std::size_t>(begin),
-               size = static_cast<std::size_t>(end) - first;
-    const std::span<const float> all = values(std::as_const(*parameters[i].second));
-    squares[first_run[i] + first / most_of_run] = sum_of_squares(all.subspan(first, size));
+    const auto first = static_cast<std::size_t>(begin);
+    squares[i][first / most_of_run] =
+        sum_of_squares(values(std::as_const(*parameters[i].second))
+                           .subspan(first, static_cast<std::size_t>(end) - first));
   });
   std::vector<double> result;
-  for (std::size_t i = 0; i < parameters.size(); ++i) {
-    result.push_back(std::sqrt(
-        std::accumulate(squares.data() + first_run[i], squares.data() + first_run[i + 1], 0.0)));
+  for (const auto& of_runs : squares) {
+    result.push_back(std::sqrt(std::accumulate(of_runs.begin(), of_runs.end(), 0.0)));
   }
   return result;
 }
@@ -89,12 +86,13 @@ class ClippedGradients {
   explicit ClippedGradients(nn::Named<nn::Parameter> parameters)
       : parameters_{std::move(parameters)} {
     for (const auto& [name, parameter] : parameters_) sums_.emplace_back(parameter->grad.shape());
-    start();
   }
 
   /// Sets the sums to 0; parameters must not change before `finish`.
   void start() {
-    is_empty_.assign(parameters_.size(), true);
+    for_each_run(parameters_, [&](std::size_t i, std::int64_t begin, std::int64_t end) {
+      std::fill(sums_[i].data() + begin, sums_[i].data() + end, 0.0F);
+    });
     sizes_.clear();
   }
 
@@ -120,30 +118,22 @@ class ClippedGradients {
       const float scale = is_large ? static_cast<float>(most / found[i]) : 1.0F;
       float* const sum = sums_[i].data() + begin;
       float* const gradient = parameters_[i].second->grad.data() + begin;
-      if (is_empty_[i]) std::fill_n(sum, end - begin, 0.0F);
       ops::detail::map_span(
           end - begin, sum, [scale](float total, float g) { return total + scale * g; }, sum,
           gradient);
       std::fill_n(gradient, end - begin, 0.0F);
     });
-    for (std::size_t i = 0; i < found.size(); ++i) {
-      is_empty_[i] = is_empty_[i] && found[i] == 0.0;
-    }
   }
 
   /// Makes the sums the gradients.
   void finish() {
-    for (std::size_t i = 0; i < sums_.size(); ++i) {
-      if (is_empty_[i]) sums_[i].fill(0.0F);
-      std::swap(parameters_[i].second->grad, sums_[i]);
-    }
+    for (std::size_t i = 0; i < sums_.size(); ++i) std::swap(parameters_[i].second->grad, sums_[i]);
   }
 
  private:
   nn::Named<nn::Parameter> parameters_;
   std::vector<Tensor<float>> sums_;
-  std::vector<bool> is_empty_;  // where a sum is 0, whatever it holds
-  std::vector<double> sizes_;   // max(|w|, least sqrt(n)) of each parameter; empty until asked for
+  std::vector<double> sizes_;  // max(|w|, least sqrt(n)) of each parameter; empty until asked for
 };
 
 }  // namespace bitdial::inline BITDIAL_ABI::train

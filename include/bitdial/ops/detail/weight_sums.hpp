@@ -99,22 +99,21 @@ template <class T>
   return block_pixels >= 256 || sums_bytes <= 512 << 10 ? WeightSums::direct : WeightSums::matrix;
 }
 
-/// The partial sum of one chunk of images: see `conv2d_backward_weight`.
+/// sums = those over some images, or with `options.accumulate` sums += these, unless the way is
+/// `direct`: see `conv2d_backward_weight`.
 template <class T, class Images>
 void weight_sums(T* sums, const T* dy, const Images& images, const PatchGrid& grid,
-                 std::int64_t out, std::int64_t begin, std::int64_t end, Products products) {
+                 std::int64_t out, std::int64_t begin, std::int64_t end, Products products,
+                 GemmOptions options) {
   const WeightSums way = weight_sums_of<T>(grid, out);
   if (way == WeightSums::matrix) {
-    return matrix_weight_sums(sums, dy, images, grid, out, begin, end, products,
-                              {.accumulate = false});
+    return matrix_weight_sums(sums, dy, images, grid, out, begin, end, products, options);
   }
   if constexpr (std::is_same_v<T, float>) {
     if (way == WeightSums::winograd) {
-      return products == Products::bf16
-                 ? winograd_weight_sums<std::uint16_t>(sums, dy, images, grid, out, begin, end,
-                                                       {.accumulate = false})
-                 : winograd_weight_sums<float>(sums, dy, images, grid, out, begin, end,
-                                               {.accumulate = false});
+      const auto run = products == Products::bf16 ? winograd_weight_sums<std::uint16_t, Images>
+                                                  : winograd_weight_sums<float, Images>;
+      return run(sums, dy, images, grid, out, begin, end, options);
     }
     if (products == Products::bf16) {
       return direct_weight_sums_bf16(sums, dy, images, grid, out, begin, end);
@@ -145,13 +144,8 @@ void all_weight_sums(TensorView<T> dw, const T* dy, const Images& images, std::i
   if (count == 0) return;
   const std::int64_t out = dw.extent(0);
   const WeightSums way = weight_sums_of<T>(grid, out);
-  if constexpr (std::is_same_v<T, float>) {
-    if (way == WeightSums::winograd && dw.size() >= winograd_shared_weights) {
-      return products == Products::bf16
-                 ? winograd_weight_sums<std::uint16_t>(dw.data(), dy, images, grid, out, 0, count,
-                                                       options)
-                 : winograd_weight_sums<float>(dw.data(), dy, images, grid, out, 0, count, options);
-    }
+  if (way == WeightSums::winograd && dw.size() >= winograd_shared_weights) {
+    return weight_sums(dw.data(), dy, images, grid, out, 0, count, products, options);
   }
   // Few, and a power of two: equal work for two threads.
   std::int64_t chunks = conv2d_max_partials;
@@ -172,7 +166,7 @@ void all_weight_sums(TensorView<T> dw, const T* dy, const Images& images, std::i
   Tensor<T> partial({chunks, dw.size()}, Uninitialized{});
   parallel_for(count, grain, [&](std::int64_t begin, std::int64_t end) {
     weight_sums(partial.data() + begin / grain * dw.size(), dy, images, grid, out, begin, end,
-                products);
+                products, {.accumulate = false});
   });
   if (!options.accumulate) std::fill_n(dw.data(), dw.size(), T{0});
   add_partials(dw.data(), partial.cview());

@@ -62,11 +62,6 @@ void winograd_slopes(const kernels::WinogradSlopes<E>& w) noexcept {
   }
 }
 
-/// Source rows beyond as many as there are output rows that these read.
-[[nodiscard]] constexpr std::int64_t winograd_halo(const PatchGrid& grid) noexcept {
-  return (grid.h.taps - 1) * grid.h.dilation;
-}
-
 /// Transforms source rows first .. first + rows - 1 of image n, each `steps` of `to`; those outside
 /// the image are zeros.
 template <class E, class Images>
@@ -153,7 +148,7 @@ void winograd_product(const float* source, std::int64_t images, const PatchGrid&
     const std::int64_t n = item / split.blocks;
     const std::int64_t begin = item % split.blocks * split.rows;
     const std::int64_t end = std::min(begin + split.rows, grid.h.outputs);
-    const std::int64_t source_rows = end - begin + winograd_halo(grid);
+    const std::int64_t source_rows = end - begin + (grid.h.taps - 1) * grid.h.dilation;
     const std::int64_t size = source_rows * groups * grid.channels;
     E* const inputs = winograd_scratch<WinogradScratch::inputs, E>(WinogradPoints::count * size);
     transform_inputs<E>(StoredImages<float>{source}, n, grid, begin + grid.h.offset, source_rows,
@@ -250,7 +245,7 @@ void winograd_weight_sums(float* sums, const float* dy, const Images& images, co
 
   const auto add = [&](std::int64_t n, std::int64_t count, std::int64_t begin, std::int64_t rows,
                        bool accumulate) {
-    const std::int64_t source_rows = rows + winograd_halo(grid);
+    const std::int64_t source_rows = rows + (grid.h.taps - 1) * grid.h.dilation;
     const std::int64_t source_steps = source_rows * steps, height = count * source_steps;
     const std::int64_t inputs_step = elements * height * grid.channels;
     const std::int64_t slopes_step = elements * count * rows * steps * out;
