@@ -3,7 +3,6 @@
 #pragma once
 
 #include <algorithm>
-#include <iterator>
 #include <vector>
 
 #include <bitdial/core/assert.hpp>
