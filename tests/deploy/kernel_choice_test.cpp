@@ -64,6 +64,19 @@ TEST_CASE("Winograd's filtering takes 3 x 3 windows of neighbouring pixels, of a
   CHECK_FALSE(serves(KernelPath::winograd, linear(9, {.w = 8, .a = 8})));
 }
 
+TEST_CASE("Winograd's filtering in bytes takes weights of 1 and 2 bits and codes of 1 to 3") {
+  const ops::Window window = ops::Window::square(3, {.padding = 1});
+  const auto of_bytes = [&](Precision bits) {
+    return serves(KernelPath::winograd_bytes, conv(17, window, bits));
+  };
+  CHECK(of_bytes({.w = 1, .a = 1}));
+  CHECK(of_bytes({.w = 2, .a = 3}));
+  CHECK_FALSE(of_bytes({.w = 2, .a = 4}));
+  CHECK_FALSE(of_bytes({.w = 3, .a = 1}));
+  CHECK_FALSE(serves(KernelPath::winograd_bytes,
+                     conv(17, ops::Window::square(5, {.padding = 2}), {.w = 2, .a = 2})));
+}
+
 TEST_CASE("packed weights serve rows of one run") {
   CHECK(serves(KernelPath::packed, linear(50, {.w = 4, .a = 8})));
   CHECK(serves(KernelPath::packed, conv(17, {}, {.w = 1, .a = 8})));

@@ -111,6 +111,10 @@ TEST_CASE("Winograd's filtering is tried where a table has kernels for it and we
   many.y.c = 1024;
   CHECK_FALSE(detail::worth_trying(fast, KernelPath::winograd, few));
   CHECK_FALSE(detail::worth_trying(fast, KernelPath::winograd, many));
+  CHECK_FALSE(detail::worth_trying(fast, KernelPath::winograd_bytes, shape));
+  many.bits = {.w = 2, .a = 2};
+  CHECK_FALSE(detail::worth_trying(**scalar, KernelPath::winograd_bytes, many));
+  CHECK(detail::worth_trying(fast, KernelPath::winograd_bytes, many));
 }
 
 TEST_CASE("small layers are timed as they are, large ones by the rows that tell the speed") {

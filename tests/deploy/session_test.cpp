@@ -108,6 +108,8 @@ void check_everywhere(Network net) {
   add_session({.threads = 7, .max_batch = 1, .path = KernelPath::bytes, .work_per_thread = 1});
   add_session({.threads = 5, .max_batch = 3, .path = KernelPath::lookup, .work_per_thread = 1});
   add_session({.threads = 3, .max_batch = 2, .path = KernelPath::winograd, .work_per_thread = 1});
+  add_session(
+      {.threads = 3, .max_batch = 3, .path = KernelPath::winograd_bytes, .work_per_thread = 1});
   for (std::size_t plan = 0; plan < model.plans().size(); ++plan) {
     const Expected expected = net.evaluate(plan, images);
     const Expected expected_first = net.evaluate(plan, first);

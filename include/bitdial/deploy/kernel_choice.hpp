@@ -12,6 +12,7 @@
 #include <bitdial/core/text.hpp>
 #include <bitdial/deploy/code_layout.hpp>
 #include <bitdial/deploy/network_check.hpp>
+#include <bitdial/kernels/code_winograd.hpp>
 #include <bitdial/ops/qgemm_lookup.hpp>
 #include <bitdial/ops/window.hpp>
 #include <bitdial/quant/precision.hpp>
@@ -19,22 +20,23 @@
 namespace bitdial::inline BITDIAL_ABI {
 
 enum class KernelPath : std::uint8_t {
-  automatic,  ///< the fastest on this machine
-  bytes,      ///< codes times 8-bit levels: serves every layer
-  planes,     ///< popcounts of bit planes; its time grows with the product of the two widths
-  lookup,     ///< weights of four codes are the index into a table of their sums
-  packed,     ///< codes times weights that stay packed in memory, for products of few rows
-  winograd,   ///< 36 products of 16 bits for 144 of 3 x 3 filters; 8 times the bytes' memory
+  automatic,       ///< the fastest on this machine
+  bytes,           ///< codes times 8-bit levels: serves every layer
+  planes,          ///< popcounts of bit planes; its time grows with the product of the two widths
+  lookup,          ///< weights of four codes are the index into a table of their sums
+  packed,          ///< codes times weights that stay packed in memory, for products of few rows
+  winograd,        ///< 36 products of 16 bits for 144 of 3 x 3 filters; 8 times the bytes' memory
+  winograd_bytes,  ///< 24 products of few bits for 72 of 3 x 3 filters; 8 / 3 times the memory
 };
 
 /// The paths that a choice is made from.
-inline constexpr std::array<KernelPath, 5> kernel_paths{KernelPath::bytes, KernelPath::planes,
-                                                        KernelPath::lookup, KernelPath::packed,
-                                                        KernelPath::winograd};
+inline constexpr std::array<KernelPath, 6> kernel_paths{
+    KernelPath::bytes,  KernelPath::planes,   KernelPath::lookup,
+    KernelPath::packed, KernelPath::winograd, KernelPath::winograd_bytes};
 
 [[nodiscard]] constexpr std::string_view name_of(KernelPath path) noexcept {
-  constexpr std::string_view names[] = {"automatic", "bytes",  "planes",
-                                        "lookup",    "packed", "winograd"};
+  constexpr std::string_view names[] = {"automatic", "bytes",    "planes",        "lookup",
+                                        "packed",    "winograd", "winograd_bytes"};
   return names[static_cast<std::size_t>(path)];
 }
 
@@ -44,6 +46,14 @@ inline constexpr std::array<KernelPath, 5> kernel_paths{KernelPath::bytes, Kerne
     if (name == name_of(path)) return path;
   }
   return std::nullopt;
+}
+
+[[nodiscard]] constexpr bool is_winograd(KernelPath path) noexcept {
+  return path == KernelPath::winograd || path == KernelPath::winograd_bytes;
+}
+/// The tile of one of these two.
+[[nodiscard]] constexpr const kernels::WinogradTile& winograd_tile(KernelPath path) noexcept {
+  return path == KernelPath::winograd_bytes ? kernels::winograd_bytes : kernels::winograd_shorts;
 }
 
 /// What decides how fast each kernel computes a layer.
@@ -92,7 +102,12 @@ struct MatrixShape {
   const Precision bits = shape.bits;
   const ops::Window& window = shape.window;
   if (path == KernelPath::bytes) return true;
-  if (path == KernelPath::winograd) {
+  if (is_winograd(path)) {
+    // Levels of two bits, or else the codes that stand for them, are within the bound.
+    if (path == KernelPath::winograd_bytes &&
+        (bits.w > 2 || bits.a > kernels::winograd_byte_code_bits)) {
+      return false;
+    }
     return !shape.linear && window.kernel_h == 3 && window.kernel_w == 3 && window.stride_h == 1 &&
            window.stride_w == 1 && window.dilation_h == 1 && window.dilation_w == 1;
   }

@@ -50,7 +50,9 @@ class MatrixStep {
         prepared_{prepared},
         operands_{operands},
         tiles_{prepared.rows, operands.count, shape_of(table, prepared.weights->path).rows},
-        count_{by_winograd() ? WinogradTiles{step.y_shape, operands.count}.count()
+        count_{by_winograd() ? WinogradTiles{winograd_tile(prepared.weights->path), step.y_shape,
+                                             operands.count}
+                                   .count()
                              : tiles_.count()},
         parts_{table, prepared, step.y_shape.c, operands.count} {
     BITDIAL_ASSERT(shape_of(table, prepared.weights->path).rows <= most_tile_rows);
@@ -61,7 +63,7 @@ class MatrixStep {
   /// The tiles of lines of an image: lines from a multiple of `PooledLines::unit` to another or to
   /// the last one.
   [[nodiscard]] IndexRange tiles_of(std::int64_t image, IndexRange lines) const noexcept {
-    const std::int64_t unit = by_winograd() ? WinogradTiles::side : 1;
+    const std::int64_t unit = by_winograd() ? winograd_tile(prepared_.weights->path).lines : 1;
     const std::int64_t down = (step_.y_shape.h + unit - 1) / unit;
     const std::int64_t across = count_ / (operands_.count * down);
     return {(image * down + lines.begin / unit) * across,
@@ -83,7 +85,7 @@ class MatrixStep {
                                                  const PreparedStep& prepared,
                                                  std::int64_t channels,
                                                  std::int64_t images) noexcept {
-    if (prepared.weights->path == KernelPath::winograd) {
+    if (is_winograd(prepared.weights->path)) {
       return WinogradProduct::scratch_bytes(table, prepared);
     }
     return Scratch{table, prepared, channels, images}.end;
@@ -203,13 +205,11 @@ class MatrixStep {
     if (weights.path == KernelPath::planes) return weights.planes.words * weights.planes.planes * 4;
     if (weights.path == KernelPath::lookup) return weights.lookup.column_bytes();
     if (weights.path == KernelPath::packed) return weights.packed.blocks() * 4;
-    if (weights.path == KernelPath::winograd) return weights.winograd.bytes_per_column();
+    if (is_winograd(weights.path)) return weights.winograd.bytes_per_column();
     return weights.bytes.panel_bytes(table) / table.gemm_u8s8.cols;
   }
 
-  [[nodiscard]] bool by_winograd() const noexcept {
-    return prepared_.weights->path == KernelPath::winograd;
-  }
+  [[nodiscard]] bool by_winograd() const noexcept { return is_winograd(prepared_.weights->path); }
   [[nodiscard]] MatrixEpilogue epilogue_of(const RowSums& sums) const noexcept {
     return {table_, encoders_, buffers_, step_, prepared_, operands_, sums};
   }

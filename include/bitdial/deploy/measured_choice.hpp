@@ -36,21 +36,25 @@ inline constexpr int most_plane_pairs = 16;
 inline constexpr std::int64_t most_packed_rows = 64;
 
 /// Channels below which the transforms of Winograd's filtering take longer than what they save, and
-/// weights beyond which a layer waits for them: other layers displace them from the caches, which a
-/// timing of one layer does not show.
-inline constexpr std::int64_t least_winograd_channels = 24, most_winograd_weights = 1 << 15;
+/// bytes of weights beyond which a layer waits for them: other layers displace them from the
+/// caches, which a timing of one layer does not show.
+inline constexpr std::int64_t least_winograd_channels = 24;
+inline constexpr std::int64_t most_winograd_bytes = std::int64_t{9} << 18;
 /// By how much it must win for the same reason: what others lose to its weights is not timed.
 inline constexpr double winograd_advantage = 1.1;
+
+[[nodiscard]] constexpr bool winograd_pays(const kernels::KernelTable& table, KernelPath path,
+                                           const MatrixShape& shape) noexcept {
+  const kernels::WinogradTile& tile = winograd_tile(path);
+  return table.winograd_pays && shape.x.pixel >= least_winograd_channels &&
+         tile.products() * tile.number_bytes * shape.x.pixel * shape.y.c <= most_winograd_bytes;
+}
 
 [[nodiscard]] constexpr bool worth_trying(const kernels::KernelTable& table, KernelPath path,
                                           const MatrixShape& shape) noexcept {
   if (path == KernelPath::planes && shape.bits.w * shape.bits.a > most_plane_pairs) return false;
   if (path == KernelPath::packed && shape.y.h * shape.y.w > most_packed_rows) return false;
-  if (path == KernelPath::winograd &&
-      (!table.winograd_pays || shape.x.pixel < least_winograd_channels ||
-       shape.x.pixel * shape.y.c > most_winograd_weights)) {
-    return false;
-  }
+  if (is_winograd(path) && !winograd_pays(table, path, shape)) return false;
   return serves(path, shape);
 }
 
@@ -69,7 +73,7 @@ inline constexpr double winograd_advantage = 1.1;
     if (!time) continue;
     choice.times += concat(choice.times.empty() ? "" : ", ", name_of(path), ' ',
                            static_cast<std::int64_t>(*time * 1e-3 + 0.5));
-    const double counted = path == KernelPath::winograd ? *time * winograd_advantage : *time;
+    const double counted = is_winograd(path) ? *time * winograd_advantage : *time;
     if (counted < best) {
       best = counted;
       choice.path = path;

@@ -19,7 +19,7 @@ class PooledLines {
  public:
   /// Lines are made in multiples of this, whole tiles of Winograd's filtering, but for the last
   /// ones of an image.
-  static constexpr std::int64_t unit = kernels::WinogradCodeTile::outputs;
+  static constexpr std::int64_t unit = kernels::winograd_shorts.lines;
 
   PooledLines(const Step& convolution, const Step& pool, float* memory) noexcept
       : window_{pool.window},

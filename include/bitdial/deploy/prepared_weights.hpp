@@ -73,10 +73,21 @@ namespace detail {
   return codes;
 }
 
-[[nodiscard]] inline bool fits_int8(const IntegerLevels& levels, int bits) noexcept {
+[[nodiscard]] inline bool levels_within(const IntegerLevels& levels, int bits, std::int64_t least,
+                                        std::int64_t most) noexcept {
   const std::int64_t first = levels.offset;
   const std::int64_t last = std::int64_t{levels.multiplier} * ((1 << bits) - 1) + levels.offset;
-  return std::min(first, last) >= -128 && std::max(first, last) <= 127;
+  return std::min(first, last) >= least && std::max(first, last) <= most;
+}
+[[nodiscard]] inline bool fits_int8(const IntegerLevels& levels, int bits) noexcept {
+  return levels_within(levels, bits, -128, 127);
+}
+/// Whether a path of bytes stores levels, or codes.
+[[nodiscard]] inline bool stores_levels(const IntegerLevels& levels, int bits,
+                                        KernelPath path) noexcept {
+  constexpr std::int64_t most = kernels::winograd_byte_level;
+  return path == KernelPath::winograd_bytes ? levels_within(levels, bits, -most, most)
+                                            : fits_int8(levels, bits);
 }
 
 }  // namespace detail
@@ -105,8 +116,8 @@ struct WeightExtents {
   const std::int64_t words = shape.segments * ((segment_bits + 31) / 32);
   PreparedWeights weights;
   weights.path = path;
-  const bool of_bytes = path == KernelPath::bytes || path == KernelPath::winograd;
-  if (!of_bytes || !detail::fits_int8(levels, width)) {
+  const bool of_bytes = path == KernelPath::bytes || is_winograd(path);
+  if (!of_bytes || !detail::stores_levels(levels, width, path)) {
     weights.product_factor = levels.multiplier;
     weights.row_sum_factor = levels.offset + (of_bytes && width == 8 ? 128 * levels.multiplier : 0);
   }
@@ -121,7 +132,7 @@ struct WeightExtents {
   }
   weights.lookup = {.n = channels, .k = depth, .planes = width, .segments = shape.segments};
   weights.packed = {.n = channels, .k = depth, .bits = width};
-  weights.winograd = {.n = channels, .channels = shape.pixel};
+  weights.winograd = {.tile = &winograd_tile(path), .n = channels, .channels = shape.pixel};
   return weights;
 }
 
@@ -129,18 +140,12 @@ struct WeightExtents {
 [[nodiscard]] inline std::size_t prepared_weight_bytes(const kernels::KernelTable& table,
                                                        const PreparedWeights& layout) noexcept {
   const ops::PackedWeightsU8S8& bytes = layout.bytes;
-  switch (layout.path) {
-    case KernelPath::planes:
-      return ops::PackedPlanes::bytes(table, layout.planes);
-    case KernelPath::lookup:
-      return ops::PackedLookup::bytes(table, layout.lookup);
-    case KernelPath::packed:
-      return ops::PackedCodes::bytes(table, layout.packed);
-    case KernelPath::winograd:
-      return ops::PackedWinograd::bytes(table, layout.winograd);
-    default:
-      return ops::PackedWeightsU8S8::bytes(table, bytes.n, bytes.k, bytes.segments);
-  }
+  const KernelPath path = layout.path;
+  if (path == KernelPath::planes) return ops::PackedPlanes::bytes(table, layout.planes);
+  if (path == KernelPath::lookup) return ops::PackedLookup::bytes(table, layout.lookup);
+  if (path == KernelPath::packed) return ops::PackedCodes::bytes(table, layout.packed);
+  if (is_winograd(path)) return ops::PackedWinograd::bytes(table, layout.winograd);
+  return ops::PackedWeightsU8S8::bytes(table, bytes.n, bytes.k, bytes.segments);
 }
 
 /// GemmU8S8Tile::short_groups of levels of both signs, +-(2^w - 1), and all codes of `widths`. At
@@ -210,14 +215,14 @@ struct WeightExtents {
     return prepared;
   }
 
-  const bool store_levels = detail::fits_int8(levels, width);
+  const bool store_levels = detail::stores_levels(levels, width, path);
   const std::int32_t shift = width == 8 ? 128 : 0;
   std::vector<std::int8_t> stored(codes.size());
   std::transform(codes.begin(), codes.end(), stored.begin(), [&](std::uint8_t code) {
     return static_cast<std::int8_t>(store_levels ? levels.level(code) : code - shift);
   });
   const ops::MatrixView<const std::int8_t> rows(stored.data(), layer.cout, depth);
-  if (path == KernelPath::winograd) {
+  if (is_winograd(path)) {
     prepared.winograd = ops::PackedWinograd::pack(table, prepared.winograd, rows, memory);
   } else {
     prepared.bytes = ops::PackedWeightsU8S8::pack(table, rows, memory, segments);

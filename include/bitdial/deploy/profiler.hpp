@@ -173,7 +173,7 @@ class Peaks {
     if (given_) return *given_;
     const KernelPath path = session_.path_of(plan, step.layer).value_or(KernelPath::bytes);
     const Precision widths =
-        path == KernelPath::packed || path == KernelPath::winograd
+        path == KernelPath::packed || is_winograd(path)
             ? Precision{8, 8}
             : session_.model().plans()[plan].layers[static_cast<std::size_t>(step.layer)].executed;
     for (const Entry& entry : measured_) {

@@ -13,6 +13,7 @@
 #include <bitdial/deploy/arena.hpp>
 #include <bitdial/deploy/kernel_choice.hpp>
 #include <bitdial/deploy/matrix_step.hpp>
+#include <bitdial/deploy/pooled_lines.hpp>
 #include <bitdial/deploy/prepared_step.hpp>
 #include <bitdial/deploy/prepared_weights.hpp>
 #include <bitdial/kernels/kernel_table.hpp>
@@ -34,7 +35,7 @@ inline constexpr std::int64_t most_timed_bytes = std::int64_t{1} << 26;
   const std::int64_t rows = std::clamp(most_timed_work / (shape.y.c * shape.depth()),
                                        least_timed_tiles * most_tile_rows, most_timed_rows);
   part.y.w = std::min(shape.y.w, rows);
-  part.y.h = std::min(shape.y.h, round_up(rows / part.y.w + 1, WinogradTiles::side));
+  part.y.h = std::min(shape.y.h, round_up(rows / part.y.w + 1, PooledLines::unit));
   const ops::Window& window = shape.window;
   const std::int64_t read_h = (part.y.h - 1) * window.stride_h +
                               (window.kernel_h - 1) * window.dilation_h + 1 - window.padding_h;
@@ -93,7 +94,7 @@ class StepTimer {
     weights.planes.data = reinterpret_cast<const std::uint32_t*>(data + weights_at);
     weights.lookup.data = reinterpret_cast<const std::uint8_t*>(data + weights_at);
     weights.packed.data = reinterpret_cast<const std::uint8_t*>(data + weights_at);
-    weights.winograd.data = reinterpret_cast<const std::int16_t*>(data + weights_at);
+    weights.winograd.data = data + weights_at;
 
     const MatrixOperands operands{.x = reinterpret_cast<const std::uint8_t*>(data + codes_at),
                                   .count = 1};

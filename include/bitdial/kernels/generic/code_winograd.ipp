@@ -1,27 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
 // Winograd's minimal filtering on codes. Additions and shifts are those of the compiler's vectors,
 // of integers without sign, which wrap.
-// Vocabulary: Shorts, IntLanes and SignedLanes (such vectors of 16 and 32 bits, the last signed),
-// short_lanes, s16_lanes (of 32 bits), widen_codes, store_shorts, load_lanes, store_lanes (of 32
-// bits); s16_rows, s16_vectors, multiply_add_pairs.
+// Vocabulary: ByteNumbers, Shorts, IntLanes and SignedLanes (such vectors of 8, 16 and 32 bits, the
+// last signed), s16_lanes (of 32 bits), load_codes (to bytes or to 16 bits), store_numbers,
+// load_lanes, store_lanes (of 32 bits); s16_rows, s16_vectors, multiply_add_pairs.
 
 inline constexpr std::int64_t s16_cols = s16_vectors * s16_lanes;
 
-/// B d of the comment on WinogradCodeTile.
+/// 2^n x; there is no shift of bytes.
+template <int n, class Lanes>
+[[gnu::always_inline]] inline Lanes times_power(Lanes x) noexcept {
+  if constexpr (sizeof(x[0]) > 1) return x << n;
+  for (int i = 0; i < n; ++i) x += x;
+  return x;
+}
+
+/// B4 d of the comment on WinogradTile.
 template <class Lanes>
 [[gnu::always_inline]] inline void winograd_input_points(const Lanes (&d)[6],
                                                          Lanes (&v)[6]) noexcept {
-  const Lanes even = d[4] - (d[2] << 2), odd = d[3] - (d[1] << 2);
+  const Lanes even = d[4] - times_power<2>(d[2]), odd = d[3] - times_power<2>(d[1]);
   const Lanes even_difference = d[4] - d[2], odd_difference = d[3] - d[1];
-  v[0] = even_difference + ((d[0] - d[2]) << 2);
+  const Lanes twice = times_power<1>(odd_difference);
+  v[0] = even_difference + times_power<2>(d[0] - d[2]);
   v[1] = even + odd;
   v[2] = even - odd;
-  v[3] = even_difference + (odd_difference << 1);
-  v[4] = even_difference - (odd_difference << 1);
-  v[5] = d[5] - d[3] - (odd_difference << 2);
+  v[3] = even_difference + twice;
+  v[4] = even_difference - twice;
+  v[5] = d[5] - d[3] - times_power<1>(twice);
 }
 
-/// A m.
+/// B2 d.
+template <class Lanes>
+[[gnu::always_inline]] inline void winograd_input_points(const Lanes (&d)[4],
+                                                         Lanes (&v)[4]) noexcept {
+  v[0] = d[0] - d[2];
+  v[1] = d[1] + d[2];
+  v[2] = d[2] - d[1];
+  v[3] = d[1] - d[3];
+}
+
+/// A4 m.
 template <class Lanes>
 [[gnu::always_inline]] inline void winograd_output_points(const Lanes (&m)[6],
                                                           Lanes (&y)[4]) noexcept {
@@ -33,33 +52,51 @@ template <class Lanes>
   y[3] = difference1 + (difference2 << 3) + m[5] + (m[5] << 1);
 }
 
+/// A2 m.
+template <class Lanes>
+[[gnu::always_inline]] inline void winograd_output_points(const Lanes (&m)[4],
+                                                          Lanes (&y)[2]) noexcept {
+  y[0] = m[0] + m[1] + m[2];
+  y[1] = m[1] - m[2] - m[3];
+}
+
 /// The points are computed along lines, then along columns, one at a time: unrolled, their
 /// addresses would be more code than they are.
-inline void winograd_codes(const WinogradCodes& w) noexcept {
-  constexpr int n = WinogradCodeTile::inputs;
+template <const WinogradTile& tile, class Numbers>
+[[gnu::always_inline]] inline void transform_codes(const WinogradCodes& w) noexcept {
+  constexpr int n = tile.input_lines(), across = WinogradTile::input_pixels;
+  constexpr std::int64_t at_once = sizeof(Numbers) / tile.number_bytes;
+  using Number = std::conditional_t<tile.number_bytes == 1, std::uint8_t, std::uint16_t>;
   const std::uint8_t* lines[n];
   for (std::int64_t i = 0; i < n; ++i) lines[i] = w.x + std::min(i, w.lines - 1) * w.x_line;
-  // All rows of B but the second add up to zero, so that the centre counts there alone.
-  constexpr std::uint16_t centre = 36 * WinogradCodeTile::centre;
   for (std::int64_t t = 0; t < w.tiles; ++t) {
-    for (std::int64_t c = 0; c < w.channels; c += short_lanes) {
-      Shorts columns[n][n], d[n], v[n];
-      for (std::int64_t j = 0; j < n; ++j) {
-        const std::int64_t at = std::min(4 * t + j, w.pixels - 1) * w.x_pixel + c;
-        unroll<n>([&](auto i)
-                      __attribute__((always_inline)) { d[i] = widen_codes(lines[i] + at); });
-        winograd_input_points(d, v);
-        unroll<n>([&](auto i) __attribute__((always_inline)) { columns[i][j] = v[i]; });
+    for (std::int64_t c = 0; c < w.channels; c += at_once) {
+      Numbers columns[n][across], d[n], points[n], line[across];
+      for (std::int64_t j = 0; j < across; ++j) {
+        const std::int64_t at = std::min(tile.pixels * t + j, w.pixels - 1) * w.x_pixel + c;
+        unroll<n>([&](auto i) __attribute__((always_inline)) { load_codes(lines[i] + at, d[i]); });
+        winograd_input_points(d, points);
+        unroll<n>([&](auto i) __attribute__((always_inline)) { columns[i][j] = points[i]; });
       }
-      std::int16_t* out = w.u + t * w.u_stride + c;
-      for (int i = 0; i < n; ++i, out += n * w.u_step) {
-        winograd_input_points(columns[i], v);
-        if (i == 1) v[1] -= centre;
-        unroll<n>([&](auto j)
-                      __attribute__((always_inline)) { store_shorts(out + j * w.u_step, v[j]); });
+      std::uint8_t* out = w.u + t * w.u_stride + c * tile.number_bytes;
+      for (int i = 0; i < n; ++i, out += across * w.u_step) {
+        winograd_input_points(columns[i], line);
+        if constexpr (tile.offset(0) != 0) {
+          for (Numbers& numbers : line) numbers += static_cast<Number>(tile.offset(0));
+        } else if (i == 1) {
+          line[1] += static_cast<Number>(tile.offset(across + 1));
+        }
+        unroll<across>([&](auto j) __attribute__((always_inline)) {
+          store_numbers(out + j * w.u_step, line[j]);
+        });
       }
     }
   }
+}
+
+inline void winograd_codes(const WinogradCodes& w) noexcept {
+  w.tile == &winograd_bytes ? transform_codes<winograd_bytes, ByteNumbers>(w)
+                            : transform_codes<winograd_shorts, Shorts>(w);
 }
 
 /// Loops run at least once: that is a third of the code less.
@@ -107,34 +144,49 @@ inline void gemm_s16(const GemmS16Tile& t) noexcept {
   t.rows > s16_rows / 2 ? gemm_s16_rows<s16_rows>(t) : gemm_s16_rows<s16_rows / 2>(t);
 }
 
-inline void winograd_sums(const WinogradSums& w) noexcept {
-  constexpr int n = WinogradCodeTile::inputs, outputs = WinogradCodeTile::outputs;
-  // What a sum is added to: its column's term, or what stands in its place.
-  const std::int64_t from_line = w.terms != nullptr ? 0 : w.sums_line;
-  const std::int64_t from_pixel = w.terms != nullptr ? 0 : w.sums_stride;
+template <const WinogradTile& tile>
+[[gnu::always_inline]] inline void transform_sums(const WinogradSums& w) noexcept {
+  constexpr int n = tile.input_lines(), across = WinogradTile::input_pixels;
+  constexpr int outputs = WinogradTile::pixels;
+  // What a sum is added to: its own term, or what stands in its place.
+  const bool on_terms = w.terms != nullptr;
+  const std::int64_t from_line = on_terms ? outputs * w.terms_stride : w.sums_line;
+  const std::int64_t from_pixel = on_terms ? w.terms_stride : w.sums_stride;
   for (std::int64_t t = 0; t < w.tiles; ++t) {
     for (std::int64_t c = 0; c < w.cols; c += s16_lanes) {
       const std::int32_t* m = w.m + t * w.m_stride + c;
-      IntLanes columns[outputs][n], line[n], y[outputs];
-      unroll<n>([&](auto i) __attribute__((always_inline)) {
-        unroll<n>([&](auto j)
-                      __attribute__((always_inline)) { line[j] = load_lanes(m + j * w.m_step); });
-        m += n * w.m_step;
-        winograd_output_points(line, y);
-        unroll<outputs>([&](auto j) __attribute__((always_inline)) { columns[j][i] = y[j]; });
-      });
-      std::int32_t* sums = w.sums + outputs * t * w.sums_stride + c;
-      const std::int32_t* from = w.terms != nullptr ? w.terms + c : sums;
-      unroll<outputs>([&](auto j) __attribute__((always_inline)) {
-        winograd_output_points(columns[j], y);
-        unroll<outputs>([&](auto i) __attribute__((always_inline)) {
-          const auto product = reinterpret_cast<SignedLanes>(y[i] * WinogradCodeTile::inverse);
-          const auto shifted = reinterpret_cast<IntLanes>(product >> WinogradCodeTile::shift);
-          store_lanes(sums + i * w.sums_line, load_lanes(from + i * from_line) + shifted);
+      IntLanes lines[tile.lines][across], column[n], points[tile.lines], y[outputs];
+      const auto add_column = [&](auto j) __attribute__((always_inline)) {
+        unroll<n>([&](auto i) __attribute__((always_inline)) {
+          column[i] = load_lanes(m + i * across * w.m_step);
         });
-        sums += w.sums_stride;
-        from += from_pixel;
+        m += w.m_step;
+        winograd_output_points(column, points);
+        unroll<tile.lines>([&](auto i) __attribute__((always_inline)) { lines[i][j] = points[i]; });
+      };
+      // The numbers of the small tile stay in registers.
+      if constexpr (tile.lines == 2) {
+        unroll<across>(add_column);
+      } else {
+        for (int j = 0; j < across; ++j) add_column(j);
+      }
+      std::int32_t* sums = w.sums + outputs * t * w.sums_stride + c;
+      const std::int32_t* from = on_terms ? w.terms + c : sums;
+      unroll<tile.lines>([&](auto i) __attribute__((always_inline)) {
+        winograd_output_points(lines[i], y);
+        unroll<outputs>([&](auto j) __attribute__((always_inline)) {
+          const auto product = reinterpret_cast<SignedLanes>(y[j] * tile.inverse);
+          const auto shifted = reinterpret_cast<IntLanes>(product >> tile.shift);
+          store_lanes(sums + j * w.sums_stride, load_lanes(from + j * from_pixel) + shifted);
+        });
+        sums += w.sums_line;
+        from += from_line;
       });
     }
   }
+}
+
+inline void winograd_sums(const WinogradSums& w) noexcept {
+  w.tile == &winograd_bytes ? transform_sums<winograd_bytes>(w)
+                            : transform_sums<winograd_shorts>(w);
 }

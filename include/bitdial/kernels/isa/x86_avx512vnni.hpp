@@ -205,17 +205,22 @@ inline void look_up_bytes(const LookUpBytes& q) noexcept {
   }
 }
 
+using ByteNumbers [[gnu::vector_size(64)]] = std::uint8_t;
 using Shorts [[gnu::vector_size(64)]] = std::uint16_t;
 using IntLanes [[gnu::vector_size(64)]] = std::uint32_t;
 using SignedLanes [[gnu::vector_size(64)]] = std::int32_t;
-inline constexpr std::int64_t short_lanes = 32, s16_lanes = 16;
+inline constexpr std::int64_t s16_lanes = 16;
 inline constexpr int s16_rows = 8, s16_vectors = 2;
 
-inline Shorts widen_codes(const std::uint8_t* p) noexcept {
-  const __m256i codes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-  return reinterpret_cast<Shorts>(_mm512_cvtepu8_epi16(codes));
+inline void load_codes(const std::uint8_t* p, ByteNumbers& codes) noexcept {
+  codes = reinterpret_cast<ByteNumbers>(_mm512_loadu_si512(p));
 }
-inline void store_shorts(std::int16_t* p, Shorts v) noexcept {
+inline void load_codes(const std::uint8_t* p, Shorts& codes) noexcept {
+  const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  codes = reinterpret_cast<Shorts>(_mm512_cvtepu8_epi16(bytes));
+}
+template <class Numbers>
+inline void store_numbers(std::uint8_t* p, Numbers v) noexcept {
   std::memcpy(p, &v, sizeof v);
 }
 inline IntLanes load_lanes(const void* p) noexcept {
