@@ -3,7 +3,6 @@
 #pragma once
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -15,6 +14,7 @@
 #include <vector>
 
 #include <bitdial/core/error.hpp>
+#include <bitdial/core/stopwatch.hpp>
 #include <bitdial/train/format.hpp>
 #include <bitdial/train/terminal.hpp>
 
@@ -34,7 +34,7 @@ struct ProgressOptions {
   bool colour = false;          ///< ANSI colours in the bar
   double bar_interval = 0.1;    ///< seconds between two drawings of the bar
   double line_interval = 15.0;  ///< seconds between two lines within an epoch
-  std::function<double()> clock = {};  ///< seconds since any moment; empty: the steady clock
+  std::function<double()> clock = {};  ///< seconds since any moment; empty: a `Stopwatch`
 };
 
 /// Progress on `stream`, which stays the caller's: a bar where a person sees it live, else lines.
@@ -75,12 +75,7 @@ class Progress {
                                plan.epochs, " epochs of ", plan.steps_per_epoch, " steps of ",
                                plan.images_per_step, " images"));
     }
-    if (!options_.clock) {
-      options_.clock = [] {
-        const auto now = std::chrono::steady_clock::now().time_since_epoch();
-        return std::chrono::duration<double>(now).count();
-      };
-    }
+    if (!options_.clock) options_.clock = [watch = Stopwatch{}] { return watch.seconds(); };
     started_ = epoch_started_ = last_step_ = options_.clock();
     epoch_first_step_ = done_;
   }
