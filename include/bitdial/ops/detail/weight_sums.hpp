@@ -31,7 +31,7 @@ inline constexpr std::int64_t conv2d_partial_elements = std::int64_t{1} << 24;
 inline constexpr std::int64_t matrix_source_elements = std::int64_t{1} << 21;
 
 /// From so many weights on threads share each pass of their sums.
-inline constexpr std::int64_t winograd_shared_weights = std::int64_t{1} << 15;
+inline constexpr std::int64_t winograd_shared_weights = std::int64_t{1} << 16;
 
 /// `direct_weight_sums` where a block of output rows is too small a part of the products of its
 /// weights, or with `options.accumulate` added to `sums`: one product of matrices. Threads share
