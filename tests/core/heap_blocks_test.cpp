@@ -27,7 +27,17 @@ TEST_CASE("blocks lie on the boundary of a cache line, large ones on that of a h
   }
 }
 
-#if !defined(__SANITIZE_ADDRESS__)  // which ends the program on such a request
+#if defined(__has_feature)
+#  if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#    define BITDIAL_TEST_CHECKS_MEMORY
+#  endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#  define BITDIAL_TEST_CHECKS_MEMORY
+#endif
+
+// Sanitizers end the program on such a request.
+#if !defined(BITDIAL_TEST_CHECKS_MEMORY)
 TEST_CASE("memory that nobody has is null or an exception, as asked") {
   constexpr std::size_t too_much = std::numeric_limits<std::size_t>::max() / 2;
   CHECK(HeapBlocks::take(too_much, std::nothrow) == nullptr);

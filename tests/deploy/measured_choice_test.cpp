@@ -186,7 +186,7 @@ TEST_CASE("a shape is measured once; choices go out and come in as text") {
   REQUIRE_FALSE(refused);
   CHECK(refused.error() ==
         "kernel choices: line 2 is 'avx2 linear 1x1x3 to 4 w1a1: quick', expected 'SHAPE: PATH', "
-        "with PATH one of bytes, planes, lookup, packed");
+        "with PATH one of bytes, planes, lookup, packed, winograd, winograd_bytes");
   CHECK_FALSE(load_kernel_choices("no colon"));
 }
 

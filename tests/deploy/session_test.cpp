@@ -195,6 +195,33 @@ TEST_CASE("3x3 windows of more channels than one sum of Winograd's filtering may
   check_everywhere(std::move(net));
 }
 
+TEST_CASE("the same of few bits, whose sums may have more channels") {
+  Network net{{4, 5, 3}, {.activations = ActivationFamily::two_sided, .seed = 5}};
+  const int wide = net.conv(0, 2049, ops::Window::square(1));
+  static_cast<void>(net.conv(wide, 19, ops::Window::square(3, {.padding = 1})));
+  net.draw_weights({2});
+  net.add_plan(PrecisionPlan::uniform("w2a3"));
+  check_everywhere(std::move(net));
+}
+
+TEST_CASE("3x3 windows of few bits whose levels are too large for Winograd's filtering in bytes") {
+  for (const IntegerLevels& levels : {IntegerLevels{0.1F, 5, -7}, IntegerLevels{0.01F, 100, -150},
+                                      IntegerLevels{0.25F, -2, 3}, IntegerLevels{0.1F, 1, 100}}) {
+    Network net{{7, 6, 3}, {.seed = 37}};
+    int x = net.relu(net.conv(0, 17, ops::Window::square(1)));
+    x = net.relu(net.conv(x, 48, ops::Window::square(3, {.padding = 1})));
+    static_cast<void>(net.conv(x, 5, ops::Window::square(3)));
+    net.draw_weights({1, 2});
+    for (const int w : {1, 2}) {
+      for (const int a : {1, 2, 3}) net.add_plan(PrecisionPlan{Precision{w, a}});
+    }
+    for (PackedPlan& plan : net.packed.plans) {
+      for (LayerState& state : plan.layers) state.weight_levels = levels;
+    }
+    check_everywhere(std::move(net));
+  }
+}
+
 TEST_CASE("windows that lie in the border alone, one line of them for a thread") {
   for (const int padding : {1, 2}) {
     Network net{{9, 10, 3}, {.seed = 33}};

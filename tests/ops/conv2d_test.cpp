@@ -243,6 +243,40 @@ double distance(const Tensor<float>& a, const Tensor<T>& b) {
   return std::sqrt(difference / norm);
 }
 
+TEST_CASE("conv2d, weight gradient: every way to sum is the same for all numbers of threads") {
+  const Case cases[] = {
+      {{3, 4, 4, 100}, 84, Window::square(3, {.padding = 1})},  // passes that threads share
+      {{40, 4, 4, 16}, 16, Window::square(3, {.padding = 1})},  // passes of chunks of images
+      {{4, 4, 4, 256}, 200, Window::square(3, {.stride = 2, .padding = 1})},  // matrix products
+      {{2, 1, 1, 17}, 19, Window::square(1)},  // fewer numbers read than weights
+  };
+  for (const Case& c : cases) {
+    CAPTURE(c.x[3]);
+    const auto x = random_tensor<float>(c.x, 1);
+    const auto dy = random_tensor<float>(c.y(), 3);
+    const auto widened = [](const Tensor<float>& t) {
+      Tensor<double> wide(t.shape());
+      std::copy_n(t.data(), t.size(), wide.data());
+      return wide;
+    };
+    const auto gradient = [&](ops::Products products, float before) {
+      Tensor<float> dw(c.w(), before);
+      ops::conv2d_backward_weight(dw.view(), dy.view(), x.view(), c.window, products);
+      return dw;
+    };
+    Tensor<double> exact(c.w());
+    ops::conv2d_backward_weight(exact.view(), widened(dy).view(), widened(x).view(), c.window);
+    for (const ops::Products products : {ops::Products::f32, ops::Products::bf16}) {
+      CHECK(same_for_every_thread_count([&] { return gradient(products, 0.0F); }));
+      CHECK(distance(gradient(products, 0.0F), exact) <
+            (products == ops::Products::f32 ? 1e-5 : 1e-2));
+    }
+    Tensor<float> once = gradient(ops::Products::f32, 1.0F);
+    for (float& d : once.span()) d -= 1.0F;
+    CHECK(distance(once, exact) < 1e-4);
+  }
+}
+
 // True where the rule of `Sums` holds for any phase of the input's gradient.
 bool transforms_dx(const Case& c) {
   const Window& v = c.window;

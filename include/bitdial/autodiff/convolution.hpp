@@ -51,7 +51,7 @@ class Operand {
   /// `StoredImages` or `CodedImages`.
   template <class Body>
   void visit(std::int64_t first, Body body) const {
-    const std::int64_t begin = first * (shape_.size() / shape_[0]);
+    const std::int64_t begin = first == 0 ? 0 : first * (shape_.size() / shape_[0]);
     if constexpr (std::is_same_v<T, float>) {
       if (codes_ != nullptr) {
         return body(ops::detail::CodedImages{codes_->values.data() + begin, codes_->levels});

@@ -177,7 +177,7 @@ class ChoiceGuard {
     if (!path) {
       return Failure{concat("kernel choices: line ", number, " is '", line,
                             "', expected 'SHAPE: PATH', with PATH one of bytes, planes, lookup, "
-                            "packed")};
+                            "packed, winograd, winograd_bytes")};
     }
     std::string_view times = rest.substr(space);
     if (times.size() > 3) times = times.substr(2, times.size() - 3);

@@ -28,8 +28,9 @@ namespace bitdial::inline BITDIAL_ABI {
 /// The kernel multiplies activation codes u by stored integers s, where
 /// weight level = product_factor * s + row_sum_factor, so that
 /// sum(level * u) = product_factor * sum(s * u) + row_sum_factor * sum(u).
-/// The byte path, and Winograd's with it, stores the levels themselves where they fit 8 bits, else
-/// codes minus 128; the other paths store the codes. Planes may count what differs: where levels
+/// The byte path, and Winograd's with it, stores the levels themselves where they fit 8 bits, in
+/// `winograd_bytes` where they are within +-3, else the codes, of 8 bits minus 128; the other paths
+/// store the codes. Planes may count what differs: where levels
 /// are as far above 0 as below, m s - m (2^P - 1) / 2 with s = sum_t 2^t s_t of P bits,
 ///   sum(level * u) = -m / 2 sum_{r,t} 2^(r+t) (popcount(u_r ^ s_t) - popcount(s_t)),
 /// because popcount(u_r ^ s_t) = popcount(u_r) + popcount(s_t) - 2 popcount(u_r & s_t): no sum of

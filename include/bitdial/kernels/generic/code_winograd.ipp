@@ -95,7 +95,7 @@ template <const WinogradTile& tile, class Numbers>
 }
 
 inline void winograd_codes(const WinogradCodes& w) noexcept {
-  w.tile == &winograd_bytes ? transform_codes<winograd_bytes, ByteNumbers>(w)
+  w.tile->number_bytes == 1 ? transform_codes<winograd_bytes, ByteNumbers>(w)
                             : transform_codes<winograd_shorts, Shorts>(w);
 }
 
@@ -187,6 +187,6 @@ template <const WinogradTile& tile>
 }
 
 inline void winograd_sums(const WinogradSums& w) noexcept {
-  w.tile == &winograd_bytes ? transform_sums<winograd_bytes>(w)
+  w.tile->number_bytes == 1 ? transform_sums<winograd_bytes>(w)
                             : transform_sums<winograd_shorts>(w);
 }
