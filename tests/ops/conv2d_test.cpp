@@ -244,13 +244,13 @@ double distance(const Tensor<float>& a, const Tensor<T>& b) {
 }
 
 TEST_CASE("conv2d, weight gradient: every way to sum is the same for all numbers of threads") {
-  const Case cases[] = {
+  const Case ways[] = {
       {{3, 4, 4, 100}, 84, Window::square(3, {.padding = 1})},  // passes that threads share
       {{40, 4, 4, 16}, 16, Window::square(3, {.padding = 1})},  // passes of chunks of images
       {{4, 4, 4, 256}, 200, Window::square(3, {.stride = 2, .padding = 1})},  // matrix products
       {{2, 1, 1, 17}, 19, Window::square(1)},  // fewer numbers read than weights
   };
-  for (const Case& c : cases) {
+  for (const Case& c : ways) {
     CAPTURE(c.x[3]);
     const auto x = random_tensor<float>(c.x, 1);
     const auto dy = random_tensor<float>(c.y(), 3);
