@@ -225,7 +225,7 @@ BasicVar<T> conv2d(BasicVar<T> x, BasicVar<T> w, const ops::Window& window) {
                                   TensorView<T> dw, TensorView<const T> part, std::int64_t first) {
             values.visit(first, [&](const auto& images) {
               ops::detail::weight_sums(dw.data(), part.data(), images, grid, dw.extent(0), 0,
-                                       part.extent(0), products, {.accumulate = false});
+                                       part.extent(0), products);
             });
           };
           return detail::backward_in_groups(x, w, read_w, dy, groups, weight, input);

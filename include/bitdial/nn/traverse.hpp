@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Walks over a network: its parameters, its named tensors, its quantized layers.
+// Walks over a network: its parameters, their elements, its named tensors, its quantized layers.
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include <bitdial/core/parallel.hpp>
 #include <bitdial/nn/module.hpp>
+#include <bitdial/nn/parameter.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::nn {
 
@@ -203,9 +206,41 @@ inline int number_layers(Module& network) {
   return count;
 }
 
+/// Elements of each run of `for_each_run` but the last of a parameter.
+inline constexpr std::size_t most_of_run = 1 << 13;
+
+/// Calls body(i, begin, end) for runs of elements of every parameter i, over threads: one pass over
+/// all parameters, however small they are.
+template <class Body>
+void for_each_run(const nn::Named<nn::Parameter>& parameters, Body body) {
+  struct Run {
+    std::size_t parameter;
+    std::int64_t begin;
+    std::int64_t end;
+  };
+  constexpr auto most = static_cast<std::int64_t>(most_of_run);
+  std::vector<Run> runs;
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    const std::int64_t size = parameters[i].second->value.size();
+    for (std::int64_t begin = 0; begin < size; begin += most) {
+      runs.push_back({i, begin, std::min(size, begin + most)});
+    }
+  }
+  parallel_for(static_cast<std::int64_t>(runs.size()), 4,
+               [&](std::int64_t first, std::int64_t last) {
+                 for (std::int64_t r = first; r < last; ++r) {
+                   const Run& run = runs[static_cast<std::size_t>(r)];
+                   body(run.parameter, run.begin, run.end);
+                 }
+               });
+}
+
 /// Clears every gradient.
 inline void zero_gradients(Module& network) {
-  for (const auto& [name, parameter] : parameters(network)) parameter->grad.fill(0.0F);
+  const Named<Parameter> all = parameters(network);
+  for_each_run(all, [&](std::size_t i, std::int64_t begin, std::int64_t end) {
+    std::fill_n(all[i].second->grad.data() + begin, end - begin, 0.0F);
+  });
 }
 
 }  // namespace bitdial::inline BITDIAL_ABI::nn

@@ -49,7 +49,7 @@ class Adam final : public Optimizer {
     };
     const float first_correction = correction(options_.beta1);
     const float second_correction = correction(options_.beta2);
-    for_each_run(parameters(), [&](std::size_t i, std::int64_t begin, std::int64_t end) {
+    nn::for_each_run(parameters(), [&](std::size_t i, std::int64_t begin, std::int64_t end) {
       nn::Parameter& parameter = *parameters()[i].second;
       const auto [decay, rate] =
           ParameterGroup::of(parameter, options_.weight_decay, learning_rate, options_.clips);

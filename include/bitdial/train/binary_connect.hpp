@@ -41,7 +41,7 @@ class BinaryConnectUpdate final : public Optimizer {
       before.push_back(is_read ? parameter->value : Tensor<float>{});
     }
     inner_->step(learning_rate);
-    for_each_run(parameters(), [&](std::size_t i, std::int64_t begin, std::int64_t end) {
+    nn::for_each_run(parameters(), [&](std::size_t i, std::int64_t begin, std::int64_t end) {
       nn::Parameter& parameter = *parameters()[i].second;
       if (!is_weight(parameter)) return;
       const float factor = options_.scales_rate ? rate_factor(parameter.value.shape()) : 1.0F;

@@ -16,7 +16,6 @@
 #include <bitdial/nn/parameter.hpp>
 #include <bitdial/nn/traverse.hpp>
 #include <bitdial/ops/detail/elementwise.hpp>
-#include <bitdial/train/optimizer.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::train {
 
@@ -43,11 +42,11 @@ template <class Values>
 [[nodiscard]] std::vector<double> norms(const nn::Named<nn::Parameter>& parameters, Values values) {
   std::vector<std::vector<double>> squares;  // of each run
   for (const auto& [name, parameter] : parameters) {
-    squares.emplace_back(static_cast<std::size_t>(parameter->value.size()) / most_of_run + 1);
+    squares.emplace_back(static_cast<std::size_t>(parameter->value.size()) / nn::most_of_run + 1);
   }
-  for_each_run(parameters, [&](std::size_t i, std::int64_t begin, std::int64_t end) {
+  nn::for_each_run(parameters, [&](std::size_t i, std::int64_t begin, std::int64_t end) {
     const auto first = static_cast<std::size_t>(begin);
-    squares[i][first / most_of_run] =
+    squares[i][first / nn::most_of_run] =
         sum_of_squares(values(std::as_const(*parameters[i].second))
                            .subspan(first, static_cast<std::size_t>(end) - first));
   });
@@ -90,7 +89,7 @@ class ClippedGradients {
 
   /// Sets the sums to 0; parameters must not change before `finish`.
   void start() {
-    for_each_run(parameters_, [&](std::size_t i, std::int64_t begin, std::int64_t end) {
+    nn::for_each_run(parameters_, [&](std::size_t i, std::int64_t begin, std::int64_t end) {
       std::fill(sums_[i].data() + begin, sums_[i].data() + end, 0.0F);
     });
     sizes_.clear();
@@ -111,7 +110,7 @@ class ClippedGradients {
     }
     const std::vector<double> found = detail::norms(
         parameters_, [](const nn::Parameter& parameter) { return parameter.grad.span(); });
-    for_each_run(parameters_, [&](std::size_t i, std::int64_t begin, std::int64_t end) {
+    nn::for_each_run(parameters_, [&](std::size_t i, std::int64_t begin, std::int64_t end) {
       if (found[i] == 0.0) return;
       const double most = static_cast<double>(share) * sizes_[i];
       const bool is_large = std::isfinite(found[i]) && found[i] > most;

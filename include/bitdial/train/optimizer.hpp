@@ -33,35 +33,6 @@ class Optimizer {
   nn::Named<nn::Parameter> parameters_;
 };
 
-/// Elements of each run of `for_each_run` but the last of a parameter.
-inline constexpr std::size_t most_of_run = 1 << 13;
-
-/// Calls body(i, begin, end) for runs of elements of every parameter i, over threads: one pass over
-/// all parameters, however small they are.
-template <class Body>
-void for_each_run(const nn::Named<nn::Parameter>& parameters, Body body) {
-  struct Run {
-    std::size_t parameter;
-    std::int64_t begin;
-    std::int64_t end;
-  };
-  constexpr auto most = static_cast<std::int64_t>(most_of_run);
-  std::vector<Run> runs;
-  for (std::size_t i = 0; i < parameters.size(); ++i) {
-    const std::int64_t size = parameters[i].second->value.size();
-    for (std::int64_t begin = 0; begin < size; begin += most) {
-      runs.push_back({i, begin, std::min(size, begin + most)});
-    }
-  }
-  parallel_for(static_cast<std::int64_t>(runs.size()), 4,
-               [&](std::int64_t first, std::int64_t last) {
-                 for (std::int64_t r = first; r < last; ++r) {
-                   const Run& run = runs[static_cast<std::size_t>(r)];
-                   body(run.parameter, run.begin, run.end);
-                 }
-               });
-}
-
 /// How learned clips and step sizes move, apart from all other parameters.
 struct ClipGroup {
   float rate = 1.0F;   ///< times the learning rate, above 0

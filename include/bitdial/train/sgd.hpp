@@ -39,7 +39,7 @@ class Sgd final : public Optimizer {
   void step(float learning_rate) override {
     const float momentum = options_.momentum;
     const bool nesterov = options_.nesterov;
-    for_each_run(parameters(), [&](std::size_t i, std::int64_t begin, std::int64_t end) {
+    nn::for_each_run(parameters(), [&](std::size_t i, std::int64_t begin, std::int64_t end) {
       nn::Parameter& parameter = *parameters()[i].second;
       const auto [decay, rate] =
           ParameterGroup::of(parameter, options_.weight_decay, learning_rate, options_.clips);

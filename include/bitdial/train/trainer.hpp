@@ -197,10 +197,7 @@ class Trainer {
                                report.learning_rate));
     }
     take_batch(report);
-    const nn::Named<nn::Parameter> parameters = nn::parameters(*network_);
-    for_each_run(parameters, [&](std::size_t i, std::int64_t begin, std::int64_t end) {
-      std::fill_n(parameters[i].second->grad.data() + begin, end - begin, 0.0F);
-    });
+    nn::zero_gradients(*network_);
     gradients_.start();
     const std::vector<PrecisionPlan> switches = switches_of_step();
     share_ = options_.gradient_share / static_cast<float>(switches.size());

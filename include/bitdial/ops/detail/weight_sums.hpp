@@ -99,21 +99,28 @@ template <class T>
   return block_pixels >= 256 || sums_bytes <= 512 << 10 ? WeightSums::direct : WeightSums::matrix;
 }
 
-/// sums = those over some images, or with `options.accumulate` sums += these, unless the way is
-/// `direct`: see `conv2d_backward_weight`.
+/// `winograd_weight_sums` with the products that were asked for.
+template <class Images>
+void winograd_weight_sums(float* sums, const float* dy, const Images& images, const PatchGrid& grid,
+                          std::int64_t out, std::int64_t begin, std::int64_t end, Products products,
+                          GemmOptions options) {
+  if (products == Products::bf16) {
+    return winograd_weight_sums<std::uint16_t>(sums, dy, images, grid, out, begin, end, options);
+  }
+  winograd_weight_sums<float>(sums, dy, images, grid, out, begin, end, options);
+}
+
+/// sums = those over some images: see `conv2d_backward_weight`.
 template <class T, class Images>
 void weight_sums(T* sums, const T* dy, const Images& images, const PatchGrid& grid,
-                 std::int64_t out, std::int64_t begin, std::int64_t end, Products products,
-                 GemmOptions options) {
+                 std::int64_t out, std::int64_t begin, std::int64_t end, Products products) {
   const WeightSums way = weight_sums_of<T>(grid, out);
   if (way == WeightSums::matrix) {
-    return matrix_weight_sums(sums, dy, images, grid, out, begin, end, products, options);
+    return matrix_weight_sums(sums, dy, images, grid, out, begin, end, products, {});
   }
   if constexpr (std::is_same_v<T, float>) {
     if (way == WeightSums::winograd) {
-      const auto run = products == Products::bf16 ? winograd_weight_sums<std::uint16_t, Images>
-                                                  : winograd_weight_sums<float, Images>;
-      return run(sums, dy, images, grid, out, begin, end, options);
+      return winograd_weight_sums(sums, dy, images, grid, out, begin, end, products, {});
     }
     if (products == Products::bf16) {
       return direct_weight_sums_bf16(sums, dy, images, grid, out, begin, end);
@@ -144,14 +151,16 @@ void all_weight_sums(TensorView<T> dw, const T* dy, const Images& images, std::i
   if (count == 0) return;
   const std::int64_t out = dw.extent(0);
   const WeightSums way = weight_sums_of<T>(grid, out);
-  if (way == WeightSums::winograd && dw.size() >= winograd_shared_weights) {
-    return weight_sums(dw.data(), dy, images, grid, out, 0, count, products, options);
+  if constexpr (std::is_same_v<T, float>) {
+    if (way == WeightSums::winograd && dw.size() >= winograd_shared_weights) {
+      return winograd_weight_sums(dw.data(), dy, images, grid, out, 0, count, products, options);
+    }
   }
   // Few, and a power of two: equal work for two threads.
   std::int64_t chunks = conv2d_max_partials;
   while (chunks > 2 && chunks * dw.size() > conv2d_partial_elements) chunks /= 2;
-  const std::int64_t grain = (count + chunks - 1) / chunks;
-  chunks = (count + grain - 1) / grain;
+  const std::int64_t grain = ceil_div(count, chunks);
+  chunks = ceil_div(count, grain);
   const std::int64_t read = count * grid.pixels() * (out + grid.channels);
   if (way == WeightSums::matrix || (way == WeightSums::direct && 2 * chunks * dw.size() > read)) {
     const std::int64_t image =
@@ -166,7 +175,7 @@ void all_weight_sums(TensorView<T> dw, const T* dy, const Images& images, std::i
   Tensor<T> partial({chunks, dw.size()}, Uninitialized{});
   parallel_for(count, grain, [&](std::int64_t begin, std::int64_t end) {
     weight_sums(partial.data() + begin / grain * dw.size(), dy, images, grid, out, begin, end,
-                products, {.accumulate = false});
+                products);
   });
   if (!options.accumulate) std::fill_n(dw.data(), dw.size(), T{0});
   add_partials(dw.data(), partial.cview());
