@@ -308,19 +308,20 @@ TEST_CASE("maximum: NaN is passed over unless it is the first, the first zero st
   });
 }
 
-TEST_CASE("requantize: the residual may be the output; relu turns NaN and -0 into +0") {
+TEST_CASE("requantize: the residual is added once; relu turns NaN and -0 into +0") {
   for_each_supported_isa([](const kernels::KernelTable& t) {
     constexpr std::int64_t count = 37;
     const std::vector<std::int32_t> sums(count, 2);
     const std::vector<float> scale(count, 3.0F);
     const std::vector<float> bias(count, 0.5F);
-    std::vector<float> y(count, 10.0F);
+    const std::vector<float> residual(count, 10.0F);
+    std::vector<float> y(count);
     kernels::Requantize operands{.rows = 1,
                                  .cols = count,
                                  .sums = sums.data(),
                                  .scale = scale.data(),
                                  .bias = bias.data(),
-                                 .residual = y.data(),
+                                 .residual = residual.data(),
                                  .y = y.data()};
     t.requantize(operands);
     CHECK(std::all_of(y.begin(), y.end(), [](float v) { return v == 16.5F; }));

@@ -229,7 +229,7 @@ struct Requantize {
   std::int64_t sums_stride = 0;
   const float* scale = nullptr;
   const float* bias = nullptr;
-  const float* residual = nullptr;  ///< may be null; may be the same array as y
+  const float* residual = nullptr;  ///< may be null
   std::int64_t residual_stride = 0;
   bool relu = false;
   std::uint32_t factor = 1;

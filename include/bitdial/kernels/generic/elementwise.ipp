@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The element-wise kernels. Tails go through the one-element functions of the portable table, those
-// of requantize through the kernel of `narrower`, the namespace of the next weaker table.
+// The element-wise kernels. Tails go through the one-element functions of the portable table; rows of
+// requantize shorter than a vector through the kernel of `narrower`, the namespace of the next weaker
+// table.
 // Vocabulary: that of code_steps.ipp, f32_lanes, load_f32, store_f32, add_f32, load_ints,
 // broadcast_int, mul_ints, add_ints (modulo 2^32), floats_of, Codes64, load_codes64, plane_word,
 // and stores of codes as bytes 0 .. 255, the nearest ones: store_codes, store_code_run (four
@@ -112,16 +113,15 @@ inline void requantize_columns(const Requantize& q, const StepVectors& steps,
   }
 }
 
-/// Columns from `j` on of every row. What is left goes to narrower vectors.
-inline void requantize_from(const Requantize& q, std::int64_t j) noexcept {
-  const StepVectors steps{q.steps};
-  for (; j + 4 * f32_lanes <= q.cols; j += 4 * f32_lanes) requantize_columns<false>(q, steps, j);
-  for (; j + f32_lanes <= q.cols; j += f32_lanes) requantize_columns<true>(q, steps, j);
-  if (j < q.cols) narrower::requantize_from(q, j);
-}
-
+/// What is left behind whole vectors is in the last one: some columns are computed twice.
 inline void requantize(const Requantize& q) noexcept {
-  requantize_from(q, 0);
+  if (q.cols < f32_lanes) return narrower::requantize(q);
+  const StepVectors steps{q.steps};
+  std::int64_t j = 0;
+  for (; j + 4 * f32_lanes <= q.cols; j += 4 * f32_lanes) requantize_columns<false>(q, steps, j);
+  for (; j < q.cols; j += f32_lanes) {
+    requantize_columns<true>(q, steps, std::min(j, q.cols - f32_lanes));
+  }
 }
 
 /// `vectors` vectors of values from `i` on: tap by tap, for which all of them stay in registers.
@@ -150,8 +150,8 @@ inline void maximum_of_taps(const Maximum& m, std::int64_t i) noexcept {
 inline void maximum(const Maximum& m) noexcept {
   std::int64_t i = 0;
   for (; i + 4 * f32_lanes <= m.count; i += 4 * f32_lanes) maximum_of_taps<4>(m, i);
-  for (; i + f32_lanes <= m.count; i += f32_lanes) maximum_of_taps<1>(m, i);
-  scalar::maximum_from(m, i);
+  if (m.count < f32_lanes) return scalar::maximum(m);
+  for (; i < m.count; i += f32_lanes) maximum_of_taps<1>(m, std::min(i, m.count - f32_lanes));
 }
 
 inline void pack_planes(const PackPlanes& p) noexcept {

@@ -61,11 +61,10 @@ inline void decode(const Decode& q) noexcept {
   }
 }
 
-/// Columns from `begin` on of every row.
-inline void requantize_from(const Requantize& q, std::int64_t begin) noexcept {
+[[gnu::noinline]] inline void requantize(const Requantize& q) noexcept {
   for (std::int64_t r = 0; r < q.lines * q.rows; ++r) {
     const std::int64_t place = r / q.rows * q.codes_line + r % q.rows * q.codes_stride;
-    for (std::int64_t j = begin; j < q.cols; ++j) {
+    for (std::int64_t j = 0; j < q.cols; ++j) {
       std::uint32_t sum = q.factor * static_cast<std::uint32_t>(q.sums[r * q.sums_stride + j]);
       if (q.row_terms != nullptr) sum += static_cast<std::uint32_t>(q.row_terms[r]);
       if (q.column_terms != nullptr) sum += q.column_terms[j];
@@ -80,19 +79,14 @@ inline void requantize_from(const Requantize& q, std::int64_t begin) noexcept {
   }
 }
 
-inline void requantize(const Requantize& q) noexcept {
-  requantize_from(q, 0);
-}
-
 #include <bitdial/kernels/generic/bit_mask_reference.ipp>
 #include <bitdial/kernels/generic/depthwise_reference.ipp>
 #include <bitdial/kernels/generic/normalisation_reference.ipp>
 #include <bitdial/kernels/generic/tanh.ipp>
 #include <bitdial/kernels/generic/winograd_reference.ipp>
 
-/// Values from `i` on.
-[[gnu::noinline]] inline void maximum_from(const Maximum& m, std::int64_t i) noexcept {
-  for (; i < m.count; ++i) {
+[[gnu::noinline]] inline void maximum(const Maximum& m) noexcept {
+  for (std::int64_t i = 0; i < m.count; ++i) {
     float most = m.x[i];
     for (std::int64_t l = 0; l < m.lines; ++l) {
       for (std::int64_t c = 0; c < m.columns; ++c) {
@@ -102,9 +96,6 @@ inline void requantize(const Requantize& q) noexcept {
     }
     m.y[i] = most;
   }
-}
-inline void maximum(const Maximum& m) noexcept {
-  maximum_from(m, 0);
 }
 
 inline void look_up_bytes(const LookUpBytes& q) noexcept {
