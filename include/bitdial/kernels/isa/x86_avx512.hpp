@@ -134,6 +134,7 @@ inline void store_code_run(std::uint8_t* p, const Ints (&v)[4]) noexcept {
 }
 inline void store_code_rows(std::uint8_t* p, std::int64_t stride, const Ints (&v)[4]) noexcept {
   const __m512i codes = four_codes(v);
+  if (stride == 16) return _mm512_storeu_si512(p, codes);
   const auto row = [p, stride](int r) { return reinterpret_cast<__m128i*>(p + r * stride); };
   _mm_storeu_si128(row(0), _mm512_castsi512_si128(codes));
   _mm_storeu_si128(row(1), _mm512_extracti32x4_epi32(codes, 1));
