@@ -2,6 +2,7 @@
 // Everything: training, packing and running. Deployment alone needs bitdial/runtime.hpp only.
 #pragma once
 
+#include <bitdial/autodiff/batch_norm.hpp>
 #include <bitdial/autodiff/concat.hpp>
 #include <bitdial/autodiff/convolution.hpp>
 #include <bitdial/autodiff/divergence.hpp>
@@ -158,6 +159,7 @@
 #include <bitdial/ops/fake_quantize.hpp>
 #include <bitdial/ops/gemm.hpp>
 #include <bitdial/ops/gemm_bf16.hpp>
+#include <bitdial/ops/gradient_sums.hpp>
 #include <bitdial/ops/graph.hpp>
 #include <bitdial/ops/grouped_conv2d.hpp>
 #include <bitdial/ops/kurtosis.hpp>

@@ -103,17 +103,21 @@ struct ImageGroups {
   std::int64_t count = 0;   ///< of groups; 0: all images at once
 
   /// Groups of images of dy `[N, OH, OW, C]`, each whole blocks of masks, with a sum of the
-  /// gradients of w of their own. None where nothing waits or dy is empty, and below `small_batch`
-  /// elements, which the last-level cache holds; nor for many weights, which would be prepared and
-  /// added up again and again.
+  /// gradients of w of their own. None where nothing waits or dy is empty, and where neither it nor
+  /// x has `small_batch` elements, more than the last-level cache holds; nor for many weights,
+  /// which would be prepared and added up again and again.
   template <class T>
-  static ImageGroups of(const BasicGradient<T>& dy, const Shape& w, std::int64_t small_batch) {
+  static ImageGroups of(const BasicGradient<T>& dy, const Shape& x, const Shape& w,
+                        std::int64_t small_batch) {
     constexpr std::int64_t most = 1 << 19, most_sums = 1 << 21;
-    if (!dy.waits() || dy.size() == 0 || dy.size() < small_batch) return {};
-    const std::int64_t all = dy.shape()[0], image = dy.size() / all;
-    const std::int64_t least = std::clamp<std::int64_t>(dy.size() / 8, 1 << 12, 1 << 16);
+    const std::int64_t size = std::max(dy.size(), x.size());
+    if (!dy.waits() || dy.size() == 0 || size < small_batch) return {};
+    const std::int64_t all = dy.shape()[0], image = size / all;
+    const std::int64_t least = std::clamp<std::int64_t>(size / 8, 1 << 12, 1 << 16);
     const std::int64_t most_groups = std::max<std::int64_t>(1, most_sums / w.size());
-    const std::int64_t unit = ops::BitMask::block / std::gcd(ops::BitMask::block, image);
+    const std::int64_t unit =
+        ops::BitMask::block /
+        std::gcd(ops::BitMask::block, std::gcd(dy.size() / all, x.size() / all));
     const std::int64_t images = round_up(
         std::max((least + image - 1) / image, (all + most_groups - 1) / most_groups), unit);
     if (images * image > std::max(most, image) || 2 * images > all) return {};
@@ -166,6 +170,11 @@ void backward_in_groups(BasicVar<T> x, BasicVar<T> w, const Reader<T>& read_w,
                         const BasicGradient<T>& dy, const ImageGroups& groups,
                         WeightGradient weight, InputGradient input) {
   const std::int64_t images = dy.shape()[0], image = dy.size() / images;
+  const std::int64_t x_image = x.shape().size() / images;
+  std::shared_ptr<ops::GradientSums> wanted;
+  if (groups.images * x_image % ops::BitMask::block == 0) {
+    wanted = x.tape().start_sums(x, groups.count);
+  }
   Tensor<T> partial({w.needs_grad() ? groups.count : 0, w.shape().size()}, Uninitialized{});
   const Whole<T> weights = read_w.all();
   const auto run = [&](TensorView<T> dx, bool accumulate) {
@@ -181,6 +190,10 @@ void backward_in_groups(BasicVar<T> x, BasicVar<T> w, const Reader<T>& read_w,
       const TensorView<T> dx_part(dx.data() + first * (dx.size() / images),
                                   dx.shape().with(0, count));
       input(dx_part, part, weights.view(), accumulate);
+      if constexpr (std::is_same_v<T, float>) {
+        if (wanted == nullptr) return;
+        wanted->add(first / groups.images, first * x_image, last * x_image, dx_part.data());
+      }
     });
   };
   if (x.needs_grad()) {
@@ -218,7 +231,8 @@ BasicVar<T> conv2d(BasicVar<T> x, BasicVar<T> w, const ops::Window& window) {
           ops::conv2d_backward_input(dx, part, weights, window,
                                      {.accumulate = accumulate, .products = products});
         };
-        if (const auto groups = detail::ImageGroups::of(dy, w.shape(), BasicGradient<T>::large);
+        if (const auto groups =
+                detail::ImageGroups::of(dy, x.shape(), w.shape(), BasicGradient<T>::large);
             groups.count > 0) {
           const detail::Operand<T> values(read_x);
           const auto weight = [&, grid = ops::detail::patch_grid(x.shape(), window)](
@@ -269,7 +283,7 @@ BasicVar<T> grouped_conv2d(BasicVar<T> x, BasicVar<T> w, const ops::Window& wind
         };
         const std::int64_t small_batch =
             ops::is_depthwise(w.shape(), groups) ? 0 : BasicGradient<T>::large;
-        if (const auto parts = detail::ImageGroups::of(dy, w.shape(), small_batch);
+        if (const auto parts = detail::ImageGroups::of(dy, x.shape(), w.shape(), small_batch);
             parts.count > 0) {
           const detail::Operand<T> values(read_x);
           const auto weight = [&](TensorView<T> dw, TensorView<const T> part, std::int64_t first) {

@@ -40,7 +40,7 @@ BasicVar<T> divergence(BasicVar<T> student, BasicVar<T> teacher,
                       give(student, teacher);
                       give(teacher, student);
                     });
-    detail::keep(result, {student, teacher});
+    result.tape().keep(result, {student, teacher});
     return result;
   }
   Tensor<T> p(student.shape());

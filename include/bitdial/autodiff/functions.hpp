@@ -15,12 +15,12 @@
 #include <utility>
 #include <vector>
 
+#include <bitdial/autodiff/batch_norm.hpp>
 #include <bitdial/autodiff/convolution.hpp>
 #include <bitdial/autodiff/tape.hpp>
 #include <bitdial/kernels/active.hpp>
 #include <bitdial/ops/activation.hpp>
 #include <bitdial/ops/add.hpp>
-#include <bitdial/ops/batch_norm.hpp>
 #include <bitdial/ops/bit_mask.hpp>
 #include <bitdial/ops/detail/image_rows.hpp>
 #include <bitdial/ops/fake_quantize.hpp>
@@ -33,23 +33,6 @@
 #include <bitdial/quant/straight_through.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::ad {
-
-namespace detail {
-
-/// The gradient of x to add to, or an empty view when x needs none.
-template <class T>
-[[nodiscard]] TensorView<T> grad_of(BasicVar<T> x) {
-  return x.needs_grad() ? x.tape().accumulate(x) : TensorView<T>{};
-}
-
-/// Keeps the values that a recorded derivative will read.
-template <class T>
-void keep(BasicVar<T> y, std::initializer_list<BasicVar<T>> read) {
-  if (!y.needs_grad()) return;
-  for (const BasicVar<T>& x : read) y.tape().keep(x);
-}
-
-}  // namespace detail
 
 /// y = x w^T + bias: x [N, in], w [out, in], bias [out] -> [N, out].
 template <class T>
@@ -79,83 +62,6 @@ BasicVar<T> linear(BasicVar<T> x, BasicVar<T> w) {
   return linear(x, w, x.tape().constant(Tensor<T>({w.shape()[0]})));
 }
 
-/// `ops::batch_norm_forward` with the statistics of the batch, of all parts of it where the tape
-/// has a group; moves the running statistics. The result is streamed: x is kept, y is computed
-/// where it is read.
-template <class T>
-BasicVar<T> batch_norm(BasicVar<T> x, BasicVar<T> gamma, BasicVar<T> beta, Tensor<T>& running_mean,
-                       Tensor<T>& running_var, const ops::BatchNormOptions& options = {}) {
-  Tensor<T> mean(gamma.shape());
-  Tensor<T> inv_std(gamma.shape());
-  const auto moments = x.tape().take_moments(x);
-  auto map = ops::batch_norm_map(mean.view(), inv_std.view(), running_mean.view(),
-                                 running_var.view(), x.value().view(), gamma.value().view(),
-                                 beta.value().view(), options, x.tape().group(), moments.get());
-  const Reader<T> read = x.tape().reader(x);
-  const auto result = x.tape().record(
-      "batch_norm", x.shape(),
-      [read, map = std::move(map)](std::int64_t begin, std::int64_t end, T* to) {
-        map.apply(end - begin, to, read(begin, end, to));
-      },
-      BasicTape<T>::Cost::small, {x, gamma, beta},
-      [x, gamma, beta, read, mean = std::move(mean),
-       inv_std = std::move(inv_std)](BasicGradient<T>& dy) {
-        const Whole<T> values = read.all();
-        std::shared_ptr<const ops::BitMask> mask;
-        if (ops::BatchNormSlope<T>::takes_mask(x.shape().back())) mask = dy.take_mask();
-        const bool in_place = dy.waits() && dy.size() < BasicGradient<T>::large;
-        if (in_place) dy.own();
-        auto slope = std::make_shared<const ops::BatchNormSlope<T>>(
-            detail::grad_of(gamma), detail::grad_of(beta),
-            [&dy, in_place](std::int64_t begin, std::int64_t end) {
-              if (in_place) return dy.take(begin, end);
-              return dy.read(begin, end, ops::detail::gemm_scratch<T, 11>(end - begin));
-            },
-            values.view(), gamma.value().view(), mean.view(), inv_std.view(), x.tape().group(),
-            std::move(mask));
-        if (in_place) dy.all_taken();
-        if (!x.needs_grad()) return;
-        dy.then([slope = std::move(slope), read](std::int64_t begin, std::int64_t end,
-                                                 const T* from, T* to) {
-          const auto size = static_cast<std::size_t>(end - begin);
-          AlignedBuffer<T> scratch(read.is_stored() ? 0 : size, Uninitialized{});
-          slope->apply(begin, end, to, from, read(begin, end, scratch.data()));
-        });
-        x.tape().give(x, std::move(dy));
-      });
-  detail::keep(result, {gamma});
-  return result;
-}
-
-/// y = fma(x, g, h) per channel: x [..., C], g and h [C].
-template <class T>
-BasicVar<T> scale_shift(BasicVar<T> x, BasicVar<T> g, BasicVar<T> h) {
-  Tensor<T> y(x.shape(), Uninitialized{});
-  ops::scale_shift_forward(y.view(), x.value().view(), g.value().view(), h.value().view());
-  const auto result =
-      x.tape().record("scale_shift", std::move(y), {x, g, h}, [x, g, h](TensorView<const T> dy) {
-        ops::scale_shift_backward(detail::grad_of(x), detail::grad_of(g), detail::grad_of(h), dy,
-                                  g.needs_grad() ? x.value().view() : TensorView<const T>{},
-                                  g.value().view());
-      });
-  if (g.needs_grad()) detail::keep(result, {x});
-  detail::keep(result, {g});
-  return result;
-}
-
-/// Batch normalisation in evaluation: fixed statistics, folded by `ops::fold_batch_norm` into
-/// constants g, h, then y = fma(x, g, h). Gamma and beta get no gradient here.
-template <class T>
-BasicVar<T> batch_norm_eval(BasicVar<T> x, const Tensor<T>& gamma, const Tensor<T>& beta,
-                            const Tensor<T>& mean, const Tensor<T>& var, double epsilon = 1e-5) {
-  Tensor<T> g(gamma.shape());
-  Tensor<T> h(gamma.shape());
-  ops::fold_batch_norm(g.view(), h.view(), gamma.view(), beta.view(), mean.view(), var.view(),
-                       epsilon);
-  BasicTape<T>& tape = x.tape();
-  return scale_shift(x, tape.constant(std::move(g)), tape.constant(std::move(h)));
-}
-
 /// `ops::Rectifier`: max(x, 0). What is kept is a bit per element. The result is streamed where x
 /// is, and stored where it is not, or where streaming x again would cost much.
 template <class T>
@@ -173,11 +79,13 @@ BasicVar<T> relu(BasicVar<T> x) {
     dy.gate(mask);
     x.tape().give(x, std::move(dy));
   };
-  if (is_streamed) {
-    return tape.record("relu", x.shape(), std::move(stream), BasicTape<T>::Cost::small, {x},
-                       backward);
-  }
-  return tape.record("relu", Reader<T>(x.shape(), std::move(stream)).computed(), {x}, backward);
+  const BasicVar<T> y =
+      is_streamed
+          ? tape.record("relu", x.shape(), std::move(stream), BasicTape<T>::Cost::small, {x},
+                        backward)
+          : tape.record("relu", Reader<T>(x.shape(), std::move(stream)).computed(), {x}, backward);
+  tape.pass_gated(y, x, mask);
+  return y;
 }
 
 /// a + b, equal shapes. The sum is computed by its first reader, and stored unless that is `relu`.
@@ -333,7 +241,7 @@ BasicVar<T> mean_squared_error(BasicVar<T> logits,
                              ops::mean_squared_error_backward(logits.tape().accumulate(logits), dy,
                                                               logits.value().view(), t.view());
                            });
-  detail::keep(result, {logits});
+  result.tape().keep(result, {logits});
   return result;
 }
 
@@ -346,7 +254,7 @@ BasicVar<T> kurtosis_penalty(BasicVar<T> w, const ops::KurtosisOptions& options 
       "kurtosis_penalty", std::move(loss), {w}, [w, options](TensorView<const T> dy) {
         ops::kurtosis_penalty_backward(w.tape().accumulate(w), dy, w.value().view(), options);
       });
-  detail::keep(result, {w});
+  result.tape().keep(result, {w});
   return result;
 }
 
@@ -443,7 +351,7 @@ Var fake_quantize(Var x, const Quantizer& quantizer, const typename Quantizer::S
       mask->write_between(begin, end, values, gate->low, gate->high);
     };
   }
-  return detail::record_quantized(
+  const Var y = detail::record_quantized(
       "fake_quantize", x, {x}, quantizer, state, bits, mark,
       [x, mask, gate, quantizer, state, bits,
        read = gate ? Reader<float>(Tensor<float>{}) : x.tape().reader(x)](Gradient& dy) {
@@ -455,6 +363,8 @@ Var fake_quantize(Var x, const Quantizer& quantizer, const typename Quantizer::S
         }
         x.tape().give(x, std::move(dy));
       });
+  x.tape().pass_gated(y, x, mask);
+  return y;
 }
 
 /// The same with a state measured on x.

@@ -44,7 +44,7 @@ Var filterwise_fake_quantize(Var w, const Quantizer& quantizer,
         }
         w.tape().give(w, std::move(dy));
       });
-  detail::keep(result, {w});
+  result.tape().keep(result, {w});
   return result;
 }
 

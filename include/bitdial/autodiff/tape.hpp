@@ -22,7 +22,9 @@
 #include <bitdial/core/random_streams.hpp>
 #include <bitdial/core/tensor.hpp>
 #include <bitdial/core/text.hpp>
+#include <bitdial/ops/bit_mask.hpp>
 #include <bitdial/ops/channel_moments.hpp>
+#include <bitdial/ops/gradient_sums.hpp>
 #include <bitdial/ops/products.hpp>
 
 namespace bitdial::inline BITDIAL_ABI {
@@ -159,6 +161,7 @@ class BasicTape {
   void on_gradient(Var x, Backward change) {
     Node& n = node(x);
     if (!n.backward) return;
+    n.changes_gradient = true;
     n.backward = [change = std::move(change), then = std::move(n.backward)](BasicGradient<T>& dy) {
       change(dy);
       then(dy);
@@ -179,8 +182,41 @@ class BasicTape {
     return std::move(node(x).moments);
   }
 
+  /// Declares that the derivative of y hands its gradient on to x, zero where `mask` is.
+  void pass_gated(Var y, Var x, std::shared_ptr<const ops::BitMask> mask) noexcept {
+    node(y).gated = x;
+    node(y).mask = std::move(mask);
+  }
+  /// Tells who computes the gradient of x which sums over it the derivative of x will want.
+  void attach(Var x, std::shared_ptr<ops::GradientSums> sums) noexcept {
+    node(x).sums = std::move(sums);
+  }
+  /// The sums that are wanted of the next contribution to the gradient of x, ready for `blocks`
+  /// blocks of it. Null where none are, where it is not the only contribution, and where more than
+  /// masks lies between it and the derivative that wants them.
+  [[nodiscard]] std::shared_ptr<ops::GradientSums> start_sums(Var x, std::int64_t blocks) const {
+    std::shared_ptr<const ops::BitMask> mask;
+    for (const Node* n = &node(x); n->uses == 1 && !n->changes_gradient; n = &node(n->gated)) {
+      if (n->sums != nullptr) {
+        n->sums->start(blocks, std::move(mask));
+        return n->sums;
+      }
+      if (n->mask == nullptr) break;
+      mask =
+          mask == nullptr
+              ? n->mask
+              : std::make_shared<const ops::BitMask>(ops::BitMask::intersection(*mask, *n->mask));
+    }
+    return nullptr;
+  }
+
   /// Declares that a recorded derivative will read the value of x, so `discard` keeps it.
   void keep(Var x) noexcept { node(x).is_kept = true; }
+  /// The same for what the derivative of y will read, if y has one.
+  void keep(Var y, std::initializer_list<Var> read) noexcept {
+    if (!node(y).needs_grad) return;
+    for (const Var& x : read) keep(x);
+  }
 
   /// The caller will not read x again: drops its value unless a derivative needs it.
   void discard(Var x) noexcept {
@@ -366,6 +402,11 @@ class BasicTape {
     mutable Stream<T> stream{};
     mutable std::shared_ptr<const Codes> codes{};
     std::unique_ptr<const ops::ChannelMoments> moments{};
+    std::shared_ptr<ops::GradientSums> sums{};
+    Var gated{};  // gets this node's gradient, zero where the mask is
+    std::shared_ptr<const ops::BitMask> mask{};
+    std::int32_t uses = 0;  // as an input
+    bool changes_gradient = false;
     Cost cost = Cost::small;
     mutable BasicGradient<T> grad{};
     const Tensor<T>* outside_value = nullptr;
@@ -390,6 +431,7 @@ class BasicTape {
             concat(node.op, ": the operands belong to different tapes; record all of them on one"));
       }
       node.needs_grad = node.needs_grad || needs_grad(input);
+      ++this->node(input).uses;
     }
     if (node.needs_grad) node.backward = std::move(backward);
     return append(std::move(node));
@@ -424,6 +466,8 @@ class BasicTape {
     if (n.has_grad && n.backward) n.backward(n.grad);
     n.backward = nullptr;
     n.moments = nullptr;
+    n.sums = nullptr;
+    n.mask = nullptr;
     n.drop_stream();
     n.grad = BasicGradient<T>{};
     if (n.shape.size() != 1) n.value = nullptr;

@@ -25,6 +25,7 @@
 #include <bitdial/ops/detail/elementwise.hpp>
 #include <bitdial/ops/detail/exact_fma.hpp>
 #include <bitdial/ops/gemm.hpp>
+#include <bitdial/ops/gradient_sums.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::ops {
 
@@ -56,42 +57,22 @@ inline void require_options(std::string_view op, const BatchNormOptions& options
 /// `dy(begin, end)` returns its elements begin .. end - 1, whole rows and multiples of 128 unless
 /// they end with the last one; it counts as 0 where `mask` is, which may be null.
 ///
-/// Groups of at least 32 rows, about 512 elements, are added in float, groups in double, chunks in
-/// order: the result depends on neither the thread count nor the instruction set.
+/// Rows are added as in `add_gradient_sums`, chunks in order: the result depends on neither the
+/// thread count nor the instruction set.
 template <class Read>
 void channel_sums(std::int64_t rows, std::int64_t channels, Read dy, const BitMask* mask,
                   const float* x, const float* shift, std::vector<double>& first,
                   std::vector<double>& second) {
   const auto width = static_cast<std::size_t>(channels);
-  const std::int64_t unit = 128 / std::gcd(std::int64_t{128}, channels);
-  const std::int64_t group = round_up(std::max<std::int64_t>(32, 512 / channels), unit);
-  const std::int64_t grain = round_up(2 * row_grain(channels), group);
+  const std::int64_t grain = round_up(2 * row_grain(channels), float_sum_rows(channels));
   std::vector<double> partial(2 * width * static_cast<std::size_t>((rows + grain - 1) / grain));
-  const auto& kernels = kernels::active_real_kernels();
   parallel_for(rows, grain, [&](std::int64_t begin, std::int64_t end) {
     double* const slot = partial.data() + 2 * width * static_cast<std::size_t>(begin / grain);
-    float* const sums = gemm_scratch<float, 8>(2 * channels);
-    for (std::int64_t row = begin; row < end; row += group) {
-      const std::int64_t last = std::min(end, row + group);
-      kernels.channel_sums({.rows = last - row,
-                            .channels = channels,
-                            .dy = dy(row * channels, last * channels),
-                            .words = mask == nullptr ? nullptr : mask->words(row * channels),
-                            .x = x + row * channels,
-                            .shift = shift,
-                            .first = sums,
-                            .second = sums + channels});
-      for (std::size_t i = 0; i < 2 * width; ++i) slot[i] += static_cast<double>(sums[i]);
-    }
+    add_gradient_sums(slot, begin, end, channels, dy, mask, x, shift);
   });
   first.assign(width, 0.0);
   second.assign(width, 0.0);
-  for (std::size_t at = 0; at < partial.size(); at += 2 * width) {
-    for (std::size_t c = 0; c < width; ++c) {
-      first[c] += partial[at + c];
-      second[c] += partial[at + width + c];
-    }
-  }
+  add_blocks(partial, first, second);
 }
 
 }  // namespace detail
@@ -256,7 +237,7 @@ void batch_norm_forward(TensorView<T> y, TensorView<T> mean, TensorView<T> inv_s
 /// the last one as dx = dy a + (x - mean) b + k per channel.
 ///
 /// A mask says where dy counts as 0, which spares a pass over dy: for float, and channels that
-/// `takes_mask` says.
+/// `takes_mask` says. Sums that are known already spare another one.
 template <class T>
 struct BatchNormSlope {
   std::vector<T> a;
@@ -278,7 +259,7 @@ struct BatchNormSlope {
                  TensorView<const std::type_identity_t<T>> gamma,
                  TensorView<const std::type_identity_t<T>> mean,
                  TensorView<const std::type_identity_t<T>> inv_std, BatchGroup* group = nullptr,
-                 std::shared_ptr<const BitMask> gate = nullptr)
+                 std::shared_ptr<const BitMask> gate = nullptr, const GradientSums* known = nullptr)
       : mask{std::move(gate)} {
     const auto [rows, channels] = detail::channels_last("batch_norm_backward", "x", x);
     BITDIAL_ASSERT(mask == nullptr || takes_mask(channels));
@@ -296,7 +277,9 @@ struct BatchNormSlope {
     shift.resize(static_cast<std::size_t>(channels));
     detail::map_span(
         channels, shift.data(), [](T v) { return -v; }, mean.data());
-    if constexpr (std::is_same_v<T, float>) {
+    if (known != nullptr && known->are_known()) {
+      known->total(sum, projection);
+    } else if constexpr (std::is_same_v<T, float>) {
       detail::channel_sums(rows, channels, dy, mask.get(), x.data(), shift.data(), sum, projection);
     } else {
       detail::channel_sums<T>(

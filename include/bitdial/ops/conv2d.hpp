@@ -115,6 +115,8 @@ template <class T, class PackB>
 void window_product(const T* source, std::int64_t images, const PatchGrid& grid, std::int64_t cols,
                     PackB&& pack_b, const PixelGrid<T>& out, GemmOptions options, Sums sums,
                     Products products = Products::f32, ChannelMoments* moments = nullptr) {
+  const bool has_gaps =
+      out.pixel != cols || out.row != grid.w.outputs * cols || out.image != grid.pixels() * cols;
   if constexpr (std::is_same_v<T, float>) {
     if (products == Products::bf16 && grid.channels % 2 == 0) {
       if (sums == Sums::fewest_products && suits_winograd(grid, cols)) {
@@ -122,14 +124,16 @@ void window_product(const T* source, std::int64_t images, const PatchGrid& grid,
                                                moments);
       }
       const WholePanels<std::uint16_t> weights(grid.depth(), cols, pack_b);
-      return direct_product(RoundedImages{source}, images, grid, weights, out, options, moments);
+      const PatchGrid lines = has_gaps ? grid : with_joined_lines(grid);
+      PixelGrid<T> pixels = out;
+      if (!has_gaps) pixels.row = lines.w.outputs * cols;
+      return direct_product(RoundedImages{source}, images, lines, weights, pixels, options,
+                            moments);
     }
     if (sums == Sums::fewest_products && suits_winograd(grid, cols)) {
       return winograd_product<float>(source, images, grid, cols, pack_b, out, options, moments);
     }
   }
-  const bool has_gaps =
-      out.pixel != cols || out.row != grid.w.outputs * cols || out.image != grid.pixels() * cols;
   if (!reads_every_pixel_once(grid) || has_gaps) {
     const WholePanels<T> weights(grid.depth(), cols, pack_b);
     return direct_product(StoredImages<T>{source}, images, grid, weights, out, options, moments);

@@ -189,6 +189,7 @@ class IntegerWindows {
     const std::int64_t fitting = filter_bytes / std::max<std::int64_t>(1, packed.k);
     cols_ = std::min(round_up(packed.n, kernel.cols),
                      std::clamp(fitting / kernel.cols * kernel.cols, kernel.cols, most_cols));
+    most_tiles_ = std::max<std::int64_t>(1, most_sums / (cols_ * kernel.rows));
     scale_.assign(static_cast<std::size_t>(cols_), scale);
     zero_.assign(scale_.size(), 0.0F);
   }
@@ -219,7 +220,7 @@ class IntegerWindows {
 
  private:
   /// Filters that every tile reads again stay in the second-level cache, their sums in the first.
-  static constexpr std::int64_t filter_bytes = 256 << 10, most_cols = 256;
+  static constexpr std::int64_t filter_bytes = 256 << 10, most_cols = 256, most_sums = 1 << 12;
 
   /// Output row i of image n, channels `cols`.
   void row(std::int64_t n, std::int64_t i, const WindowRows<std::uint8_t>& rows,
@@ -233,8 +234,9 @@ class IntegerWindows {
     const std::int64_t skipped = taps.begin * segments_per_row(grid_);
     const std::uint8_t* const a = rows.row(i * h.step + taps.begin * h.dilation + h.offset);
     float* const y = y_ + (n * h.outputs + i) * w.outputs * packed.n + cols.begin;
-    std::int32_t* const sums = gemm_scratch<std::int32_t, 10>(kernel.rows * (cols_ + 1));
-    std::int32_t* const terms = sums + kernel.rows * cols_;
+    const std::int64_t most_rows = most_tiles_ * kernel.rows;
+    std::int32_t* const sums = gemm_scratch<std::int32_t, 10>(most_rows * (cols_ + 1));
+    std::int32_t* const terms = sums + most_rows * cols_;
     const TileSplit tiles(w.outputs, kernel.rows);
     kernels::GemmU8S8Tile t{.groups = packed.groups(),
                             .a_stride = w.step * grid_.channels,
@@ -251,8 +253,9 @@ class IntegerWindows {
                                .row_terms = code_sums == nullptr ? nullptr : terms,
                                .y = y,
                                .y_stride = packed.n};
-    for (std::int64_t tile = 0; tile < tiles.count(); ++tile) {
-      const std::int64_t j = tiles.begin(tile), end = tiles.begin(tile + 1);
+    for (std::int64_t tile = 0, next = 0; tile < tiles.count(); tile = next) {
+      next = std::max(tile + 1, std::min(tile + most_tiles_, tiles.whole()));
+      const std::int64_t j = tiles.begin(tile), end = tiles.begin(next);
       t.rows = end - j;
       t.a = a + j * w.step * grid_.channels;
       for (std::int64_t col = cols.begin; col < cols.end; col += kernel.cols) {
@@ -284,7 +287,7 @@ class IntegerWindows {
   const PreparedFilters& filters_;
   const PatchGrid& grid_;
   std::uint32_t of_products_, of_codes_;
-  std::int64_t cols_ = 0;  // that are computed at once
+  std::int64_t cols_ = 0, most_tiles_ = 1;  // that are computed at once
   std::vector<float> scale_, zero_;
 };
 
@@ -302,7 +305,7 @@ inline void qconv2d_forward(TensorView<float> y, const CodesView& x, const Codes
   const Shape expected = conv2d_output_shape(x.shape(), w.shape(), window);
   detail::require_shape("qconv2d", "y", y, expected);
   BITDIAL_ASSERT(sums_fit_int32(x, w));
-  const detail::PatchGrid grid = detail::patch_grid(x.shape(), window);
+  const detail::PatchGrid grid = detail::with_joined_lines(detail::patch_grid(x.shape(), window));
   const detail::PreparedFilters filters(w, grid.h.taps * detail::segments_per_row(grid));
   const detail::IntegerWindows windows(y.data(), x, filters, grid, w.levels.scale * x.levels.scale);
   const auto split = detail::RowBlocks::of<std::uint8_t>(grid);

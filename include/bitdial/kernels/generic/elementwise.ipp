@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The element-wise kernels. Tails go through the one-element functions of the portable table; rows of
-// requantize shorter than a vector through the kernel of `narrower`, the namespace of the next weaker
-// table.
+// The element-wise kernels. Tails go through the one-element functions of the portable table, rows
+// of requantize that are shorter than a vector through the kernel of `narrower`, the namespace of
+// the next weaker table.
 // Vocabulary: that of code_steps.ipp, f32_lanes, load_f32, store_f32, add_f32, load_ints,
 // broadcast_int, mul_ints, add_ints (modulo 2^32), floats_of, Codes64, load_codes64, plane_word,
 // and stores of codes as bytes 0 .. 255, the nearest ones: store_codes, store_code_run (four

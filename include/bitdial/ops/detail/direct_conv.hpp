@@ -89,14 +89,6 @@ class WholePanels {
   Tensor<E> data_;
 };
 
-/// True for a 1 x 1 window that moves by 1: the images are the patch matrix.
-[[nodiscard]] constexpr bool reads_every_pixel_once(const PatchGrid& grid) noexcept {
-  const auto once = [](const PatchAxis& axis) {
-    return axis.taps == 1 && axis.step == 1 && axis.offset == 0 && axis.outputs == axis.source;
-  };
-  return once(grid.h) && once(grid.w);
-}
-
 /// Where output pixel (n, i, j) lies: data + n * image + i * row + j * pixel.
 template <class T>
 struct PixelGrid {

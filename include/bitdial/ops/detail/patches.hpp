@@ -59,6 +59,26 @@ struct PatchGrid {
   [[nodiscard]] constexpr std::int64_t depth() const noexcept { return h.taps * w.taps * channels; }
 };
 
+/// True for a 1 x 1 window that moves by 1: the images are the patch matrix.
+[[nodiscard]] constexpr bool reads_every_pixel_once(const PatchGrid& grid) noexcept {
+  const auto once = [](const PatchAxis& axis) {
+    return axis.taps == 1 && axis.step == 1 && axis.offset == 0 && axis.outputs == axis.source;
+  };
+  return once(grid.h) && once(grid.w);
+}
+
+/// The same pixels for a 1 x 1 window that moves by 1: short lines that follow each other are one
+/// line, of which tiles of rows have more to take. Other grids stay as they are.
+[[nodiscard]] constexpr PatchGrid with_joined_lines(PatchGrid grid) noexcept {
+  constexpr std::int64_t most = 128;
+  if (!reads_every_pixel_once(grid)) return grid;
+  while (grid.h.outputs % 2 == 0 && 0 < grid.w.outputs && 2 * grid.w.outputs <= most) {
+    grid.h.outputs = grid.h.source /= 2;
+    grid.w.outputs = grid.w.source *= 2;
+  }
+  return grid;
+}
+
 /// Copies `count` runs of `length` elements from `from`, `from + from_step`, ... to `to`,
 /// `to + to_step`, ... The usual lengths are constants, so that no run costs a call.
 template <class T>
