@@ -201,7 +201,11 @@ inline void look_up_bytes(const LookUpBytes& q) noexcept {
       y = _mm512_mask_mov_epi8(y, own, _mm512_mask_mov_epi8(low, _mm512_movepi8_mask(x), high));
     }
     if (channels == 3) first = first == 2 ? 0 : first + 1;
-    _mm512_mask_storeu_epi8(q.y + i, inside, y);
+    if (inside == ~0ULL) {  // masks cost several stores
+      store_bytes(q.y + i, y);
+    } else {
+      _mm512_mask_storeu_epi8(q.y + i, inside, y);
+    }
   }
 }
 
