@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <bitdial/autodiff/convolution.hpp>
 #include <bitdial/autodiff/functions.hpp>
+#include <bitdial/autodiff/mixture.hpp>
 #include <bitdial/quant/policies/dorefa.hpp>
 #include <bitdial/quant/quantizer.hpp>
 
 #include <doctest/doctest.h>
 #include <algorithm>
 #include <cmath>
+#include <span>
 #include <support/tensors.hpp>
 #include <vector>
 
@@ -166,6 +168,21 @@ TEST_CASE("who computes the gradient of a normalised value takes the sums that i
   CHECK(largest_difference(apart.gamma.grad(), block.gamma.grad()) < 2e-6F);
   CHECK(largest_difference(apart.beta.grad(), block.beta.grad()) < 2e-6F);
   CHECK(largest_difference(apart.x.grad(), block.x.grad()) < 2e-6F);
+  // Nor are they kept where another part comes later, from an operation that did not name its
+  // input.
+  NormalisedBlock mixed, mixed_apart;
+  const auto mix = [](NormalisedBlock& b) {
+    const Var other = b.tape.leaf(test::random_tensor(b.quantized.shape(), 7));
+    const Var terms[] = {other, b.quantized};
+    b.y = ad::add(
+        b.y, ad::mixture(b.tape.leaf(test::random_tensor({2}, 8)), std::span<const Var>{terms}));
+    b.run();
+  };
+  mixed_apart.tape.on_gradient(mixed_apart.rectified, [](Gradient&) {});
+  mix(mixed);
+  mix(mixed_apart);
+  CHECK(largest_difference(mixed_apart.gamma.grad(), mixed.gamma.grad()) < 2e-6F);
+  CHECK(largest_difference(mixed_apart.x.grad(), mixed.x.grad()) < 2e-6F);
   for (const int threads : {1, 3}) {
     set_thread_count(threads);
     NormalisedBlock again;

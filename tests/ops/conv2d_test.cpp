@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <string>
 #include <utility>
@@ -292,6 +293,21 @@ bool transforms_dx(const Case& c) {
     }
   }
   return false;
+}
+
+TEST_CASE("1 x 1 windows: short lines that follow each other are one") {
+  const auto joined = [](const Shape& x, const Window& window) {
+    const auto grid = ops::detail::with_joined_lines(ops::detail::patch_grid(x, window));
+    CHECK(grid.h.outputs == grid.h.source);
+    CHECK(grid.w.outputs == grid.w.source);
+    return std::array{grid.h.outputs, grid.w.outputs};
+  };
+  CHECK(joined({2, 8, 8, 3}, Window::square(1)) == std::array<std::int64_t, 2>{1, 64});
+  CHECK(joined({2, 6, 10, 3}, Window::square(1)) == std::array<std::int64_t, 2>{3, 20});
+  CHECK(joined({2, 7, 8, 3}, Window::square(1)) == std::array<std::int64_t, 2>{7, 8});
+  CHECK(joined({2, 4, 96, 3}, Window::square(1)) == std::array<std::int64_t, 2>{4, 96});
+  CHECK(joined({2, 8, 8, 3}, Window::square(3, {.padding = 1})) ==
+        std::array<std::int64_t, 2>{8, 8});
 }
 
 TEST_CASE("bfloat16 products: the definition on rounded operands, to f32 accuracy") {

@@ -31,6 +31,8 @@ TEST_CASE("gradient sums: blocks in any order, with and without a mask") {
       const std::int64_t begin = begins[block] * channels;
       sums.add(block, begin, begins[block + 1] * channels, dy.data() + begin);
     }
+    CHECK_FALSE(sums.are_known());
+    sums.finish();
     REQUIRE(sums.are_known());
     std::vector<double> first, second;
     sums.total(first, second);
@@ -45,6 +47,8 @@ TEST_CASE("gradient sums: blocks in any order, with and without a mask") {
       CHECK(first[i] == doctest::Approx(expected).epsilon(1e-5));
       CHECK(second[i] == doctest::Approx(expected_product).epsilon(1e-5));
     }
+    sums.discard();
+    CHECK_FALSE(sums.are_known());
   }
 }
 
@@ -60,6 +64,7 @@ TEST_CASE("batch_norm: sums that are known already stand for a pass over the gra
   ops::GradientSums known(x.data(), shift);
   known.start(1, nullptr);
   known.add(0, 0, dy.size(), dy.data());
+  known.finish();
   const auto slope = [&](const ops::GradientSums* sums, Tensor<float>& dgamma) {
     return ops::BatchNormSlope<float>(
         dgamma.view(), TensorView<float>{},

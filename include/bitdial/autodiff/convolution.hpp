@@ -115,9 +115,7 @@ struct ImageGroups {
     const std::int64_t all = dy.shape()[0], image = size / all;
     const std::int64_t least = std::clamp<std::int64_t>(size / 8, 1 << 12, 1 << 16);
     const std::int64_t most_groups = std::max<std::int64_t>(1, most_sums / w.size());
-    const std::int64_t unit =
-        ops::BitMask::block /
-        std::gcd(ops::BitMask::block, std::gcd(dy.size() / all, x.size() / all));
+    const std::int64_t unit = ops::BitMask::block / std::gcd(ops::BitMask::block, dy.size() / all);
     const std::int64_t images = round_up(
         std::max((least + image - 1) / image, (all + most_groups - 1) / most_groups), unit);
     if (images * image > std::max(most, image) || 2 * images > all) return {};
@@ -172,7 +170,7 @@ void backward_in_groups(BasicVar<T> x, BasicVar<T> w, const Reader<T>& read_w,
   const std::int64_t images = dy.shape()[0], image = dy.size() / images;
   const std::int64_t x_image = x.shape().size() / images;
   std::shared_ptr<ops::GradientSums> wanted;
-  if (groups.images * x_image % ops::BitMask::block == 0) {
+  if (x.needs_grad() && groups.images * x_image % ops::BitMask::block == 0) {
     wanted = x.tape().start_sums(x, groups.count);
   }
   Tensor<T> partial({w.needs_grad() ? groups.count : 0, w.shape().size()}, Uninitialized{});
@@ -201,6 +199,7 @@ void backward_in_groups(BasicVar<T> x, BasicVar<T> w, const Reader<T>& read_w,
   } else {
     run({}, false);
   }
+  if (wanted != nullptr) wanted->finish();
   if (w.needs_grad()) {
     ops::detail::add_partials(x.tape().accumulate(w).data(), partial.cview());
   }

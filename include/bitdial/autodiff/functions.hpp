@@ -363,7 +363,7 @@ Var fake_quantize(Var x, const Quantizer& quantizer, const typename Quantizer::S
         }
         x.tape().give(x, std::move(dy));
       });
-  x.tape().pass_gated(y, x, mask);
+  if (gate) x.tape().pass_gated(y, x, mask);
   return y;
 }
 

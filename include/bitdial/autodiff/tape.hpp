@@ -182,7 +182,8 @@ class BasicTape {
     return std::move(node(x).moments);
   }
 
-  /// Declares that the derivative of y hands its gradient on to x, zero where `mask` is.
+  /// Declares that the derivative of y hands its gradient on to x, zero where `mask` is, if it is
+  /// not null, and does nothing else.
   void pass_gated(Var y, Var x, std::shared_ptr<const ops::BitMask> mask) noexcept {
     node(y).gated = x;
     node(y).mask = std::move(mask);
@@ -192,20 +193,22 @@ class BasicTape {
     node(x).sums = std::move(sums);
   }
   /// The sums that are wanted of the next contribution to the gradient of x, ready for `blocks`
-  /// blocks of it. Null where none are, where it is not the only contribution, and where more than
-  /// masks lies between it and the derivative that wants them.
-  [[nodiscard]] std::shared_ptr<ops::GradientSums> start_sums(Var x, std::int64_t blocks) const {
+  /// blocks of it; what they held is lost. Null where none are, where other operations read x, and
+  /// where more than masks lies between it and the derivative that wants them. Contributions that
+  /// come later discard them.
+  [[nodiscard]] std::shared_ptr<ops::GradientSums> start_sums(Var x, std::int64_t blocks) {
     std::shared_ptr<const ops::BitMask> mask;
     for (const Node* n = &node(x); n->uses == 1 && !n->changes_gradient; n = &node(n->gated)) {
       if (n->sums != nullptr) {
         n->sums->start(blocks, std::move(mask));
         return n->sums;
       }
-      if (n->mask == nullptr) break;
-      mask =
-          mask == nullptr
-              ? n->mask
-              : std::make_shared<const ops::BitMask>(ops::BitMask::intersection(*mask, *n->mask));
+      if (n->gated.tape_ == nullptr) break;
+      if (mask == nullptr) {
+        mask = n->mask;
+      } else if (n->mask != nullptr) {
+        mask = std::make_shared<const ops::BitMask>(ops::BitMask::intersection(*mask, *n->mask));
+      }
     }
     return nullptr;
   }
@@ -253,6 +256,7 @@ class BasicTape {
   [[nodiscard]] TensorView<T> accumulate(Var x) {
     Node& n = node(x);
     BITDIAL_ASSERT(n.needs_grad);
+    ++n.contributions;
     if (n.outside_grad != nullptr) return n.outside_grad->view();
     if (!n.has_grad) n.grad = BasicGradient<T>(Tensor<T>(n.shape));
     n.has_grad = true;
@@ -274,6 +278,7 @@ class BasicTape {
   void give(Var x, BasicGradient<T> contribution) {
     Node& n = node(x);
     BITDIAL_ASSERT(n.needs_grad && contribution.shape() == n.shape);
+    ++n.contributions;
     if (n.outside_grad == nullptr && !n.has_grad) {
       n.grad = std::move(contribution);
       n.has_grad = true;
@@ -406,6 +411,7 @@ class BasicTape {
     Var gated{};  // gets this node's gradient, zero where the mask is
     std::shared_ptr<const ops::BitMask> mask{};
     std::int32_t uses = 0;  // as an input
+    std::int32_t contributions = 0;
     bool changes_gradient = false;
     Cost cost = Cost::small;
     mutable BasicGradient<T> grad{};
@@ -445,6 +451,13 @@ class BasicTape {
     return {this, static_cast<std::int32_t>(nodes_.size()) - 1};
   }
 
+  /// Those over a gradient that n hands on, and that had another part.
+  void discard_sums(const Node& n) noexcept {
+    const Node* last = &n;
+    while (last->sums == nullptr && last->gated.tape_ != nullptr) last = &node(last->gated);
+    if (last->sums != nullptr) last->sums->discard();
+  }
+
   void mark_first_uses() {
     std::vector<const Tensor<T>*> known;
     for (const auto& n : nodes_) {
@@ -463,6 +476,7 @@ class BasicTape {
     if (n.has_grad && n.stream && !n.was_read) {
       static_cast<void>(Reader<T>(n.shape, n.stream).computed());
     }
+    if (n.contributions > 1) discard_sums(n);
     if (n.has_grad && n.backward) n.backward(n.grad);
     n.backward = nullptr;
     n.moments = nullptr;

@@ -222,7 +222,7 @@ struct Tanh {
 ///   y = fma(float(I[c]), scale[c], bias[c]), then + residual[c] when there is one, then
 ///   y > 0 ? y : +0 when `relu` (so NaN becomes 0),
 /// and the codes are those of y. There are `lines` times `rows` rows; only codes have gaps between
-/// lines. y or codes may be null, and are not written then.
+/// lines. y or codes may be null, and are not written then. Some columns may be computed twice.
 struct Requantize {
   std::int64_t lines = 1, rows = 0, cols = 0;
   const std::int32_t* sums = nullptr;
@@ -246,7 +246,8 @@ struct Requantize {
 
 /// Operands of maximum: y[i] = the largest of `lines` x `columns` values, one at
 /// x[l * line_stride + c * column_stride + i] for each l and c; the first of equals. A NaN is
-/// passed over, unless it is the first. Requires lines and columns >= 1.
+/// passed over, unless it is the first. Requires lines and columns >= 1. Some elements may be
+/// computed twice.
 struct Maximum {
   const float* x = nullptr;
   std::int64_t lines = 1, columns = 1;

@@ -75,9 +75,10 @@ class GradientSums {
   /// x [rows, channels] must stay in memory until all blocks are added.
   GradientSums(const float* x, std::vector<float> shift) : x_{x}, shift_{std::move(shift)} {}
 
-  /// Room for blocks 0 .. blocks - 1, of which each must be added once. dy counts as 0 where `mask`
-  /// is, which may be null.
+  /// Room for blocks 0 .. blocks - 1, of which each must be added once before `finish`. dy counts
+  /// as 0 where `mask` is, which may be null.
   void start(std::int64_t blocks, std::shared_ptr<const BitMask> mask) {
+    discard();
     mask_ = std::move(mask);
     sums_.assign(2 * shift_.size() * static_cast<std::size_t>(blocks), 0.0);
   }
@@ -87,14 +88,18 @@ class GradientSums {
   /// time.
   void add(std::int64_t block, std::int64_t begin, std::int64_t end, const float* dy) {
     const auto channels = static_cast<std::int64_t>(shift_.size());
+    BITDIAL_ASSERT(begin % BitMask::block == 0 && begin % channels == 0 && end % channels == 0);
     detail::add_gradient_sums(
         sums_.data() + 2 * channels * block, begin / channels, end / channels, channels,
         [=](std::int64_t from, std::int64_t) { return dy + (from - begin); }, mask_.get(), x_,
         shift_.data());
   }
 
-  /// True once blocks have been added.
-  [[nodiscard]] bool are_known() const noexcept { return !sums_.empty(); }
+  /// All blocks are added.
+  void finish() noexcept { are_known_ = true; }
+  /// The gradient was not whole: there are no sums.
+  void discard() noexcept { are_known_ = false; }
+  [[nodiscard]] bool are_known() const noexcept { return are_known_; }
 
   /// The sums over all blocks.
   void total(std::vector<double>& first, std::vector<double>& second) const {
@@ -109,6 +114,7 @@ class GradientSums {
   std::vector<float> shift_;
   std::shared_ptr<const BitMask> mask_;
   std::vector<double> sums_;  ///< [blocks, 2, channels]
+  bool are_known_ = false;
 };
 
 }  // namespace bitdial::inline BITDIAL_ABI::ops

@@ -35,7 +35,6 @@ struct SeparateRows {
 template <int lanes>
 inline void sum_short_rows(const SeparateRows& q, std::int32_t* sums) noexcept {
   const RowLanes row_lanes(q.stride, q.count, lanes);
-  const bool is_dense = q.count == 8 * lanes && q.stride == q.count;
   for (std::int64_t r = 0; r < q.rows; r += f32_lanes) {
     const std::int64_t first = std::min(r, q.rows - f32_lanes);
     Bits v[2 * lanes];
@@ -43,8 +42,7 @@ inline void sum_short_rows(const SeparateRows& q, std::int32_t* sums) noexcept {
     for (std::int64_t s = 0; s < q.segments; ++s) {
       const std::uint8_t* const codes = q.codes + first * q.stride + q.offsets[s];
       unroll<2 * lanes>([&](auto i) __attribute__((always_inline)) {
-        const std::uint8_t* const rows = codes + i * (bits_lanes / lanes) * q.stride;
-        v[i] = is_dense ? add_code_sums(v[i], rows) : row_lanes.add(v[i], rows);
+        v[i] = row_lanes.add(v[i], codes + i * (bits_lanes / lanes) * q.stride);
       });
     }
     store_ints(sums + first, add_lanes<lanes>(v));

@@ -108,7 +108,8 @@ inline Bits add_code_sums_part(Bits sum, const std::uint8_t* p, CodePart lanes) 
 /// Rows of codes that share a vector, `lanes` lanes each, whatever lies between them or overlaps.
 class RowLanes {
  public:
-  RowLanes(std::int64_t stride, std::int64_t count, int lanes) noexcept {
+  RowLanes(std::int64_t stride, std::int64_t count, int lanes) noexcept
+      : in_place_{count == 8 * lanes && stride == count} {
     const __m128i bytes = _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     const __m512i row = lanes == 2 ? _mm512_setr_epi64(0, 0, 1, 1, 2, 2, 3, 3)
                                    : _mm512_setr_epi64(0, 0, 0, 0, 1, 1, 1, 1);
@@ -128,6 +129,7 @@ class RowLanes {
     return count > 0 && count <= 8 * lanes && reach(stride, count, lanes) <= 64;
   }
   [[nodiscard]] Bits add(Bits sum, const std::uint8_t* p) const noexcept {
+    if (in_place_) return add_code_sums(sum, p);
     const __m512i codes =
         _mm512_maskz_permutexvar_epi8(own_, index_, _mm512_maskz_loadu_epi8(read_, p));
     return _mm512_add_epi64(sum, _mm512_sad_epu8(codes, Bits{}));
@@ -139,6 +141,7 @@ class RowLanes {
     return (bits_lanes / lanes - 1) * stride + count;
   }
 
+  bool in_place_;  ///< rows fill their lanes
   __m512i index_;
   __mmask64 own_, read_;
 };
