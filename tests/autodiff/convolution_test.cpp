@@ -130,7 +130,8 @@ struct NormalisedBlock {
                            Tensor<float>({32})};
   Var x, gamma, beta, rectified, quantized, y;
 
-  NormalisedBlock() {
+  /// `is_mixed`: a mixture, which names its first term alone, reads the quantized values too.
+  explicit NormalisedBlock(bool is_mixed = false) {
     x = tape.leaf(test::random_images({20, 16, 15, 16}, 1));
     gamma = tape.leaf(test::random_tensor({32}, 2, 0.5F, 1.5F));
     beta = tape.leaf(test::random_tensor({32}, 3, 0.0F, 0.5F));
@@ -138,10 +139,16 @@ struct NormalisedBlock {
                                     ops::Window::square(1, {}));
     rectified = ad::relu(ad::batch_norm(expanded, gamma, beta, running[0], running[1]));
     quantized = ad::fake_quantize(rectified, Quantizer<DoReFaActivations>{}, 4);
+    Var mixed;
+    if (is_mixed) {
+      const Var terms[] = {tape.leaf(test::random_tensor(quantized.shape(), 7)), quantized};
+      mixed = ad::mixture(tape.leaf(test::random_tensor({2}, 8)), std::span<const Var>{terms});
+    }
     const Var sums = ad::grouped_conv2d(quantized, tape.leaf(test::random_tensor({32, 3, 3, 1}, 5)),
                                         ops::Window::square(3, {.padding = 1}), 32);
     y = ad::relu(ad::batch_norm(sums, tape.leaf(Tensor<float>({32}, 1.0F)),
                                 tape.leaf(Tensor<float>({32})), running[2], running[3]));
+    if (is_mixed) y = ad::add(y, mixed);
   }
   void run() { tape.backward(y, test::random_tensor(y.shape(), 6)); }
 };
@@ -168,19 +175,11 @@ TEST_CASE("who computes the gradient of a normalised value takes the sums that i
   CHECK(largest_difference(apart.gamma.grad(), block.gamma.grad()) < 2e-6F);
   CHECK(largest_difference(apart.beta.grad(), block.beta.grad()) < 2e-6F);
   CHECK(largest_difference(apart.x.grad(), block.x.grad()) < 2e-6F);
-  // Nor are they kept where another part comes later, from an operation that did not name its
-  // input.
-  NormalisedBlock mixed, mixed_apart;
-  const auto mix = [](NormalisedBlock& b) {
-    const Var other = b.tape.leaf(test::random_tensor(b.quantized.shape(), 7));
-    const Var terms[] = {other, b.quantized};
-    b.y = ad::add(
-        b.y, ad::mixture(b.tape.leaf(test::random_tensor({2}, 8)), std::span<const Var>{terms}));
-    b.run();
-  };
+  // Nor are they kept where another part comes later.
+  NormalisedBlock mixed(true), mixed_apart(true);
   mixed_apart.tape.on_gradient(mixed_apart.rectified, [](Gradient&) {});
-  mix(mixed);
-  mix(mixed_apart);
+  mixed.run();
+  mixed_apart.run();
   CHECK(largest_difference(mixed_apart.gamma.grad(), mixed.gamma.grad()) < 2e-6F);
   CHECK(largest_difference(mixed_apart.x.grad(), mixed.x.grad()) < 2e-6F);
   for (const int threads : {1, 3}) {
