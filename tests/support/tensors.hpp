@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -35,6 +36,16 @@ inline bool same_bits(const bitdial::Tensor<float>& a, const bitdial::Tensor<flo
   return a.shape() == b.shape() && std::ranges::equal(a.span(), b.span(), [](float x, float y) {
            return std::bit_cast<std::uint32_t>(x) == std::bit_cast<std::uint32_t>(y);
          });
+}
+
+/// max |a - b| over max |a|, for equal shapes.
+inline float relative_difference(const bitdial::Tensor<float>& a, const bitdial::Tensor<float>& b) {
+  float largest = 0.0F, size = 0.0F;
+  for (std::int64_t i = 0; i < a.size(); ++i) {
+    largest = std::max(largest, std::fabs(a[i] - b[i]));
+    size = std::max(size, std::fabs(a[i]));
+  }
+  return largest / size;
 }
 
 /// The text of the exception of type `E` that `f` throws; "" when it throws none.
