@@ -79,7 +79,7 @@ BasicVar<T> batch_norm(BasicVar<T> x, BasicVar<T> gamma, BasicVar<T> beta, Tenso
               return dy.read(begin, end, ops::detail::gemm_scratch<T, 11>(end - begin));
             },
             values.view(), gamma.value().view(), mean.view(), inv_std.view(), x.tape().group(),
-            std::move(mask), sums.get());
+            std::move(mask), is_summed ? sums.get() : nullptr);
         if (in_place) dy.all_taken();
         if (!x.needs_grad()) return;
         dy.then([slope = std::move(slope), read](std::int64_t begin, std::int64_t end,

@@ -185,8 +185,7 @@ void backward_in_groups(BasicVar<T> x, BasicVar<T> w, const Reader<T>& read_w,
         weight(TensorView<T>(sums, w.shape()), part, first);
       }
       if (dx.data() == nullptr) return;
-      const TensorView<T> dx_part(dx.data() + first * (dx.size() / images),
-                                  dx.shape().with(0, count));
+      const TensorView<T> dx_part(dx.data() + first * x_image, dx.shape().with(0, count));
       input(dx_part, part, weights.view(), accumulate);
       if constexpr (std::is_same_v<T, float>) {
         if (wanted == nullptr) return;

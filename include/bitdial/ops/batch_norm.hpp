@@ -69,9 +69,7 @@ void channel_sums(std::int64_t rows, std::int64_t channels, Read dy, const BitMa
     double* const slot = partial.data() + 2 * width * static_cast<std::size_t>(begin / grain);
     add_gradient_sums(slot, begin, end, channels, dy, mask, x, shift);
   });
-  first.assign(width, 0.0);
-  second.assign(width, 0.0);
-  add_blocks(partial, first, second);
+  add_slots(partial, width, first, second);
 }
 
 }  // namespace detail
@@ -236,7 +234,7 @@ void batch_norm_forward(TensorView<T> y, TensorView<T> mean, TensorView<T> inv_s
 /// the last one as dx = dy a + (x - mean) b + k per channel.
 ///
 /// A mask says where dy counts as 0, which spares a pass over dy: for float, and channels that
-/// `takes_mask` says. Sums that are known already spare another one.
+/// `takes_mask` says. Sums that are known already, if they are not null, spare another one.
 template <class T>
 struct BatchNormSlope {
   std::vector<T> a;
@@ -276,7 +274,7 @@ struct BatchNormSlope {
     shift.resize(static_cast<std::size_t>(channels));
     detail::map_span(
         channels, shift.data(), [](T v) { return -v; }, mean.data());
-    if (known != nullptr && known->are_known()) {
+    if (known != nullptr) {
       known->total(sum, projection);
     } else if constexpr (std::is_same_v<T, float>) {
       detail::channel_sums(rows, channels, dy, mask.get(), x.data(), shift.data(), sum, projection);

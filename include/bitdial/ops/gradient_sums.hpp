@@ -15,6 +15,7 @@
 #include <bitdial/core/tensor.hpp>
 #include <bitdial/kernels/active.hpp>
 #include <bitdial/ops/bit_mask.hpp>
+#include <bitdial/ops/detail/elementwise.hpp>
 #include <bitdial/ops/gemm.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::ops {
@@ -48,18 +49,6 @@ void add_gradient_sums(double* sums, std::int64_t begin, std::int64_t end, std::
                           .first = of_group,
                           .second = of_group + channels});
     for (std::int64_t i = 0; i < 2 * channels; ++i) sums[i] += static_cast<double>(of_group[i]);
-  }
-}
-
-/// The sums of blocks, [blocks, 2, channels], added in order.
-inline void add_blocks(const std::vector<double>& blocks, std::vector<double>& first,
-                       std::vector<double>& second) {
-  const std::size_t width = first.size();
-  for (std::size_t at = 0; at < blocks.size(); at += 2 * width) {
-    for (std::size_t c = 0; c < width; ++c) {
-      first[c] += blocks[at + c];
-      second[c] += blocks[at + width + c];
-    }
   }
 }
 
@@ -104,9 +93,7 @@ class GradientSums {
   /// The sums over all blocks.
   void total(std::vector<double>& first, std::vector<double>& second) const {
     BITDIAL_ASSERT(are_known());
-    first.assign(shift_.size(), 0.0);
-    second.assign(shift_.size(), 0.0);
-    detail::add_blocks(sums_, first, second);
+    detail::add_slots(sums_, shift_.size(), first, second);
   }
 
  private:

@@ -56,6 +56,19 @@ void for_each_row(std::int64_t rows, std::int64_t channels, Row row) {
   });
 }
 
+/// The pairs of sums of all slots, [slots, 2, width], added in order.
+inline void add_slots(const std::vector<double>& slots, std::size_t width,
+                      std::vector<double>& first, std::vector<double>& second) {
+  first.assign(width, 0.0);
+  second.assign(width, 0.0);
+  for (std::size_t at = 0; at < slots.size(); at += 2 * width) {
+    for (std::size_t c = 0; c < width; ++c) {
+      first[c] += slots[at + c];
+      second[c] += slots[at + width + c];
+    }
+  }
+}
+
 /// Two sums per channel over all rows: first[c] = sum_r a(r, c), second[c] = sum_r b(r, c), where
 /// `term(r, c)` returns the pair {a, b}. `prepare(begin, end)` is called for each chunk of elements
 /// before its terms; chunks are multiples of 128 elements, or end with the last one.
@@ -107,15 +120,7 @@ void channel_sums(std::int64_t rows, std::int64_t channels, Term term, std::vect
       }
     }
   });
-  first.assign(width, 0.0);
-  second.assign(width, 0.0);
-  for (std::int64_t chunk = 0; chunk < chunks; ++chunk) {
-    const double* const slot = partial.data() + 2 * width * static_cast<std::size_t>(chunk);
-    for (std::size_t c = 0; c < width; ++c) {
-      first[c] += slot[c];
-      second[c] += slot[width + c];
-    }
-  }
+  add_slots(partial, width, first, second);
 }
 
 /// The same where nothing has to be prepared.
