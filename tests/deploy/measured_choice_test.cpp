@@ -104,17 +104,27 @@ TEST_CASE("Winograd's filtering is tried where a table has kernels for it and we
   const MatrixShape shape = small_shape({.w = 8, .a = 8});
   CHECK_FALSE(detail::worth_trying(**scalar, KernelPath::winograd, shape));
   kernels::KernelTable fast = **scalar;
-  fast.winograd_pays = true;
+  fast.winograd_shorts_pay = fast.winograd_bytes_pay = true;
   CHECK(detail::worth_trying(fast, KernelPath::winograd, shape));
   MatrixShape few = shape, many = shape;
-  few.x.pixel = 16;
-  many.y.c = 1024;
+  few.x.pixel = 8;
+  many.y.c = 2048;
   CHECK_FALSE(detail::worth_trying(fast, KernelPath::winograd, few));
   CHECK_FALSE(detail::worth_trying(fast, KernelPath::winograd, many));
   CHECK_FALSE(detail::worth_trying(fast, KernelPath::winograd_bytes, shape));
   many.bits = {.w = 2, .a = 2};
   CHECK_FALSE(detail::worth_trying(**scalar, KernelPath::winograd_bytes, many));
   CHECK(detail::worth_trying(fast, KernelPath::winograd_bytes, many));
+}
+
+TEST_CASE("weights of Winograd's filtering that do not stay near count as read from memory") {
+  MatrixShape shape = small_shape({.w = 8, .a = 8});
+  shape.x.pixel = shape.y.c = 128;
+  CHECK(detail::counted_time(1000.0, KernelPath::bytes, shape) == 1000.0);
+  CHECK(detail::counted_time(1000.0, KernelPath::winograd, shape) == doctest::Approx(1100.0));
+  shape.x.pixel = shape.y.c = 256;  // 36 * 2 * 256 * 256 bytes, 30 in a nanosecond
+  CHECK(detail::counted_time(1000.0, KernelPath::bytes, shape) == 1000.0);
+  CHECK(detail::counted_time(1000.0, KernelPath::winograd, shape) == doctest::Approx(158386.4));
 }
 
 TEST_CASE("small layers are timed as they are, large ones by the rows that tell the speed") {

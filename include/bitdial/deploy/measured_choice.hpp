@@ -36,18 +36,39 @@ inline constexpr int most_plane_pairs = 16;
 inline constexpr std::int64_t most_packed_rows = 64;
 
 /// Channels below which the transforms of Winograd's filtering take longer than what they save, and
-/// bytes of weights beyond which a layer waits for them: other layers displace them from the
-/// caches, which a timing of one layer does not show.
-inline constexpr std::int64_t least_winograd_channels = 24;
-inline constexpr std::int64_t most_winograd_bytes = std::int64_t{9} << 18;
-/// By how much it must win for the same reason: what others lose to its weights is not timed.
+/// bytes of its weights beyond which it is not tried.
+inline constexpr std::int64_t least_winograd_channels = 16;
+inline constexpr std::int64_t most_winograd_bytes = std::int64_t{9} << 19;
+/// What others lose to its weights, and what it waits for weights that others displace from the
+/// caches, a timing of one layer does not show: it must win by so much, and where it has more bytes
+/// of weights than stay near, against the time that they take from memory too.
 inline constexpr double winograd_advantage = 1.1;
+inline constexpr std::int64_t near_winograd_bytes = std::int64_t{9} << 18;
+inline constexpr double far_bytes_per_ns = 30.0;
+
+/// Of the transformed weights of a layer.
+[[nodiscard]] constexpr std::int64_t winograd_bytes(KernelPath path,
+                                                    const MatrixShape& shape) noexcept {
+  const kernels::WinogradTile& tile = winograd_tile(path);
+  return tile.products() * tile.number_bytes * shape.x.pixel * shape.y.c;
+}
 
 [[nodiscard]] constexpr bool winograd_pays(const kernels::KernelTable& table, KernelPath path,
                                            const MatrixShape& shape) noexcept {
-  const kernels::WinogradTile& tile = winograd_tile(path);
-  return table.winograd_pays && shape.x.pixel >= least_winograd_channels &&
-         tile.products() * tile.number_bytes * shape.x.pixel * shape.y.c <= most_winograd_bytes;
+  const bool of_bytes = winograd_tile(path).number_bytes == 1;
+  return (of_bytes ? table.winograd_bytes_pay : table.winograd_shorts_pay) &&
+         shape.x.pixel >= least_winograd_channels &&
+         winograd_bytes(path, shape) <= most_winograd_bytes;
+}
+
+/// What the time of a layer alone, in nanoseconds, counts as among its paths.
+[[nodiscard]] constexpr double counted_time(double time, KernelPath path,
+                                            const MatrixShape& shape) noexcept {
+  if (!is_winograd(path)) return time;
+  const std::int64_t bytes = winograd_bytes(path, shape);
+  const bool is_near = bytes <= near_winograd_bytes;
+  return winograd_advantage * time +
+         (is_near ? 0.0 : static_cast<double>(bytes) / far_bytes_per_ns);
 }
 
 [[nodiscard]] constexpr bool worth_trying(const kernels::KernelTable& table, KernelPath path,
@@ -73,7 +94,7 @@ inline constexpr double winograd_advantage = 1.1;
     if (!time) continue;
     choice.times += concat(choice.times.empty() ? "" : ", ", name_of(path), ' ',
                            static_cast<std::int64_t>(*time * 1e-3 + 0.5));
-    const double counted = is_winograd(path) ? *time * winograd_advantage : *time;
+    const double counted = counted_time(*time, path, shape);
     if (counted < best) {
       best = counted;
       choice.path = path;

@@ -322,7 +322,8 @@ struct KernelTable {
   void (*winograd_codes)(const WinogradCodes&) noexcept = nullptr;
   TileKernel<GemmS16Tile> gemm_s16;  ///< cols is a multiple of 16
   void (*winograd_sums)(const WinogradSums&) noexcept = nullptr;
-  bool winograd_pays = false;  ///< whether these three may be faster than gemm_u8s8 alone
+  /// Whether these three, or the first and the last around gemm_u8s8, may be faster than gemm_u8s8.
+  bool winograd_shorts_pay = false, winograd_bytes_pay = false;
 
   void (*quantize)(const Quantize&) noexcept = nullptr;
   void (*requantize)(const Requantize&) noexcept = nullptr;

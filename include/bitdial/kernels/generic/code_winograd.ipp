@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Winograd's minimal filtering on codes. Additions and shifts are those of the compiler's vectors,
 // of integers without sign, which wrap.
-// Vocabulary: ByteNumbers, Shorts, IntLanes and SignedLanes (such vectors of 8, 16 and 32 bits, the
-// last signed), s16_lanes (of 32 bits), load_codes (to bytes or to 16 bits), store_numbers,
-// load_lanes, store_lanes (of 32 bits); s16_rows, s16_vectors, multiply_add_pairs.
+// Vocabulary: ByteNumbers, ShortNumbers, IntLanes and SignedLanes (such vectors of 8, 16 and 32
+// bits, the last signed), s16_lanes (of 32 bits), load_codes (to bytes or to 16 bits),
+// store_numbers, load_lanes, store_lanes (of 32 bits); s16_rows, s16_vectors, broadcast_pair,
+// multiply_add_pairs. ByteNumbers is void where products of bytes do not pay: the portable kernels
+// take tiles of them.
 
 inline constexpr std::int64_t s16_cols = s16_vectors * s16_lanes;
 
@@ -94,9 +96,18 @@ template <const WinogradTile& tile, class Numbers>
   }
 }
 
+template <class Bytes>
+[[gnu::always_inline]] inline void transform_byte_codes(const WinogradCodes& w) noexcept {
+  if constexpr (std::is_void_v<Bytes>) {
+    scalar::winograd_codes(w);
+  } else {
+    transform_codes<winograd_bytes, Bytes>(w);
+  }
+}
+
 inline void winograd_codes(const WinogradCodes& w) noexcept {
-  w.tile->number_bytes == 1 ? transform_codes<winograd_bytes, ByteNumbers>(w)
-                            : transform_codes<winograd_shorts, Shorts>(w);
+  w.tile->number_bytes == 1 ? transform_byte_codes<ByteNumbers>(w)
+                            : transform_codes<winograd_shorts, ShortNumbers>(w);
 }
 
 /// Loops run at least once: that is a third of the code less.
@@ -121,7 +132,7 @@ inline void gemm_s16_rows(const GemmS16Tile& t) noexcept {
         bv[v] = load_lanes(b + v * s16_lanes * 2);
       });
       unroll<rows>([&](auto r) __attribute__((always_inline)) {
-        const IntLanes av = broadcast_pair(a + r * a_stride);
+        const auto av = broadcast_pair(a + r * a_stride);
         unroll<s16_vectors>([&](auto v) __attribute__((always_inline)) {
           c[r][v] = multiply_add_pairs(c[r][v], av, bv[v]);
         });
@@ -186,7 +197,16 @@ template <const WinogradTile& tile>
   }
 }
 
+template <class Bytes>
+[[gnu::always_inline]] inline void transform_byte_sums(const WinogradSums& w) noexcept {
+  if constexpr (std::is_void_v<Bytes>) {
+    scalar::winograd_sums(w);
+  } else {
+    transform_sums<winograd_bytes>(w);
+  }
+}
+
 inline void winograd_sums(const WinogradSums& w) noexcept {
-  w.tile->number_bytes == 1 ? transform_sums<winograd_bytes>(w)
+  w.tile->number_bytes == 1 ? transform_byte_sums<ByteNumbers>(w)
                             : transform_sums<winograd_shorts>(w);
 }

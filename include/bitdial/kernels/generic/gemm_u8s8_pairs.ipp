@@ -30,8 +30,8 @@ inline void gemm_u8s8_rows(const GemmU8S8Tile& t) noexcept {
   for (std::int64_t s = 0; s < t.segments; ++s) {
     a = t.a + t.offsets[s];
     for (std::int64_t left = t.groups; left > 0;) {
-      const std::int64_t known = t.short_groups > 0 ? left : *runs;
-      const std::int64_t run = std::min(left, known);
+      std::int64_t run = t.short_groups > 0 ? left : 0;
+      if (runs != nullptr) run = std::min<std::int64_t>(left, std::max<std::int64_t>(run, *runs));
       for (std::int64_t g = run; g > 0; --g, a += 4, b += u8s8_cols * 4) {
         Bytes levels[vectors];
         unroll<vectors>([&](auto v) __attribute__((always_inline)) {
@@ -176,24 +176,24 @@ inline void gemm_u8s8_short_rows(const GemmU8S8Tile& t) noexcept {
   } while (left > 0 || s < t.segments);
 }
 
-/// Whether more than a sixth of the groups are not known to fit: their two parts and the
+/// Whether more than a third of the groups are not known to fit: their two parts and the
 /// ends of runs would take longer than 16 bits for all.
 inline bool few_fit(const GemmU8S8Tile& t) noexcept {
   if (t.short_groups > 0) return false;
   if (t.short_runs == nullptr) return true;
   const std::int64_t count = t.segments * t.groups;
   std::int64_t unknown = 0;
-  for (std::int64_t g = 0; g < count && 6 * unknown <= count;) {
+  for (std::int64_t g = 0; g < count && 3 * unknown <= count;) {
     const std::int64_t run = t.short_runs[g];
     const bool ends = run < 255;  // another run may follow one of the largest length
     unknown += ends && g + run < count ? 1 : 0;
     g += run + (ends ? 1 : 0);
   }
-  return 6 * unknown > count;
+  return 3 * unknown > count;
 }
 
-/// Few columns use one vector: half the work; not where codes are widened, which keeps programs
-/// small. A single group in 16 bits would not pay.
+/// Few columns use one vector: half the work; not where codes are widened, and that only in whole
+/// tiles, which keeps programs small. A single group in 16 bits would not pay.
 inline void gemm_u8s8(const GemmU8S8Tile& t) noexcept {
   const bool in_shorts = t.short_groups > 1, split = few_fit(t);
   GemmU8S8Tile tile = t;
@@ -205,7 +205,9 @@ inline void gemm_u8s8(const GemmU8S8Tile& t) noexcept {
         return narrow ? gemm_u8s8_short_rows<rows, 1>(part)
                       : gemm_u8s8_short_rows<rows, u8s8_vectors>(part);
       }
-      if (split) return gemm_u8s8_split_rows<rows, u8s8_vectors>(part);
+      if constexpr (rows == u8s8_rows) {
+        if (split) return gemm_u8s8_split_rows<rows, u8s8_vectors>(part);
+      }
       narrow ? gemm_u8s8_rows<rows, 1>(part) : gemm_u8s8_rows<rows, u8s8_vectors>(part);
     });
     tile.a += u8s8_rows * t.a_stride;

@@ -475,6 +475,31 @@ inline F32 sums_to_f32(U8S8Sums v) noexcept {
   return _mm256_cvtepi32_ps(v);
 }
 
+/// Numbers and sums of Winograd's filtering. Pairs of bytes would seldom fit 16 bits.
+using ByteNumbers = void;
+using ShortNumbers [[gnu::vector_size(32)]] = std::uint16_t;
+using IntLanes [[gnu::vector_size(32)]] = std::uint32_t;
+using SignedLanes [[gnu::vector_size(32)]] = std::int32_t;
+inline constexpr std::int64_t s16_lanes = 8;
+inline constexpr int s16_rows = 6, s16_vectors = 2;
+
+inline void load_codes(const std::uint8_t* p, ShortNumbers& codes) noexcept {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  codes = reinterpret_cast<ShortNumbers>(_mm256_cvtepu8_epi16(bytes));
+}
+inline void store_numbers(std::uint8_t* p, ShortNumbers v) noexcept {
+  std::memcpy(p, &v, sizeof v);
+}
+inline IntLanes load_lanes(const void* p) noexcept {
+  return reinterpret_cast<IntLanes>(load_256(p));
+}
+inline void store_lanes(std::int32_t* p, IntLanes v) noexcept {
+  std::memcpy(p, &v, sizeof v);
+}
+inline IntLanes multiply_add_pairs(IntLanes c, Pairs a, IntLanes b) noexcept {
+  return c + reinterpret_cast<IntLanes>(_mm256_madd_epi16(a, reinterpret_cast<__m256i>(b)));
+}
+
 namespace narrower = scalar;
 
 #  include <bitdial/kernels/generic/tile_rows.ipp>
@@ -483,6 +508,7 @@ namespace narrower = scalar;
 #  include <bitdial/kernels/generic/bit_mask.ipp>
 #  include <bitdial/kernels/generic/bit_planes.ipp>
 #  include <bitdial/kernels/generic/code_steps.ipp>
+#  include <bitdial/kernels/generic/code_winograd.ipp>
 #  include <bitdial/kernels/generic/decode.ipp>
 #  include <bitdial/kernels/generic/depthwise_f32.ipp>
 #  include <bitdial/kernels/generic/depthwise_u8s8.ipp>
@@ -515,6 +541,10 @@ inline constexpr KernelTable table = [] {
   t.pack_planes = pack_planes;
   t.sum_codes = sum_codes;
   t.sum_rows = sum_rows;
+  t.winograd_codes = winograd_codes;
+  t.gemm_s16 = {s16_rows, s16_cols, gemm_s16};
+  t.winograd_sums = winograd_sums;
+  t.winograd_shorts_pay = true;
   return t;
 }();
 

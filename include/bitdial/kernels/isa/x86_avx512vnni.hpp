@@ -213,7 +213,7 @@ inline void look_up_bytes(const LookUpBytes& q) noexcept {
 }
 
 using ByteNumbers [[gnu::vector_size(64)]] = std::uint8_t;
-using Shorts [[gnu::vector_size(64)]] = std::uint16_t;
+using ShortNumbers [[gnu::vector_size(64)]] = std::uint16_t;
 using IntLanes [[gnu::vector_size(64)]] = std::uint32_t;
 using SignedLanes [[gnu::vector_size(64)]] = std::int32_t;
 inline constexpr std::int64_t s16_lanes = 16;
@@ -222,9 +222,9 @@ inline constexpr int s16_rows = 8, s16_vectors = 2;
 inline void load_codes(const std::uint8_t* p, ByteNumbers& codes) noexcept {
   codes = reinterpret_cast<ByteNumbers>(_mm512_loadu_si512(p));
 }
-inline void load_codes(const std::uint8_t* p, Shorts& codes) noexcept {
+inline void load_codes(const std::uint8_t* p, ShortNumbers& codes) noexcept {
   const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-  codes = reinterpret_cast<Shorts>(_mm512_cvtepu8_epi16(bytes));
+  codes = reinterpret_cast<ShortNumbers>(_mm512_cvtepu8_epi16(bytes));
 }
 template <class Numbers>
 inline void store_numbers(std::uint8_t* p, Numbers v) noexcept {
@@ -275,7 +275,7 @@ inline constexpr KernelTable table = [] {
   t.winograd_codes = winograd_codes;
   t.gemm_s16 = {s16_rows, s16_cols, gemm_s16};
   t.winograd_sums = winograd_sums;
-  t.winograd_pays = true;
+  t.winograd_shorts_pay = t.winograd_bytes_pay = true;
   return t;
 }();
 
