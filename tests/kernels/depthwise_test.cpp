@@ -181,6 +181,8 @@ TEST_CASE("integer taps: exact sums modulo 2^32, and the codes that the epilogue
                                                                         {9},
                                                                         {12},
                                                                         {25},
+                                                                        {64},
+                                                                        {65},
                                                                         {5, 3},
                                                                         {9, 3, 0},
                                                                         {9, 3, 1},

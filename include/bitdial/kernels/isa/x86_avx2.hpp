@@ -114,6 +114,11 @@ inline F32 threshold_at(const float* thresholds, Ints index) noexcept {
 inline Ints ints_of_codes(const std::uint8_t* p) noexcept {
   return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
 }
+/// Byte i of every four.
+template <int i>
+inline Ints ints_of_levels(const std::int8_t* p) noexcept {
+  return _mm256_srai_epi32(_mm256_slli_epi32(load_256(p), 24 - 8 * i), 24);
+}
 inline Ints add_bits_between(Ints marked, F32 x, F32 low, F32 high, Ints bits) noexcept {
   const F32 inside =
       _mm256_and_ps(_mm256_cmp_ps(x, low, _CMP_GE_OQ), _mm256_cmp_ps(x, high, _CMP_LE_OQ));
@@ -224,25 +229,10 @@ inline void store_bf16_pairs(std::uint16_t* p, F32 first, F32 second) noexcept {
                                       _mm256_and_si256(round_upper_half(second), upper)));
 }
 
-/// Where nothing is known of codes and levels, both are widened to 16 bits, even and odd bytes
-/// apart, and multiplied there: the instruction that multiplies bytes would saturate.
 using U8S8Sums = __m256i;
-struct U8S8Codes {
-  __m256i even, odd;
-};
-using U8S8Levels = U8S8Codes;
 inline constexpr std::int64_t u8s8_lanes = 8;
 inline constexpr int u8s8_rows = 5, u8s8_vectors = 2;
 
-inline U8S8Levels load_levels(const std::int8_t* p) noexcept {
-  const __m256i v = load_256(p);
-  return {_mm256_srai_epi16(_mm256_slli_epi16(v, 8), 8), _mm256_srai_epi16(v, 8)};
-}
-inline U8S8Sums multiply_add(U8S8Sums c, U8S8Codes a, U8S8Levels b) noexcept {
-  const __m256i even = _mm256_madd_epi16(a.even, b.even);
-  const __m256i odd = _mm256_madd_epi16(a.odd, b.odd);
-  return _mm256_add_epi32(c, _mm256_add_epi32(even, odd));
-}
 inline void store_sums(std::int32_t* p, U8S8Sums c) noexcept {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), c);
 }
@@ -376,12 +366,6 @@ inline Bytes load_bytes(const std::uint8_t* p) noexcept {
 inline void store_bytes(std::uint8_t* p, Bytes v) noexcept {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), v);
 }
-inline void store_bytes_part(std::uint8_t* p, Bytes v, std::int64_t count) noexcept {
-  if (count == byte_lanes) return store_bytes(p, v);
-  std::uint8_t bytes[byte_lanes];
-  store_bytes(bytes, v);
-  std::memcpy(p, bytes, static_cast<std::size_t>(count));
-}
 inline Bytes broadcast_block(const std::uint8_t* p) noexcept {
   return _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
 }
@@ -449,32 +433,9 @@ inline std::uint64_t plane_word(Codes64 codes, int bit) noexcept {
   return std::uint64_t{high} << 32 | low;
 }
 
-/// Interleaved codes of four taps and their sums.
-inline Bytes unpack_low8(Bytes a, Bytes b) noexcept {
-  return _mm256_unpacklo_epi8(a, b);
-}
-inline Bytes unpack_high8(Bytes a, Bytes b) noexcept {
-  return _mm256_unpackhi_epi8(a, b);
-}
-inline Bytes unpack_low16(Bytes a, Bytes b) noexcept {
-  return _mm256_unpacklo_epi16(a, b);
-}
-inline Bytes unpack_high16(Bytes a, Bytes b) noexcept {
-  return _mm256_unpackhi_epi16(a, b);
-}
-inline U8S8Codes codes_of(Bytes v) noexcept {
-  return {_mm256_and_si256(v, _mm256_set1_epi16(255)), _mm256_srli_epi16(v, 8)};
-}
-inline U8S8Sums mul_sums(U8S8Sums v, std::int32_t factor) noexcept {
-  return _mm256_mullo_epi32(v, _mm256_set1_epi32(factor));
-}
 inline U8S8Sums add_sums(U8S8Sums a, U8S8Sums b) noexcept {
   return _mm256_add_epi32(a, b);
 }
-inline F32 sums_to_f32(U8S8Sums v) noexcept {
-  return _mm256_cvtepi32_ps(v);
-}
-
 /// Numbers and sums of Winograd's filtering. Pairs of bytes would seldom fit 16 bits.
 using ByteNumbers = void;
 using ShortNumbers [[gnu::vector_size(32)]] = std::uint16_t;
@@ -511,7 +472,7 @@ namespace narrower = scalar;
 #  include <bitdial/kernels/generic/code_winograd.ipp>
 #  include <bitdial/kernels/generic/decode.ipp>
 #  include <bitdial/kernels/generic/depthwise_f32.ipp>
-#  include <bitdial/kernels/generic/depthwise_u8s8.ipp>
+#  include <bitdial/kernels/generic/depthwise_floats.ipp>
 #  include <bitdial/kernels/generic/elementwise.ipp>
 #  include <bitdial/kernels/generic/gemm_bf16.ipp>
 #  include <bitdial/kernels/generic/gemm_codes_pairs.ipp>
