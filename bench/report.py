@@ -106,7 +106,8 @@ class Book:
 
     def absent(self):
         """Peers that were not measured, with the reason."""
-        return [(r["name"], r["note"]) for r in self.records if r["value"] is None]
+        return list(dict.fromkeys((r["name"], r["note"]) for r in self.records
+                                  if r["value"] is None))
 
     def disturbed(self):
         """How many numbers were measured while other programs took a core."""

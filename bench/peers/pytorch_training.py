@@ -8,7 +8,8 @@ Steps: `plain` (f32), `dorefa-w4a4` (DoReFa fake quantization, 1606.06160), `joi
 the switches 32, 8, 4, 2, 1 with batch normalisation of their own, distilled from the first). First
 and last layer are real-valued, as in the DoReFa paper. PyTorch at its best: channels_last, fused
 functions where it has them, and an allocator that keeps its memory. Every case runs in a process of
-its own, which gives its peak memory a meaning.
+its own, which gives its peak memory a meaning. Without --precision bf16 is left out where PyTorch
+has only portable code for it, which takes minutes for a step.
 """
 import argparse
 import json
@@ -23,6 +24,8 @@ import architectures
 
 STEPS = {"plain": (32,), "dorefa-w4a4": (4,), "joint": (32, 8, 4, 2, 1)}
 PRECISIONS = ("f32", "bf16")
+# Instruction sets with more than portable code for bf16, as Linux names them.
+BF16_FLAGS = {"avx512bw", "avx_ne_convert", "bf16"}
 # Without these the allocator returns pages after every step and takes them back in the next.
 ALLOCATOR = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000",
              "MALLOC_TOP_PAD_": "268435456"}
@@ -208,6 +211,20 @@ def print_records(name, step, precision, threads, batch, rates, busy):
                       "unit": "MiB", "spread": 0}))
 
 
+def has_fast_bf16():
+    """Whether the processor has an instruction set for which bf16 is not portable code."""
+    with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
+        return any(not BF16_FLAGS.isdisjoint(line.split()) for line in file
+                   if line.lower().startswith(("flags", "features")))
+
+
+def print_absent(name, note):
+    """A line in the report instead of numbers."""
+    print(json.dumps({"kind": "peer", "name": name, "precision": "", "threads": 1, "batch": 1,
+                      "value": None, "unit": "", "spread": 0, "peak_share": None, "note": note}),
+          flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     networks = architectures.training_networks()
@@ -219,10 +236,14 @@ def main():
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
+    precisions = given.precision or PRECISIONS
+    if not given.precision and not has_fast_bf16():
+        precisions = ("f32",)
+        print_absent("pytorch-bf16", "not measured: this processor has no instructions for it")
     for name in given.network or networks:
         for step in given.step or STEPS:
             for batch in given.batch or [128 if networks[name].image[0] <= 32 else 64]:
-                for precision in given.precision or PRECISIONS:
+                for precision in precisions:
                     for threads in given.threads or [1, 2]:
                         case = (name, step, precision, threads, batch)
                         if given.here:
