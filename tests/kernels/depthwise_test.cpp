@@ -181,8 +181,8 @@ TEST_CASE("integer taps: exact sums modulo 2^32, and the codes that the epilogue
                                                                         {9},
                                                                         {12},
                                                                         {25},
-                                                                        {64},
-                                                                        {65},
+                                                                        {256},
+                                                                        {257},
                                                                         {5, 3},
                                                                         {9, 3, 0},
                                                                         {9, 3, 1},
@@ -303,6 +303,30 @@ TEST_CASE("integer taps: exact sums modulo 2^32, and the codes that the epilogue
         }
       }
     }
+  });
+}
+
+TEST_CASE("integer taps: without pixels nothing is read") {
+  for_each_supported_isa([](const kernels::KernelTable& table) {
+    const auto cols = static_cast<std::size_t>(table.depthwise_u8s8.cols);
+    const std::vector<std::int8_t> w(3 * 4 * cols, 1);
+    const std::vector<std::int64_t> offsets(9, 0);
+    const std::vector<float> ones(cols, 1.0F);
+    std::uint8_t code = 99;
+    for (const std::int64_t shared : {0, 1, 2}) {
+      table.depthwise_u8s8.run({.pixels = 0,
+                                .channels = 1,
+                                .taps = 9,
+                                .group_taps = 3,
+                                .shared_groups = shared,
+                                .x = nullptr,
+                                .offsets = offsets.data(),
+                                .w = w.data(),
+                                .scale = ones.data(),
+                                .bias = ones.data(),
+                                .codes = &code});
+    }
+    CHECK(code == 99);
   });
 }
 

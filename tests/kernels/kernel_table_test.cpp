@@ -20,6 +20,7 @@ TEST_CASE("every table is complete") {
     CHECK((t.gemm_lookup.run != nullptr));
     CHECK((t.subset_sums != nullptr));
     CHECK((t.depthwise_u8s8.run != nullptr));
+    CHECK(t.depthwise_u8s8.cols % t.depthwise_lanes == 0);
     CHECK((t.quantize != nullptr));
     CHECK((t.requantize != nullptr));
     CHECK((t.maximum != nullptr));

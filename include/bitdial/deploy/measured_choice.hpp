@@ -39,16 +39,16 @@ inline constexpr std::int64_t most_packed_rows = 64;
 /// bytes of its weights beyond which it is not tried.
 inline constexpr std::int64_t least_winograd_channels = 16;
 inline constexpr std::int64_t most_winograd_bytes = std::int64_t{9} << 19;
-/// What others lose to its weights, and what it waits for weights that others displace from the
-/// caches, a timing of one layer does not show: it must win by so much, and where it has more bytes
-/// of weights than stay near, against the time that they take from memory too.
+/// A timing of one layer does not show that its weights displace others' from the caches, nor that
+/// others displace them: it must win by this factor, and beyond these bytes the time that its
+/// weights take from memory is added.
 inline constexpr double winograd_advantage = 1.1;
 inline constexpr std::int64_t near_winograd_bytes = std::int64_t{9} << 18;
 inline constexpr double far_bytes_per_ns = 30.0;
 
-/// Of the transformed weights of a layer.
-[[nodiscard]] constexpr std::int64_t winograd_bytes(KernelPath path,
-                                                    const MatrixShape& shape) noexcept {
+/// Bytes of the transformed weights of a layer.
+[[nodiscard]] constexpr std::int64_t winograd_weight_bytes(KernelPath path,
+                                                           const MatrixShape& shape) noexcept {
   const kernels::WinogradTile& tile = winograd_tile(path);
   return tile.products() * tile.number_bytes * shape.x.pixel * shape.y.c;
 }
@@ -58,14 +58,14 @@ inline constexpr double far_bytes_per_ns = 30.0;
   const bool of_bytes = winograd_tile(path).number_bytes == 1;
   return (of_bytes ? table.winograd_bytes_pay : table.winograd_shorts_pay) &&
          shape.x.pixel >= least_winograd_channels &&
-         winograd_bytes(path, shape) <= most_winograd_bytes;
+         winograd_weight_bytes(path, shape) <= most_winograd_bytes;
 }
 
 /// What the time of a layer alone, in nanoseconds, counts as among its paths.
 [[nodiscard]] constexpr double counted_time(double time, KernelPath path,
                                             const MatrixShape& shape) noexcept {
   if (!is_winograd(path)) return time;
-  const std::int64_t bytes = winograd_bytes(path, shape);
+  const std::int64_t bytes = winograd_weight_bytes(path, shape);
   const bool is_near = bytes <= near_winograd_bytes;
   return winograd_advantage * time +
          (is_near ? 0.0 : static_cast<double>(bytes) / far_bytes_per_ns);

@@ -63,20 +63,20 @@ namespace detail {
          kernels::depthwise_groups(layer.depth(), 4) == layer.kernel_w;
 }
 
-/// The channels of several pixels that fill whole blocks of `cols`; those of one pixel where that
-/// would take too many, or where fewer blocks do not pay for columns that are no longer shared.
-[[nodiscard]] inline std::int64_t repeated_channels(const PackedLayer& layer, std::int64_t cols,
+/// The channels of several pixels that fill whole vectors of `lanes`; those of one pixel where that
+/// would take too many, or where fewer vectors do not pay for columns that are no longer shared.
+[[nodiscard]] inline std::int64_t repeated_channels(const PackedLayer& layer, std::int64_t lanes,
                                                     const Step& step) noexcept {
   constexpr std::int64_t most = 4096;
-  const std::int64_t channels = layer.cout, whole = least_common_multiple(channels, cols);
+  const std::int64_t channels = layer.cout, whole = least_common_multiple(channels, lanes);
   if (step.window.stride_w != 1 || whole > std::min(most, channels * step.y_shape.w)) {
     return channels;
   }
   const std::int64_t pixels = whole / channels;
-  const std::int64_t blocks = whole / cols,
-                     blocks_apart = pixels * (round_up(channels, cols) / cols);
+  const std::int64_t vectors = whole / lanes,
+                     vectors_apart = pixels * (round_up(channels, lanes) / lanes);
   const bool shares = pixels == 1 || pixels < layer.kernel_w;
-  return shares || !takes_columns(layer) || 3 * blocks <= 2 * blocks_apart ? whole : channels;
+  return shares || !takes_columns(layer) || 3 * vectors <= 2 * vectors_apart ? whole : channels;
 }
 
 /// A tap of a window.
@@ -112,7 +112,7 @@ struct GroupedMemory {
       return;
     }
     const std::int64_t cols = table.depthwise_u8s8.cols;
-    row = repeated_channels(layer, cols, step);
+    row = repeated_channels(layer, table.depthwise_lanes, step);
     padded = round_up(row, cols);
     scale = aligned(padded * round_up(layer.depth(), 4));
     bias = scale + aligned(padded * 4);

@@ -318,6 +318,7 @@ struct KernelTable {
   void (*subset_sums)(const SubsetSums&) noexcept = nullptr;
 
   TileKernel<DepthwiseU8S8> depthwise_u8s8;
+  std::int64_t depthwise_lanes = 16;  ///< channels that it takes at once: a divisor of its cols
 
   void (*winograd_codes)(const WinogradCodes&) noexcept = nullptr;
   TileKernel<GemmS16Tile> gemm_s16;  ///< cols is a multiple of 16

@@ -2,14 +2,15 @@
 // The integer depthwise kernel of machines whose fused multiply-adds are faster than their products
 // of bytes: codes and levels become floats. Sums below 2^24 are exact then, whatever their order;
 // larger ones are left to the portable kernel. Channels stand in their own order.
-// Vocabulary: F32, f32_lanes, broadcast_f32, load_f32, fmadd_f32, Ints, ints_of_codes,
-// ints_of_levels<i> (byte i of every four), floats_of, nearest_ints, store_ints, store_codes, and
-// StepVectors of code_steps.ipp.
+// Vocabulary: F32, f32_lanes, broadcast_f32, load_f32, fmadd_f32, mul_f32, min_f32 (the second
+// operand when one is NaN), Ints, ints_of_codes, ints_of_levels<i> (byte i of every four),
+// floats_of, nearest_ints (the lowest integer, or 0, for NaN), store_ints, store_codes (bytes
+// 0 .. 255, the nearest ones), and StepVectors of code_steps.ipp.
 
 inline constexpr std::int64_t depthwise_cols = 16;
 
 /// The levels of so many taps are kept as floats.
-inline constexpr std::int64_t most_float_taps = 64;
+inline constexpr std::int64_t most_float_taps = 256;
 
 /// Whether floats hold every sum.
 inline bool fits_floats(const DepthwiseU8S8& d) noexcept {
@@ -120,6 +121,7 @@ inline void depthwise_float_columns(const DepthwiseU8S8& d) noexcept {
 }
 
 inline void depthwise_u8s8(const DepthwiseU8S8& d) noexcept {
+  if (d.pixels <= 0) return;
   if (!fits_floats(d)) return scalar::depthwise_u8s8<depthwise_cols>(d);
   const bool in_columns =
       d.taps == 9 && d.group_taps == 3 && d.sums == nullptr && d.steps.thresholds == nullptr;

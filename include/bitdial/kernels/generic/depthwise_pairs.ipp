@@ -93,6 +93,7 @@ inline void depthwise_u8s8_pairs(const DepthwiseU8S8& operands) noexcept {
 }
 
 inline void depthwise_u8s8_or_pairs(const DepthwiseU8S8& d) noexcept {
+  if (d.pixels <= 0) return;
   const auto product_factor = static_cast<std::uint32_t>(d.product_factor);
   const auto code_factor = static_cast<std::uint32_t>(d.code_factor);
   const bool has_factors = code_factor == 0 || product_factor == 2 * code_factor;

@@ -99,13 +99,12 @@ inline void decode(const Decode& q) noexcept {
 }
 
 inline void look_up_bytes(const LookUpBytes& q) noexcept {
-  // Copies, which no store of a byte can change.
-  const std::uint8_t *x = q.x, *const tables = q.tables;
-  std::uint8_t* y = q.y;
-  const std::int64_t channels = q.channels;
-  for (std::int64_t left = q.count; left > 0; left -= channels, x += channels, y += channels) {
-    const std::int64_t count = std::min(channels, left);
-    for (std::int64_t c = 0; c < count; ++c) y[c] = tables[256 * c + x[c]];
+  const LookUpBytes own = q;  // which no store of a byte can change
+  for (std::int64_t i = 0; i < own.count; i += own.channels) {
+    const std::int64_t channels = std::min(own.channels, own.count - i);
+    for (std::int64_t c = 0; c < channels; ++c) {
+      own.y[i + c] = own.tables[256 * c + own.x[i + c]];
+    }
   }
 }
 

@@ -26,6 +26,7 @@ inline constexpr KernelTable table = [] {
   t.gemm_lookup = {lookup_rows, lookup_cols, gemm_lookup};
   t.lookup_order = lookup_order;
   t.depthwise_u8s8 = {1, 48, scalar::depthwise_u8s8<48>};
+  t.depthwise_lanes = 48;
   return t;
 }();
 

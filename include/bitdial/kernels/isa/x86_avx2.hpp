@@ -239,31 +239,28 @@ inline void store_sums(std::int32_t* p, U8S8Sums c) noexcept {
 inline U8S8Sums load_sums(const std::int32_t* p) noexcept {
   return load_256(p);
 }
+inline U8S8Sums add_sums(U8S8Sums a, U8S8Sums b) noexcept {
+  return _mm256_add_epi32(a, b);
+}
 
-/// Products of 16 bits, of codes that were widened before and of levels widened on the way.
+/// Products of 16 bits, of codes and levels that are widened, even and odd bytes apart.
 using Pairs = __m256i;
-inline constexpr std::int64_t split_groups = 8;
-inline void split_codes(const std::uint8_t* from, std::int64_t groups, std::int16_t* even,
-                        std::int16_t* odd) noexcept {
-  const __m256i low = _mm256_set1_epi16(255);
-  for (; groups > 0; groups -= 8, from += 32, even += 16, odd += 16) {
-    const __m256i v = groups >= 8 ? load_256(from)
-                                  : _mm256_maskload_epi32(reinterpret_cast<const int*>(from),
-                                                          first_lanes(groups));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(even), _mm256_and_si256(v, low));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(odd), _mm256_srli_epi16(v, 8));
-  }
+inline Pairs even_codes(__m256i codes) noexcept {
+  return _mm256_and_si256(codes, _mm256_set1_epi16(255));
+}
+inline Pairs odd_codes(__m256i codes) noexcept {
+  return _mm256_srli_epi16(codes, 8);
+}
+inline Pairs even_levels(__m256i levels) noexcept {
+  return _mm256_srai_epi16(_mm256_slli_epi16(levels, 8), 8);
+}
+inline Pairs odd_levels(__m256i levels) noexcept {
+  return _mm256_srai_epi16(levels, 8);
 }
 inline Pairs broadcast_pair(const std::int16_t* p) noexcept {
   std::int32_t two = 0;
   std::memcpy(&two, p, sizeof two);
   return _mm256_set1_epi32(two);
-}
-inline Pairs even_levels(const std::int8_t* p) noexcept {
-  return _mm256_srai_epi16(_mm256_slli_epi16(load_256(p), 8), 8);
-}
-inline Pairs odd_levels(const std::int8_t* p) noexcept {
-  return _mm256_srai_epi16(load_256(p), 8);
 }
 inline U8S8Sums add_pairs(U8S8Sums c, Pairs a, Pairs b) noexcept {
   return _mm256_add_epi32(c, _mm256_madd_epi16(a, b));
@@ -284,13 +281,6 @@ inline Shorts add_shorts(Shorts a, Shorts b) noexcept {
 }
 inline U8S8Sums widen_shorts(Shorts c) noexcept {
   return _mm256_madd_epi16(c, _mm256_set1_epi16(1));
-}
-inline __m256i clip_levels(__m256i levels) noexcept {
-  const __m256i most = _mm256_set1_epi8(64), least = _mm256_set1_epi8(-64);
-  return _mm256_max_epi8(_mm256_min_epi8(levels, most), least);
-}
-inline __m256i subtract_levels(__m256i a, __m256i b) noexcept {
-  return _mm256_sub_epi8(a, b);
 }
 
 /// Population count by table look-up of nibbles (Mula); a byte holds 31 words of 8 ones.
@@ -433,9 +423,6 @@ inline std::uint64_t plane_word(Codes64 codes, int bit) noexcept {
   return std::uint64_t{high} << 32 | low;
 }
 
-inline U8S8Sums add_sums(U8S8Sums a, U8S8Sums b) noexcept {
-  return _mm256_add_epi32(a, b);
-}
 /// Numbers and sums of Winograd's filtering. Pairs of bytes would seldom fit 16 bits.
 using ByteNumbers = void;
 using ShortNumbers [[gnu::vector_size(32)]] = std::uint16_t;
@@ -493,6 +480,7 @@ inline constexpr KernelTable table = [] {
   t.reads_short_runs = true;
   t.gemm_planes = {planes_rows, planes_cols, gemm_planes};
   t.depthwise_u8s8 = {1, depthwise_cols, depthwise_u8s8};
+  t.depthwise_lanes = f32_lanes;
   t.gemm_codes = {codes_rows, codes_cols, gemm_codes};
   t.gemm_lookup = {lookup_rows, lookup_cols, gemm_lookup};
   t.subset_sums = subset_sums;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // AVX-512 F, BW, DQ and VL: 512-bit vectors, without the integer dot product and bit count
-// instructions of later processors. Products with packed weights stay AVX2's, which multiplies
-// bytes in pairs.
+// instructions of later processors. Products with packed weights, depthwise sums of codes and
+// Winograd's filtering of codes stay AVX2's, which multiplies bytes in pairs and words.
 #pragma once
 
 #include <bitdial/kernels/isa/x86_avx2.hpp>
@@ -316,7 +316,7 @@ inline std::uint64_t plane_word(Codes64 codes, int bit) noexcept {
   return _mm512_test_epi8_mask(codes, _mm512_set1_epi8(static_cast<char>(1 << bit)));
 }
 
-/// Interleaved codes of four taps and their sums.
+/// Interleaved codes of four taps and their sums, for tables with a dot product.
 inline Bytes unpack_low8(Bytes a, Bytes b) noexcept {
   return _mm512_unpacklo_epi8(a, b);
 }
@@ -328,9 +328,6 @@ inline Bytes unpack_low16(Bytes a, Bytes b) noexcept {
 }
 inline Bytes unpack_high16(Bytes a, Bytes b) noexcept {
   return _mm512_unpackhi_epi16(a, b);
-}
-inline U8S8Codes codes_of(Bytes v) noexcept {
-  return {_mm512_and_si512(v, _mm512_set1_epi16(255)), _mm512_srli_epi16(v, 8)};
 }
 inline U8S8Sums mul_sums(U8S8Sums v, std::int32_t factor) noexcept {
   return _mm512_mullo_epi32(v, _mm512_set1_epi32(factor));

@@ -272,6 +272,7 @@ inline constexpr KernelTable table = [] {
   t.lookup_order = LookupOrder::by_column;
   t.subset_sums = subset_sums;
   t.depthwise_u8s8 = {1, depthwise_cols, depthwise_u8s8_or_pairs};
+  t.depthwise_lanes = depthwise_cols;
   t.winograd_codes = winograd_codes;
   t.gemm_s16 = {s16_rows, s16_cols, gemm_s16};
   t.winograd_sums = winograd_sums;
