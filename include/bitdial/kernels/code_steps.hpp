@@ -30,6 +30,13 @@ struct CodeSteps {
   float line_factor = 0.0F;           ///< finite; 0: there is no line
   float line_constant = 0.0F;         ///< finite
   float line_margin = 0.0F;           ///< 0 .. 1/4
+
+  /// What clamps x * inverse_step at equal steps. Rounding is monotone: clamping the product is
+  /// clamping x and the code.
+  [[nodiscard]] constexpr float largest_product() const noexcept {
+    const float clipped = clip * inverse_step, most = static_cast<float>(max_code);
+    return most < clipped ? most : clipped;
+  }
 };
 
 }  // namespace bitdial::inline BITDIAL_ABI::kernels

@@ -12,10 +12,7 @@ class StepVectors {
         has_line_{steps.line_factor != 0.0F},
         saturates_{steps.saturates} {
     const bool equal = steps.thresholds == nullptr;
-    // Rounding is monotone: clamping the product is clamping its factor.
-    const float last =
-        equal ? std::min(steps.clip * steps.inverse_step, static_cast<float>(steps.max_code))
-              : static_cast<float>(steps.count);
+    const float last = equal ? steps.largest_product() : static_cast<float>(steps.count);
     // Below 1/2 - margin, whatever rounding does.
     const float certain = (0.5F - steps.line_margin) * (1.0F - 0x1p-20F);
     factor_ = broadcast_f32(equal ? &steps.inverse_step : &steps.line_factor);

@@ -2,12 +2,24 @@
 // Winograd's minimal filtering on codes. Additions and shifts are those of the compiler's vectors,
 // of integers without sign, which wrap.
 // Vocabulary: ByteNumbers, ShortNumbers, IntLanes and SignedLanes (such vectors of 8, 16 and 32
-// bits, the last signed), s16_lanes (of 32 bits), load_codes (to bytes or to 16 bits),
-// store_numbers, load_lanes, store_lanes (of 32 bits); s16_rows, s16_vectors, broadcast_pair,
-// multiply_add_pairs. ByteNumbers is void where products of bytes do not pay: the portable kernels
-// take tiles of them.
+// bits, the last signed), s16_lanes (of 32 bits), load_codes (to bytes or to 16 bits); s16_rows,
+// s16_vectors, broadcast_pair, multiply_add_pairs. ByteNumbers is void where products of bytes do
+// not pay: the portable kernels take tiles of them.
 
 inline constexpr std::int64_t s16_cols = s16_vectors * s16_lanes;
+
+template <class Numbers>
+[[gnu::always_inline]] inline void store_numbers(std::uint8_t* p, Numbers v) noexcept {
+  std::memcpy(p, &v, sizeof v);
+}
+[[gnu::always_inline]] inline IntLanes load_lanes(const void* p) noexcept {
+  IntLanes v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+[[gnu::always_inline]] inline void store_lanes(std::int32_t* p, IntLanes v) noexcept {
+  std::memcpy(p, &v, sizeof v);
+}
 
 /// 2^n x; there is no shift of bytes.
 template <int n, class Lanes>

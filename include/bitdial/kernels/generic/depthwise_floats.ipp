@@ -91,8 +91,7 @@ inline void depthwise_float_taps(const DepthwiseU8S8& d) noexcept {
 template <int fresh>
 inline void depthwise_float_columns(const DepthwiseU8S8& d) noexcept {
   constexpr int kept = 3 * (3 - fresh);
-  const float highest =
-      std::min(d.steps.clip * d.steps.inverse_step, static_cast<float>(d.steps.max_code));
+  const float highest = d.steps.largest_product();
   const F32 factor = broadcast_f32(&d.steps.inverse_step), last = broadcast_f32(&highest);
   const std::int64_t pixels = d.pixels, x_step = d.x_step, codes_step = d.codes_step;
   for (std::int64_t c = 0; c < d.channels; c += f32_lanes) {

@@ -90,8 +90,7 @@ struct DepthwiseSteps {
       : any{d.steps},
         direct{d.sums == nullptr && d.steps.thresholds == nullptr},
         saturates{d.steps.saturates} {
-    const float highest =
-        std::min(d.steps.clip * d.steps.inverse_step, static_cast<float>(d.steps.max_code));
+    const float highest = d.steps.largest_product();
     factor = broadcast_f32(&d.steps.inverse_step);
     last = broadcast_f32(&highest);
   }

@@ -435,15 +435,6 @@ inline void load_codes(const std::uint8_t* p, ShortNumbers& codes) noexcept {
   const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
   codes = reinterpret_cast<ShortNumbers>(_mm256_cvtepu8_epi16(bytes));
 }
-inline void store_numbers(std::uint8_t* p, ShortNumbers v) noexcept {
-  std::memcpy(p, &v, sizeof v);
-}
-inline IntLanes load_lanes(const void* p) noexcept {
-  return reinterpret_cast<IntLanes>(load_256(p));
-}
-inline void store_lanes(std::int32_t* p, IntLanes v) noexcept {
-  std::memcpy(p, &v, sizeof v);
-}
 inline IntLanes multiply_add_pairs(IntLanes c, Pairs a, IntLanes b) noexcept {
   return c + reinterpret_cast<IntLanes>(_mm256_madd_epi16(a, reinterpret_cast<__m256i>(b)));
 }

@@ -226,16 +226,6 @@ inline void load_codes(const std::uint8_t* p, ShortNumbers& codes) noexcept {
   const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
   codes = reinterpret_cast<ShortNumbers>(_mm512_cvtepu8_epi16(bytes));
 }
-template <class Numbers>
-inline void store_numbers(std::uint8_t* p, Numbers v) noexcept {
-  std::memcpy(p, &v, sizeof v);
-}
-inline IntLanes load_lanes(const void* p) noexcept {
-  return reinterpret_cast<IntLanes>(_mm512_loadu_si512(p));
-}
-inline void store_lanes(std::int32_t* p, IntLanes v) noexcept {
-  std::memcpy(p, &v, sizeof v);
-}
 inline IntLanes broadcast_pair(const std::int16_t* p) noexcept {
   std::int32_t pair = 0;
   std::memcpy(&pair, p, sizeof pair);
