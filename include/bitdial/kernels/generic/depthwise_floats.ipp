@@ -41,7 +41,7 @@ struct FloatLevels {
   F32 of[most_float_taps];
 };
 
-/// Stores the codes of a vector of channels, of which the last one has `count`.
+/// Stores the codes of a vector of channels, the first `count` where fewer are left.
 [[gnu::always_inline]] inline void store_channel_codes(std::uint8_t* out, Ints codes,
                                                        std::int64_t count) noexcept {
   if (count >= f32_lanes) return store_codes(out, codes);
