@@ -546,7 +546,7 @@ TEST_CASE("sum_rows: windows that overlap, touch and stand apart, in lines that 
     int cases = 0;
     for (const std::int64_t channels : {1, 3, 4, 8, 16, 24, 32, 64, 100, 128, 512}) {
       for (const std::int64_t stride : {1, 2}) {
-        for (const std::int64_t taps : {1, 3, 5}) {
+        for (const std::int64_t taps : {1, 3, 5, 7}) {
           for (const std::int64_t rows : {1, 2, 7, 12, 16, 33, 60}) {
             ++cases;
             // Lines of a convolution, lines apart, and lines that parts of rows do not divide.

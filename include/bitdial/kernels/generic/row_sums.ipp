@@ -3,8 +3,8 @@
 // Vocabulary: Bits (lanes of 64 bits), bits_lanes, add_code_sums (8 codes a lane), CodePart and
 // code_part(count) (fewer codes than a vector has, also none), add_code_sums_part, sum_lanes;
 // RowLanes (rows that share a vector: those of adjacent_rows.ipp, or more); Ints, f32_lanes (of
-// them, twice bits_lanes), narrow_lanes (of two Bits), load_ints, store_ints, broadcast_int,
-// mul_ints, add_ints, add_neighbours (a0 + a1, a2 + a3, .. of both operands).
+// them, twice bits_lanes), narrow_lanes (of two Bits), ints_of_codes, load_ints, store_ints,
+// broadcast_int, mul_ints, add_ints, add_neighbours (a0 + a1, a2 + a3, .. of both operands).
 
 inline std::uint64_t sum_codes(const std::uint8_t* codes, std::int64_t count) noexcept {
   constexpr std::int64_t vector = 8 * bits_lanes;
@@ -46,6 +46,28 @@ inline void sum_short_rows(const SeparateRows& q, std::int32_t* sums) noexcept {
       });
     }
     store_ints(sums + first, add_lanes<lanes>(v));
+  }
+}
+
+/// Rows of fewer than 8 codes without gaps, at least as many as a vector has sums: their codes are
+/// added over the segments first. The last block of so many rows may overlap.
+inline void sum_narrow_rows(const SeparateRows& q, std::int32_t* sums) noexcept {
+  for (std::int64_t r = 0; r < q.rows; r += f32_lanes) {
+    const std::int64_t first = std::min(r, q.rows - f32_lanes);
+    std::int32_t columns[f32_lanes * 7];
+    for (std::int64_t k = 0; k < q.count * f32_lanes; k += f32_lanes) {
+      Ints sum{};
+      for (std::int64_t s = 0; s < q.segments; ++s) {
+        sum = add_ints(sum, ints_of_codes(q.codes + first * q.stride + q.offsets[s] + k));
+      }
+      store_ints(columns + k, sum);
+    }
+    const std::int32_t* column = columns;
+    for (std::int64_t i = first; i < first + f32_lanes; ++i) {
+      std::int32_t sum = 0;
+      for (std::int64_t k = 0; k < q.count; ++k) sum += *column++;
+      sums[i] = sum;
+    }
   }
 }
 
@@ -91,6 +113,7 @@ inline void sum_separate_rows(const SeparateRows& q, std::int32_t* sums) noexcep
       if (RowLanes::hold(q.stride, q.count, quarter)) return sum_short_rows<quarter>(q, sums);
     }
     if (RowLanes::hold(q.stride, q.count, half)) return sum_short_rows<half>(q, sums);
+    if (q.count < 8 && q.stride == q.count) return sum_narrow_rows(q, sums);
   }
   sum_rows_apart(q, sums);
 }
@@ -149,7 +172,8 @@ inline void sum_rows(const SumRows& q) noexcept {
   PartWindows rows{1, 0, q.rows, 1, 1, 1, 0, q.factor};
   if (q.stride > 0 && q.stride < q.count) {
     const std::int64_t common = greatest_common_divisor(q.count, q.stride);
-    if (common >= 8 && q.count < common * f32_lanes) {
+    const bool are_short = RowLanes::hold(q.stride, q.count, bits_lanes / 2);
+    if ((common >= 8 || !are_short) && q.count < common * f32_lanes) {
       part = stride = common;
       rows.step = q.stride / part;
       rows.taps = q.count / part;

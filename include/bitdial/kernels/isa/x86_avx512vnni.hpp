@@ -87,7 +87,8 @@ inline U8S8Codes codes_of(Bytes v) noexcept {
 }
 
 using avx512::add_ints, avx512::add_neighbours, avx512::bits_lanes, avx512::broadcast_int,
-    avx512::f32_lanes, avx512::load_ints, avx512::mul_ints, avx512::store_ints;
+    avx512::f32_lanes, avx512::ints_of_codes, avx512::load_ints, avx512::mul_ints,
+    avx512::store_ints;
 inline Ints narrow_lanes(Bits a, Bits b) noexcept {
   const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
   return _mm512_permutex2var_epi32(a, even, b);
