@@ -9,6 +9,7 @@
 #   clang        Clang with OpenMP and clang-format, for the second half of the tests
 #   clang-19     a newer Clang, for one more look at the headers of deployment
 #   aarch64      the cross compiler and the emulator for the tests on 64-bit Arm
+#   emulator     Bochs and what makes its disk, for tests/emulated.sh
 #   bench        Google Benchmark, and CLI11 for the options of the benchmarks
 #   peers        what the benchmarks compare with: oneDNN, PyTorch, ONNX models, Node (optional)
 #   jpeg         libjpeg-turbo, for folders of JPEG images
@@ -82,6 +83,18 @@ need_group() {
       need g++-aarch64-linux-gnu "GCC for AArch64 Linux" command -v aarch64-linux-gnu-g++
       need qemu-user "QEMU in user mode" command -v qemu-aarch64
       ;;
+    emulator)
+      need bochs "the emulator Bochs 2.7" command -v bochs
+      need bochs-term "a display for Bochs, if only an idle one" command -v bochs
+      need bochsbios "its BIOS" test -e /usr/share/bochs/BIOS-bochs-latest
+      need vgabios "a VGA BIOS" test -e /usr/share/vgabios/vgabios.bin
+      need grub-pc-bin "GRUB for PCs" test -e /usr/lib/grub/i386-pc/boot.img
+      need grub-common "grub-mkrescue" command -v grub-mkrescue
+      need xorriso "xorriso" command -v xorriso
+      need mtools "mtools" command -v mformat
+      need busybox-static "BusyBox, linked statically" command -v busybox
+      need cpio "cpio" command -v cpio
+      ;;
     bench)
       need libbenchmark-dev "Google Benchmark" has_header benchmark/benchmark.h
       need libcli11-dev "CLI11 2.0 or newer" has_header CLI/CLI.hpp
@@ -105,14 +118,14 @@ need_group() {
       ;;
     *)
       echo "install-dependencies: no group '$1'; there are" \
-        "build, examples, tests, clang, clang-19, aarch64, bench, peers, jpeg, mpi, quickstart" >&2
+        "build, examples, tests, clang, clang-19, aarch64, emulator, bench, peers, jpeg, mpi, quickstart" >&2
       exit 2
       ;;
   esac
 }
 
 if [ $# -eq 0 ]; then
-  sed -n '5,17s/^# \{0,1\}//p' "$0"
+  sed -n '5,18s/^# \{0,1\}//p' "$0"
   exit 2
 fi
 for group in "$@"; do need_group "$group"; done
