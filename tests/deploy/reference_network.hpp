@@ -47,7 +47,11 @@ class Network {
     add_node({.kind = NodeKind::input}, {input[0], input[1], input[2]});
   }
 
+  /// The last layer reads other activations than the rest of the network.
+  void read(ActivationFamily family) { families_.back() = family; }
+
   int conv(int x, std::int64_t cout, const Window& window) {
+    families_.push_back(style_.activations);
     const Extent in = extents_[index(x)];
     const Extent out{window.output_h(in.h), window.output_w(in.w), cout};
     packed.layers.push_back({.name = "conv" + std::to_string(packed.layers.size()),
@@ -73,6 +77,7 @@ class Network {
     return grouped_conv(x, channels, channels, window);
   }
   int linear(int x, std::int64_t cout) {
+    families_.push_back(style_.activations);
     const Extent in = extents_[index(x)];
     packed.layers.push_back({.name = "linear" + std::to_string(packed.layers.size()),
                              .kind = NodeKind::linear,
@@ -132,8 +137,8 @@ class Network {
       LayerState own;
       own.executed = plan.at(i);
       own.weight_levels = weight_levels(own.executed.w);
-      own.activation_levels = activation_levels(own.executed.a);
-      own.encoder = packed.add_encoder(encoder(own.executed.a));
+      own.activation_levels = activation_levels(families_[i], own.executed.a);
+      own.encoder = packed.add_encoder(encoder(families_[i], own.executed.a));
       const double weight = std::max(1.0, std::ldexp(1.0, own.executed.w - 1));
       const double activation = std::ldexp(1.0, own.executed.a) - 0.5;
       const double size = std::sqrt(static_cast<double>(layer.depth())) * weight * activation;
@@ -236,14 +241,14 @@ class Network {
     if (style_.weights == WeightFamily::nested) return {1.0F, 1, -(1 << (k - 1))};
     return {1.0F, 2, -((1 << k) - 1)};
   }
-  [[nodiscard]] IntegerLevels activation_levels(int k) const {
-    if (style_.activations == ActivationFamily::one_sided) return {1.0F, 1, 0};
-    if (style_.activations == ActivationFamily::two_sided) return {1.0F, 2, -((1 << k) - 1)};
+  [[nodiscard]] static IntegerLevels activation_levels(ActivationFamily family, int k) {
+    if (family == ActivationFamily::one_sided) return {1.0F, 1, 0};
+    if (family == ActivationFamily::two_sided) return {1.0F, 2, -((1 << k) - 1)};
     return {1.0F, 3, 7};
   }
-  [[nodiscard]] ActivationEncoder encoder(int k) {
+  [[nodiscard]] static ActivationEncoder encoder(ActivationFamily family, int k) {
     const int n = (1 << k) - 1;
-    if (style_.activations == ActivationFamily::one_sided) {
+    if (family == ActivationFamily::one_sided) {
       return make_activation_encoder(
           [n](float x) {
             return static_cast<int>(
@@ -251,7 +256,7 @@ class Network {
           },
           k);
     }
-    if (style_.activations == ActivationFamily::two_sided) {
+    if (family == ActivationFamily::two_sided) {
       return make_activation_encoder(
           [n](float x) {
             const float half = (std::tanh(x) + 1.0F) * 0.5F;
@@ -356,6 +361,7 @@ class Network {
   Style style_;
   std::mt19937 random_;
   std::vector<Extent> extents_;
+  std::vector<ActivationFamily> families_;                       ///< by layer
   std::vector<std::map<int, std::vector<std::uint8_t>>> codes_;  ///< by layer, then width
 };
 
@@ -384,6 +390,17 @@ inline Network window_network(const Style& style) {
   x = net.pool(NodeKind::average_pool2d, x, Window::square(2, {.padding = 1}));
   x = net.conv(x, 17, {.kernel_h = 5, .kernel_w = 1, .stride_w = 2, .padding_h = 3});
   static_cast<void>(net.linear(net.relu(x), 5));
+  return net;
+}
+
+/// A depthwise layer of codes without an offset, a ReLU, and a reader whose codes change below 0.
+inline Network rectified_network(unsigned seed) {
+  Network net{{6, 5, 3}, {.seed = seed}};
+  int x = net.relu(net.conv(0, 40, Window::square(1)));
+  x = net.relu(net.depthwise(x, Window::square(3, {.padding = 1})));
+  x = net.conv(x, 9, Window::square(1));
+  net.read(ActivationFamily::two_sided);
+  static_cast<void>(net.linear(net.global_average_pool(x), 5));
   return net;
 }
 

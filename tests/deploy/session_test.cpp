@@ -151,6 +151,10 @@ TEST_CASE("grouped network, DoReFa weights, random activation steps") {
       reference::grouped_network({.activations = ActivationFamily::random_steps, .seed = 23}));
 }
 
+TEST_CASE("depthwise layer, ReLU, and a reader with thresholds below zero") {
+  check_all_plans(reference::rectified_network(24));
+}
+
 TEST_CASE("window network, DoReFa weights, two-sided activations") {
   check_all_plans(
       reference::window_network({.activations = ActivationFamily::two_sided, .seed = 13}));

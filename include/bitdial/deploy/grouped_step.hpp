@@ -48,7 +48,8 @@ class GroupedStep {
 
   void run(IndexRange lines, std::byte* scratch) const noexcept {
     const bool direct = groups_.depthwise && step_.codes.size() == 1 && operands_.y == nullptr &&
-                        operands_.residual == nullptr && groups_.border.empty() && is_whole();
+                        operands_.residual == nullptr && groups_.border.empty() && is_whole() &&
+                        codes_need_no_relu();
     for (std::int64_t line = lines.begin; line < lines.end; ++line) {
       if (direct) {
         run_direct(line);
@@ -67,6 +68,11 @@ class GroupedStep {
   }
   /// The result has all channels of its pixels: lines have no gaps.
   [[nodiscard]] bool is_whole() const noexcept { return step_.pixel == step_.y_shape.c; }
+  /// The codes of the only reader are the same without the ReLU: none changes at or below 0.
+  [[nodiscard]] bool codes_need_no_relu() const noexcept {
+    const kernels::CodeSteps steps = encoder(step_.codes.front()).steps();
+    return !step_.relu || steps.count == 0 || steps.thresholds[0] > 0.0F;
+  }
   [[nodiscard]] const std::uint8_t* input(std::int64_t line) const noexcept {
     const std::int64_t h = step_.y_shape.h;
     return operands_.x + line / h * x_.image() +
