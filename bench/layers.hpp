@@ -2,6 +2,7 @@
 // The convolutions that a session runs, one by one, and a network of one convolution alone.
 #pragma once
 
+#include <algorithm>
 #include <bitdial/core/random.hpp>
 #include <bitdial/core/stopwatch.hpp>
 #include <bitdial/deploy/packed_network.hpp>
@@ -77,6 +78,13 @@ inline std::int32_t add_layer(bitdial::PackedNetwork& packed, std::int32_t x,
   return packed.graph.append({.kind = kind, .inputs = {x, -1}, .layer = layer, .window = c.window});
 }
 
+/// A random weight of DoReFa: of 8 bits about normal, as those of trained layers are, a ninth of the
+/// range its deviation; of fewer bits anywhere.
+[[nodiscard]] inline std::uint8_t random_code(bitdial::Random& random, int bits) {
+  if (bits < 8) return static_cast<std::uint8_t>(random.below(1U << bits));
+  return static_cast<std::uint8_t>(std::clamp(128.0F + 28.0F * random.normal(), 0.0F, 255.0F));
+}
+
 /// DoReFa's levels and codes of one plan, with random weights and sums that fill half the range.
 inline void add_plan(bitdial::PackedNetwork& packed, bitdial::Precision bits) {
   const int most_w = (1 << bits.w) - 1, most_a = (1 << bits.a) - 1;
@@ -90,13 +98,12 @@ inline void add_plan(bitdial::PackedNetwork& packed, bitdial::Precision bits) {
     bitdial::Random random{7, i};
     if (layer.pack_for(bits.w) == nullptr) {
       std::vector<std::uint8_t> codes(static_cast<std::size_t>(layer.cout * layer.depth()));
-      for (std::uint8_t& code : codes) {
-        code = static_cast<std::uint8_t>(random.below(static_cast<std::uint32_t>(most_w) + 1));
-      }
+      for (std::uint8_t& code : codes) code = random_code(random, bits.w);
       packed.add_weights(i, codes, {.bits = bits.w, .nested = false});
     }
     const auto channels = static_cast<std::size_t>(layer.cout);
-    const double sum = std::sqrt(static_cast<double>(layer.depth())) * most_w * most_a;
+    const double spread = bits.w < 8 ? 1.0 : 0.4;  // of the levels, beside that of equal chances
+    const double sum = spread * std::sqrt(static_cast<double>(layer.depth())) * most_w * most_a;
     plan.layers.push_back(
         {.executed = bits,
          .weight_levels = {1.0F / static_cast<float>(most_w), 2, -most_w},
