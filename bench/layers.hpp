@@ -78,8 +78,8 @@ inline std::int32_t add_layer(bitdial::PackedNetwork& packed, std::int32_t x,
   return packed.graph.append({.kind = kind, .inputs = {x, -1}, .layer = layer, .window = c.window});
 }
 
-/// A random weight of DoReFa: of 8 bits about normal, as those of trained layers are, a ninth of the
-/// range its deviation; of fewer bits anywhere.
+/// A random weight of DoReFa: of 8 bits about normal, as those of trained layers are, a ninth of
+/// the range its deviation; of fewer bits anywhere.
 [[nodiscard]] inline std::uint8_t random_code(bitdial::Random& random, int bits) {
   if (bits < 8) return static_cast<std::uint8_t>(random.below(1U << bits));
   return static_cast<std::uint8_t>(std::clamp(128.0F + 28.0F * random.normal(), 0.0F, 255.0F));

@@ -47,8 +47,8 @@ inline constexpr std::int64_t most_timed_bytes = std::int64_t{1} << 26;
 }
 
 /// Runs a part of a layer of zeros, the memory laid out as in a session, weights as far above 0 as
-/// below. No kernel's time depends on the numbers, but that of bytes multiplied in pairs, whose levels
-/// of 8 bits count as small ones: `usual_short_groups`.
+/// below. No kernel's time depends on the numbers, but that of bytes multiplied in pairs, whose
+/// levels of 8 bits count as small ones: `usual_short_groups`.
 class StepTimer {
  public:
   StepTimer(const kernels::KernelTable& table, const MatrixShape& shape)
