@@ -147,10 +147,16 @@ if [ "$(id -u)" -ne 0 ]; then
   fi
   as_root=(sudo "${as_root[@]}")
 fi
-install=("${as_root[@]}" apt-get -qq install -y --no-install-recommends "${missing[@]}")
+install=("${as_root[@]}" apt-get -qq install -y --no-install-recommends)
 echo "installing: ${missing[*]}"
-# The package lists may be missing or old: only then fetch them, and say what goes wrong.
-if ! "${install[@]}" >/dev/null 2>&1; then
+# The package lists may be missing or old: only then fetch them, and say what goes wrong. What one
+# package lacks does not keep the others away.
+if ! "${install[@]}" "${missing[@]}" >/dev/null 2>&1; then
   "${as_root[@]}" apt-get -qq update
-  "${install[@]}" >/dev/null
+  if ! "${install[@]}" "${missing[@]}" >/dev/null; then
+    for package in "${missing[@]}"; do
+      "${install[@]}" "$package" >/dev/null 2>&1 || echo "not installed: $package" >&2
+    done
+    exit 1
+  fi
 fi
