@@ -40,43 +40,43 @@ struct PeakLoops {
 /// `count` independent chains acc[i], unrolled: first `t = FIRST(x, y)` for all of them, then
 /// `a = SECOND(a, t)`, with operands that the compiler must believe to change. A round is four
 /// passes, so that the loop itself costs nothing.
-#define BENCH_PEAK(name, Vector, constraint, count, macs_per_step, FIRST, SECOND) \
-  inline double name(std::int64_t rounds) {                                       \
-    constexpr std::make_integer_sequence<int, count> chains{};                    \
-    Vector acc[count] = {};                                                       \
-    Vector temporary[count] = {};                                                 \
-    Vector x{};                                                                   \
-    Vector y{};                                                                   \
-    const auto pass = [&](auto) __attribute__((always_inline)) {                  \
-      for_chains(                                                                 \
-          chains, [&](auto i) __attribute__((always_inline)) {                    \
-            __asm__ volatile("" : "+" constraint(x), "+" constraint(y));          \
-            Vector& t = temporary[i];                                             \
-            FIRST;                                                                \
-          });                                                                     \
-      for_chains(                                                                 \
-          chains, [&](auto i) __attribute__((always_inline)) {                    \
-            __asm__ volatile("" : "+" constraint(x), "+" constraint(y));          \
-            Vector& a = acc[i];                                                   \
-            [[maybe_unused]] const Vector& t = temporary[i];                      \
-            SECOND;                                                               \
-            __asm__ volatile("" : "+" constraint(a));                             \
-          });                                                                     \
-    };                                                                            \
-    for (std::int64_t r = 0; r < rounds; ++r) {                                   \
-      for_chains(std::make_integer_sequence<int, 4>{}, pass);                     \
-    }                                                                             \
-    return static_cast<double>(rounds) * 4 * count * (macs_per_step);             \
+#define BENCH_PEAK(name, Vector, constraint, count, macs_per_step, FIRST, SECOND)               \
+  inline double name(std::int64_t rounds) {                                                     \
+    constexpr std::make_integer_sequence<int, count> chains{};                                  \
+    const auto for_chains =                                                                     \
+        []<int... i>(std::integer_sequence<int, i...>, auto f) __attribute__((always_inline)) { \
+      (f(std::integral_constant<int, i>{}), ...);                                               \
+    };                                                                                          \
+    Vector acc[count] = {};                                                                     \
+    Vector temporary[count] = {};                                                               \
+    Vector x{};                                                                                 \
+    Vector y{};                                                                                 \
+    const auto pass = [&](auto) __attribute__((always_inline)) {                                \
+      for_chains(                                                                               \
+          chains, [&](auto i) __attribute__((always_inline)) {                                  \
+            __asm__ volatile("" : "+" constraint(x), "+" constraint(y));                        \
+            Vector& t = temporary[i];                                                           \
+            FIRST;                                                                              \
+          });                                                                                   \
+      for_chains(                                                                               \
+          chains, [&](auto i) __attribute__((always_inline)) {                                  \
+            __asm__ volatile("" : "+" constraint(x), "+" constraint(y));                        \
+            Vector& a = acc[i];                                                                 \
+            [[maybe_unused]] const Vector& t = temporary[i];                                    \
+            SECOND;                                                                             \
+            __asm__ volatile("" : "+" constraint(a));                                           \
+          });                                                                                   \
+    };                                                                                          \
+    for (std::int64_t r = 0; r < rounds; ++r) {                                                 \
+      for_chains(std::make_integer_sequence<int, 4>{}, pass);                                   \
+    }                                                                                           \
+    return static_cast<double>(rounds) * 4 * count * (macs_per_step);                           \
   }
 
 #if defined(__x86_64__)
 
 BITDIAL_BEGIN_TARGET("avx2,fma")
 namespace peaks_256 {
-template <int... i, class F>
-[[gnu::always_inline]] inline void for_chains(std::integer_sequence<int, i...>, F&& f) {
-  (f(std::integral_constant<int, i>{}), ...);
-}
 inline __m256i count_ones(__m256i v) {
   const __m256i nibble = _mm256_set1_epi8(15);
   const __m256i ones =
@@ -96,13 +96,10 @@ BENCH_PEAK(bf16, __m256, "x", 14, 16, static_cast<void>(t),
 }  // namespace peaks_256
 BITDIAL_END_TARGET
 
-BITDIAL_BEGIN_TARGET(
-    "avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vpopcntdq,avx512bf16")
+// A region grants what its table may use and no more: beside VNNI, multiply-adds and additions
+// could become dot products.
+BITDIAL_BEGIN_TARGET("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl")
 namespace peaks_512 {
-template <int... i, class F>
-[[gnu::always_inline]] inline void for_chains(std::integer_sequence<int, i...>, F&& f) {
-  (f(std::integral_constant<int, i>{}), ...);
-}
 inline __m512i count_ones(__m512i v) {
   const __m512i nibble = _mm512_set1_epi8(15);
   const __m512i ones =
@@ -115,25 +112,35 @@ BENCH_PEAK(f32, __m512, "v", 24, 16, static_cast<void>(t), a = _mm512_fmadd_ps(x
 BENCH_PEAK(u8s8, __m512i, "v", 15, 32, t = _mm512_madd_epi16(x, y), a = _mm512_add_epi32(a, t))
 BENCH_PEAK(bits, __m512i, "v", 12, 512, t = count_ones(_mm512_and_si512(x, y)),
            a = _mm512_add_epi8(a, t))
-BENCH_PEAK(u8s8_dot, __m512i, "v", 24, 64, static_cast<void>(t), a = _mm512_dpbusd_epi32(a, x, y))
-BENCH_PEAK(bits_count, __m512i, "v", 12, 512, static_cast<void>(t),
-           a = _mm512_add_epi64(a, _mm512_popcnt_epi64(_mm512_and_si512(x, y))))
 BENCH_PEAK(lookup, __m512i, "v", 12, 256, t = _mm512_shuffle_epi8(x, y), a = _mm512_add_epi8(a, t))
 BENCH_PEAK(bf16, __m512, "v", 24, 32, static_cast<void>(t),
            a = _mm512_fmadd_ps(x, y, _mm512_fmadd_ps(y, x, a)))
-BENCH_PEAK(bf16_dot, __m512, "v", 24, 32, static_cast<void>(t),
-           a = _mm512_dpbf16_ps(a, (__m512bh)x, (__m512bh)y))
 }  // namespace peaks_512
+BITDIAL_END_TARGET
+
+BITDIAL_BEGIN_TARGET("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512vpopcntdq")
+namespace peaks_vnni {
+BENCH_PEAK(u8s8, __m512i, "v", 24, 64, static_cast<void>(t), a = _mm512_dpbusd_epi32(a, x, y))
+BENCH_PEAK(bits, __m512i, "v", 12, 512, static_cast<void>(t),
+           a = _mm512_add_epi64(a, _mm512_popcnt_epi64(_mm512_and_si512(x, y))))
+}  // namespace peaks_vnni
+BITDIAL_END_TARGET
+
+BITDIAL_BEGIN_TARGET("avx2,fma,avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")
+namespace peaks_bf16 {
+BENCH_PEAK(bf16, __m512, "v", 24, 32, static_cast<void>(t),
+           a = _mm512_dpbf16_ps(a, (__m512bh)x, (__m512bh)y))
+}  // namespace peaks_bf16
 BITDIAL_END_TARGET
 
 inline constexpr PeakLoops all_peaks[] = {
     {"avx2", peaks_256::f32, peaks_256::u8s8, peaks_256::bits, peaks_256::lookup, peaks_256::bf16},
     {"avx512", peaks_512::f32, peaks_512::u8s8, peaks_512::bits, peaks_512::lookup,
      peaks_512::bf16},
-    {"avx512vnni", peaks_512::f32, peaks_512::u8s8_dot, peaks_512::bits_count, peaks_512::lookup,
+    {"avx512vnni", peaks_512::f32, peaks_vnni::u8s8, peaks_vnni::bits, peaks_512::lookup,
      peaks_512::bf16},
-    {"avx512bf16", peaks_512::f32, peaks_512::u8s8_dot, peaks_512::bits_count, peaks_512::lookup,
-     peaks_512::bf16_dot},
+    {"avx512bf16", peaks_512::f32, peaks_vnni::u8s8, peaks_vnni::bits, peaks_512::lookup,
+     peaks_bf16::bf16},
 };
 
 #else

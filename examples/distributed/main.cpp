@@ -45,7 +45,7 @@ constexpr const char* usage =
     "usage: mpirun -n PROCESSES distributed [options]\n"
     "  --out FOLDER          checkpoints and final weights (distributed-out)\n"
     "  --steps N             steps of the optimizer (100)\n"
-    "  --batch N             images of a step, of all processes together (32)\n"
+    "  --batch N             images of a step, a multiple of the number of processes (32)\n"
     "  --checkpoint-every N  steps from one checkpoint to the next (10)\n"
     "  --resume              go on from the last checkpoint, with the same number of processes\n"
     "  --own-statistics      keep the batch normalisation statistics of each process apart\n"
@@ -113,7 +113,17 @@ void write_numbers(const std::string& path,
   }
 }
 
+// The images of a step that each process shows.
+long share_of_batch(const Options& options, int processes) {
+  const long share = options.batch / processes;
+  if (share * processes == options.batch) return share;
+  throw std::invalid_argument("--batch needs a multiple of the number of processes, " +
+                              std::to_string(processes) + ", got " + std::to_string(options.batch) +
+                              "; the next one is " + std::to_string((share + 1) * processes));
+}
+
 void run(const Options& options, train::MpiPeers& peers) {
+  const long share = share_of_batch(options, peers.count());
   std::filesystem::create_directories(options.out);
   write_process_number(options, peers.rank());
   const auto images = bitdial::data::make_synthetic({.count = 2000, .size = 16, .channels = 3});
@@ -127,7 +137,7 @@ void run(const Options& options, train::MpiPeers& peers) {
   train::Trainer trainer(*network, images, optimizer,
                          {.plans = plans,
                           .epochs = options.steps,
-                          .batch_size = options.batch / peers.count(),
+                          .batch_size = share,
                           .learning_rate = train::ConstantSchedule{.rate = 0.05F},
                           .augment = {.shift = 1, .flip = true},
                           .peers = &peers});

@@ -50,12 +50,14 @@ TEST_CASE("steps, counts and sums of a small network") {
       names.push_back(step.name);
       seconds += step.seconds;
       CHECK(step.seconds > 0.0);
-      CHECK((step.peak > 0.0) == (step.macs > 0));
+      CHECK((step.peak > 0.0) == (step.kind == "conv2d" || step.kind == "linear"));
     }
     CHECK(names ==
           std::vector<std::string>{"input", "conv0", "conv1", "global_average_pool", "linear2"});
     CHECK(plan.total.seconds == doctest::Approx(seconds));
-    CHECK(plan.total.share() > 0.0);
+    const double at_peak = (static_cast<double>(plan.steps[1].macs) / plan.steps[1].peak) +
+                           (static_cast<double>(plan.steps[4].macs) / plan.steps[4].peak);
+    CHECK(plan.total.share() == doctest::Approx(at_peak / seconds));
   }
   const PlanProfile& plan = plans->front();
   CHECK(plan.plan == "w4a4");
@@ -64,14 +66,16 @@ TEST_CASE("steps, counts and sums of a small network") {
   CHECK(plan.steps[1].path == "planes");
   CHECK(plan.steps[1].macs == 6 * 8 * 8 * 27);
   CHECK(plan.steps[1].bytes == 4 * 8 * 4);  // planes, channels, ceil(27 / 8)
+  CHECK(plan.steps[2].kind == "grouped_conv2d");
   CHECK(plan.steps[2].path == "bytes");
+  CHECK(plan.steps[2].share() == 0.0);
   CHECK(plan.steps[2].macs == 6 * 8 * 8 * 9);
   CHECK(plan.steps[4].macs == 40);
   CHECK(plan.total.macs == 6 * 8 * 8 * (27 + 9) + 40);
   CHECK(plan.total.bytes == model->packed_bytes(0));
 }
 
-TEST_CASE("a given peak counts for every step; mistakes are sentences") {
+TEST_CASE("a given peak counts for every layer; mistakes are sentences") {
   const std::vector<std::byte> bytes = file_of_example();
   const auto model = Model::from_bytes(bytes);
   auto session = Session::create(*model, {.plans = {1}});

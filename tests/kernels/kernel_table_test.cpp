@@ -21,6 +21,9 @@ TEST_CASE("every table is complete") {
     CHECK((t.subset_sums != nullptr));
     CHECK((t.depthwise_u8s8.run != nullptr));
     CHECK(t.depthwise_u8s8.cols % t.depthwise_lanes == 0);
+    CHECK((t.winograd_codes != nullptr));
+    CHECK((t.gemm_s16.run != nullptr));
+    CHECK((t.winograd_sums != nullptr));
     CHECK((t.quantize != nullptr));
     CHECK((t.requantize != nullptr));
     CHECK((t.maximum != nullptr));
@@ -40,6 +43,7 @@ TEST_CASE("every table is complete") {
     CHECK((real.scale_channels != nullptr));
     CHECK((real.combine_channels != nullptr));
     CHECK((real.decode != nullptr));
+    CHECK((real.tanh != nullptr));
     CHECK((real.mark_between != nullptr));
     CHECK((real.rectify != nullptr));
     CHECK((real.gate != nullptr));

@@ -99,6 +99,7 @@ def killed(folder):
     print(said)
     assert run.returncode != 0, "the run must fail"
     assert "signal 9" in said, "mpirun must name the signal"
+    assert f"The last checkpoint is {out}/checkpoint.bin" in said, "it must name the checkpoint"
     at = int(said.count("step "))
     assert at >= 1
     saved = (out / "checkpoint.bin").read_bytes()
@@ -123,6 +124,10 @@ def options(_):
                           (["--steps"], "--steps needs a value"),
                           (["--steps", "3x"], "--steps needs a number from 1 on, got 3x")):
         assert call(*words) == (1, "", f"error: {reason}\n{usage}"), call(*words)
+    uneven = subprocess.run(command(3, "--batch", 32), env=environment(), text=True,
+                            capture_output=True, timeout=60, check=False)
+    reason = "--batch needs a multiple of the number of processes, 3, got 32; the next one is 33"
+    assert uneven.returncode != 0 and reason in uneven.stderr, uneven
 
 
 def main():

@@ -43,7 +43,8 @@ struct StepProfile {
   [[nodiscard]] double share() const noexcept { return peak > 0.0 ? rate() / peak : 0.0; }
 };
 
-/// One plan; `total` is the sum of its steps.
+/// One plan; `total` is the sum of its steps. Its share is the time that those with a peak would
+/// take at it, of the time of all.
 struct PlanProfile {
   std::string plan;
   std::vector<StepProfile> steps{};
@@ -52,8 +53,9 @@ struct PlanProfile {
 
 struct ProfileOptions {
   double seconds = 1.0;  ///< for all plans of the session together, above 0
-  /// Multiply-accumulates per second at which shares are 1, for all steps. Empty: that of the
-  /// kernel that a step runs on, measured, times the threads of the session.
+  /// Multiply-accumulates per second at which shares are 1, for all layers. Empty: that of the
+  /// kernel that a step runs on, measured, times the threads of the session; none for layers in
+  /// groups, whose kernels consist of other instructions.
   std::optional<double> peak{};
 };
 
@@ -171,6 +173,7 @@ class Peaks {
   [[nodiscard]] double of(std::size_t plan, const Step& step) {
     if (!has_layer(step.kind)) return 0.0;
     if (given_) return *given_;
+    if (step.kind == ops::NodeKind::grouped_conv2d) return 0.0;
     const KernelPath path = session_.path_of(plan, step.layer).value_or(KernelPath::bytes);
     const Precision widths =
         path == KernelPath::packed || is_winograd(path)

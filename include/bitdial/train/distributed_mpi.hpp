@@ -44,8 +44,8 @@ struct MpiOptions {
 ///
 /// One object per program, used by one thread. When it is destroyed by an exception, MPI is left
 /// as it is: the program ends with an error, and `mpirun` ends the others.
-/// Throws `ConfigError` when MPI was already started, and `PeerError` when an exchange fails, times
-/// out or is interrupted.
+/// Throws `ConfigError` when MPI was already started or was built without threads, and `PeerError`
+/// when an exchange fails, times out or is interrupted.
 class MpiPeers final : public Peers {
  public:
   MpiPeers(int& argc, char**& argv, MpiOptions options = {}) : options_{std::move(options)} {
@@ -54,6 +54,11 @@ class MpiPeers final : public Peers {
     if (started != 0) throw ConfigError("mpi: expected to start MPI, it is already started");
     int provided = 0;
     require(MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided), "starting MPI");
+    if (provided < MPI_THREAD_FUNNELED) {
+      throw ConfigError(
+          "mpi: expected MPI_THREAD_FUNNELED, this MPI provides MPI_THREAD_SINGLE; "
+          "use one that was built with threads");
+    }
     MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
     // Collectives of one communicator must start in the same order everywhere. Statistics, ways to
     // the owners and ways back each do, but not among each other: one communicator for each.
