@@ -348,10 +348,20 @@ def kernel_charts(book):
     return figures
 
 
+def is_step(record):
+    """Whether a record is of a training step, not of loading."""
+    return record["kind"] == "training" and record["name"].partition("/")[2].split("/")[0] in STEPS
+
+
+def training_threads(book):
+    """The most threads of a training step."""
+    return max((record["threads"] for record in book.records if is_step(record)), default=1)
+
+
 def training_charts(book):
     """For each network: images per second, and peak memory, of every step and variant."""
     found = {}
-    teams = max(book.threads("training") or [1])
+    teams = training_threads(book)
     for record in book.records:
         parts = record["name"].split("/")
         if (record["kind"] in ("training", "peer") and record["threads"] == teams
@@ -392,7 +402,7 @@ def highlights(book):
         if record["kind"] == "training" and record["name"].endswith("/joint"):
             peer = book.value("peer", record["name"] + "/pytorch", "f32", record["threads"],
                               record["batch"])
-            if peer and record["value"] and record["threads"] == max(book.threads("training")):
+            if peer and record["value"] and record["threads"] == training_threads(book):
                 facts.append((ratio(record["value"], peer), "of PyTorch's f32 images per second: "
                               f"joint step of {record['name'].split('/')[0]}, "
                               f"{record['precision']} options"))

@@ -4,11 +4,13 @@
 # networks, and writes bench.json, bench.md and bench.html.
 #
 # usage: bench/run.sh [--quick] [--out DIR]
-#   --quick     few samples, small batches: under 6 minutes in total
-#   --out DIR   where the three files go (default: bench-out)
+#   --quick     few samples, small batches: under 6 minutes, beside the first build
+#   --out DIR   where the three files go, seen from where you are (default: bench-out)
 #
-# Other libraries are optional: what is not installed, and cannot be, is a line that says so.
+# Other libraries are optional: what is not installed, and cannot be, is a line of the report that
+# says so, as is what failed or took too long. The exit code is 1 if a program of bitdial failed.
 set -uo pipefail
+caller=$PWD
 cd "$(dirname "$0")/.." || exit 1
 
 quick=no out=bench-out
@@ -16,15 +18,17 @@ while [ $# -gt 0 ]; do
   case $1 in
     --quick) quick=yes ;;
     --out) out=${2:?--out needs a folder}; shift ;;
-    *) sed -n '3,10s/^# \{0,1\}//p' "$0"; exit 2 ;;
+    *) sed -n '3,11s/^# \{0,1\}//p' "$0"; exit 2 ;;
   esac
   shift
 done
 
+case $out in /*) ;; *) out=$caller/$out ;; esac
+
 build=build/bench
 records=$(mktemp -d)
 trap 'rm -rf "$records"' EXIT
-if [ $quick = yes ]; then ends=340; else ends=7200; fi # seconds from the start
+own_failed=no
 
 # part NAME SECONDS COMMAND...: the command's output in a log; a part that takes too long is cut
 # off, and keeps the records that it has written.
@@ -32,13 +36,23 @@ part() {
   local name=$1 most=$2 left=$((ends - SECONDS)) status=0 begin=$SECONDS
   shift 2
   if [ "$left" -lt 5 ]; then
-    echo "=== $name: no time left"
+    absent "$name" "no time left"
     return 1
   fi
   if [ "$most" -gt "$left" ]; then most=$left; fi
   echo "=== $name"
   timeout "$most" "$@" 2>&1 | tee -a "$records/$name.log" || status=$?
-  if [ $status -eq 124 ]; then echo "=== $name: cut off"; fi
+  case $status in
+    0) ;;
+    124) absent "$name" "cut off after $most s" ;;
+    *)
+      absent "$name" "failed with exit code $status"
+      case $1 in
+        *onednn) ;;
+        "$build"/*) own_failed=yes ;;
+      esac
+      ;;
+  esac
   echo "=== $name: $((SECONDS - begin)) s"
   return $status
 }
@@ -61,8 +75,10 @@ scripts/install-dependencies.sh build bench || exit 1
 scripts/install-dependencies.sh peers || echo "some of the other libraries cannot be installed"
 if command -v ccache >/dev/null; then export CMAKE_CXX_COMPILER_LAUNCHER=ccache; fi
 cmake -S . -B $build -G Ninja -DCMAKE_BUILD_TYPE=Release "-DCMAKE_CXX_FLAGS_RELEASE=-O2 -DNDEBUG" \
-  -DBITDIAL_BUILD_BENCH=ON -DBITDIAL_BUILD_TESTS=OFF -DBITDIAL_BUILD_EXAMPLES=OFF >/dev/null &&
-  cmake --build $build --parallel "$(nproc)" || exit 1
+  -DBITDIAL_BUILD_BENCH=ON -DBITDIAL_BUILD_TESTS=OFF -DBITDIAL_BUILD_EXAMPLES=OFF >/dev/null || exit 1
+programs=(bench_kernels bench_models bench_training bench_loader bench_switch classify_image)
+case $(cmake --build $build --target help) in *bench_onednn*) programs+=(bench_onednn) ;; esac
+cmake --build $build --parallel "$(nproc)" --target "${programs[@]}" || exit 1
 
 python_with() { # the first Python that has the module
   local python
@@ -85,6 +101,10 @@ if [ -n "$onnx_python" ]; then
     onnx_python=
   fi
 fi
+
+echo "=== install and build: $SECONDS s"
+begin=$SECONDS
+if [ $quick = yes ]; then ends=$((begin + 340)); else ends=$((begin + 7200)); fi
 
 several=(); while read -r n; do several+=("$n"); done < <(seq 1 "$(($(nproc) > 1 ? 2 : 1))")
 teams=() node_teams=()
@@ -176,4 +196,5 @@ python3 -B bench/report.py --out "$out" --fact "machine=$(fact cpu), $(nproc) co
   --fact "instructions=$(fact isa)" --fact "compiler=$(fact compiler)" \
   --fact "date=$(date -u +%Y-%m-%d)" --fact "mode=$([ $quick = yes ] && echo quick || echo full)" \
   "${written[@]}" || exit 1
-echo "$out/bench.json, $out/bench.md, $out/bench.html after $SECONDS s"
+echo "$out/bench.json, $out/bench.md, $out/bench.html: measured in $((SECONDS - begin)) s"
+[ $own_failed = no ]

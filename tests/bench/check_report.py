@@ -41,7 +41,7 @@ RECORDS = [
            unit="images/s", value=245.0, peak_share=None),
     *(record(kind="training", name=f"loader bytes, small, workers {n}", precision="f32",
              threads=max(n, 1), batch=128, unit="images/s", value=1000.0 + n, peak_share=None)
-      for n in (0, 1)),
+      for n in (0, 1, 4)),
     record(kind="training", name="resnet20@32/joint", precision="default", threads=2, batch=128,
            unit="images/s", value=240.0, peak_share=None),
     record(kind="training", name="resnet20@32/joint/peak-memory", precision="default", threads=2,
