@@ -9,6 +9,7 @@
 #include <bitdial/data/synthetic.hpp>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <filesystem>
 #include <fstream>
@@ -58,8 +59,7 @@ void measure(const std::string& name, const data::ImageSource& images,
 /// A folder of JPEG files of 500 x 375 pixels, quality 90, gone at the end.
 class JpegFolder {
  public:
-  explicit JpegFolder(std::int64_t count)
-      : path_{std::filesystem::temp_directory_path() / "bitdial-bench-loader"} {
+  explicit JpegFolder(std::int64_t count) : path_{new_folder()} {
     std::filesystem::create_directories(path_ / "class");
     const tjhandle handle = tjInitCompress();
     data::ImageMemory pixels(500 * 375 * 3);
@@ -74,9 +74,12 @@ class JpegFolder {
                       0) != 0) {
         throw bitdial::Error(tjGetErrorStr2(handle));
       }
-      std::ofstream(path_ / "class" / bitdial::concat(i, ".jpg"), std::ios::binary)
-          .write(reinterpret_cast<const char*>(jpeg), static_cast<std::streamsize>(size));
+      const std::filesystem::path file = path_ / "class" / bitdial::concat(i, ".jpg");
+      std::ofstream out(file, std::ios::binary);
+      out.write(reinterpret_cast<const char*>(jpeg), static_cast<std::streamsize>(size));
+      out.close();
       tjFree(jpeg);
+      if (!out) throw bitdial::Error(bitdial::concat(file.string(), ": cannot be written"));
     }
     tjDestroy(handle);
   }
@@ -89,6 +92,14 @@ class JpegFolder {
   [[nodiscard]] std::string path() const { return path_.string(); }
 
  private:
+  [[nodiscard]] static std::filesystem::path new_folder() {
+    std::string name = (std::filesystem::temp_directory_path() / "bitdial-loader-XXXXXX").string();
+    if (mkdtemp(name.data()) == nullptr) {
+      throw bitdial::Error(bitdial::concat(name, ": cannot be made"));
+    }
+    return name;
+  }
+
   std::filesystem::path path_;
 };
 #endif

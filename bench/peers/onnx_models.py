@@ -148,9 +148,7 @@ def main(folder, names):
     networks = architectures.inference_networks()
     for name in names or networks:
         for form in FORMS:
-            path = folder / f"{name}.{form}.onnx"
-            if not path.exists():
-                onnx.save(Writer(form, networks[name]).write(), str(path))
+            onnx.save(Writer(form, networks[name]).write(), str(folder / f"{name}.{form}.onnx"))
 
 
 if __name__ == "__main__":
