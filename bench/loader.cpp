@@ -59,7 +59,7 @@ void measure(const std::string& name, const data::ImageSource& images,
 /// A folder of JPEG files of 500 x 375 pixels, quality 90, gone at the end.
 class JpegFolder {
  public:
-  explicit JpegFolder(std::int64_t count) : path_{new_folder()} {
+  explicit JpegFolder(std::int64_t count) : JpegFolder() {
     std::filesystem::create_directories(path_ / "class");
     const tjhandle handle = tjInitCompress();
     data::ImageMemory pixels(500 * 375 * 3);
@@ -92,12 +92,13 @@ class JpegFolder {
   [[nodiscard]] std::string path() const { return path_.string(); }
 
  private:
-  [[nodiscard]] static std::filesystem::path new_folder() {
+  /// An empty folder, which is gone at the end even if it cannot be filled.
+  JpegFolder() {
     std::string name = (std::filesystem::temp_directory_path() / "bitdial-loader-XXXXXX").string();
     if (mkdtemp(name.data()) == nullptr) {
       throw bitdial::Error(bitdial::concat(name, ": cannot be made"));
     }
-    return name;
+    path_ = name;
   }
 
   std::filesystem::path path_;

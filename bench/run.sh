@@ -4,7 +4,7 @@
 # networks, and writes bench.json, bench.md and bench.html.
 #
 # usage: bench/run.sh [--quick] [--out DIR]
-#   --quick     few samples, small batches: under 6 minutes, beside the first build
+#   --quick     few samples, small batches: under 6 minutes of measurement, beside the build
 #   --out DIR   where the three files go, seen from where you are (default: bench-out)
 #
 # Other libraries are optional: what is not installed, and cannot be, is a line of the report that
@@ -107,8 +107,8 @@ begin=$SECONDS
 if [ $quick = yes ]; then ends=$((begin + 340)); else ends=$((begin + 7200)); fi
 
 several=(); while read -r n; do several+=("$n"); done < <(seq 1 "$(($(nproc) > 1 ? 2 : 1))")
-teams=() node_teams=()
-for n in "${several[@]}"; do teams+=(--threads "$n"); node_teams+=(--threads "$n"); done
+teams=()
+for n in "${several[@]}"; do teams+=(--threads "$n"); done
 most_threads=${several[-1]}
 
 # networks PASS SECONDS BATCH [NETWORK]: ours and the others', close in time

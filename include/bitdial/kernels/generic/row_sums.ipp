@@ -49,28 +49,6 @@ inline void sum_short_rows(const SeparateRows& q, std::int32_t* sums) noexcept {
   }
 }
 
-/// Rows of fewer than 8 codes without gaps, at least as many as a vector has sums: their codes are
-/// added over the segments first. The last block of so many rows may overlap.
-inline void sum_narrow_rows(const SeparateRows& q, std::int32_t* sums) noexcept {
-  for (std::int64_t r = 0; r < q.rows; r += f32_lanes) {
-    const std::int64_t first = std::min(r, q.rows - f32_lanes);
-    std::int32_t columns[f32_lanes * 7];
-    for (std::int64_t k = 0; k < q.count * f32_lanes; k += f32_lanes) {
-      Ints sum{};
-      for (std::int64_t s = 0; s < q.segments; ++s) {
-        sum = add_ints(sum, ints_of_codes(q.codes + first * q.stride + q.offsets[s] + k));
-      }
-      store_ints(columns + k, sum);
-    }
-    const std::int32_t* column = columns;
-    for (std::int64_t i = first; i < first + f32_lanes; ++i) {
-      std::int32_t sum = 0;
-      for (std::int64_t k = 0; k < q.count; ++k) sum += *column++;
-      sums[i] = sum;
-    }
-  }
-}
-
 /// Rows in vectors of their own, four at once.
 inline void sum_rows_apart(const SeparateRows& q, std::int32_t* sums) noexcept {
   constexpr std::int64_t vector = 8 * bits_lanes;
@@ -103,19 +81,6 @@ inline void sum_rows_apart(const SeparateRows& q, std::int32_t* sums) noexcept {
       store_ints(sums + r - place, add_lanes<bits_lanes>(v));
     }
   }
-}
-
-/// Writes whole vectors of sums.
-inline void sum_separate_rows(const SeparateRows& q, std::int32_t* sums) noexcept {
-  constexpr int half = bits_lanes / 2, quarter = half / 2;
-  if (q.rows >= f32_lanes) {
-    if constexpr (quarter > 1) {
-      if (RowLanes::hold(q.stride, q.count, quarter)) return sum_short_rows<quarter>(q, sums);
-    }
-    if (RowLanes::hold(q.stride, q.count, half)) return sum_short_rows<half>(q, sums);
-    if (q.count < 8 && q.stride == q.count) return sum_narrow_rows(q, sums);
-  }
-  sum_rows_apart(q, sums);
 }
 
 /// Rows of parts that they share: row r of line l has `segments` runs of `taps` parts, run s from
@@ -157,6 +122,36 @@ struct PartWindows {
       }
     }
   }
+}
+
+/// Rows of fewer than 8 codes without gaps, at least as many as a vector has sums: their codes are
+/// added over the segments first. The last block of so many rows may overlap.
+inline void sum_narrow_rows(const SeparateRows& q, std::int32_t* sums) noexcept {
+  for (std::int64_t r = 0; r < q.rows; r += f32_lanes) {
+    const std::int64_t first = std::min(r, q.rows - f32_lanes);
+    std::int32_t columns[f32_lanes * 8];
+    for (std::int64_t k = 0; k < q.count * f32_lanes; k += f32_lanes) {
+      Ints sum{};
+      for (std::int64_t s = 0; s < q.segments; ++s) {
+        sum = add_ints(sum, ints_of_codes(q.codes + first * q.stride + q.offsets[s] + k));
+      }
+      store_ints(columns + k, sum);
+    }
+    sum_windows({1, 0, f32_lanes, q.count, q.count, 1, 0, 1}, columns, sums + first);
+  }
+}
+
+/// Writes whole vectors of sums.
+inline void sum_separate_rows(const SeparateRows& q, std::int32_t* sums) noexcept {
+  constexpr int half = bits_lanes / 2, quarter = half / 2;
+  if (q.rows >= f32_lanes) {
+    if constexpr (quarter > 1) {
+      if (RowLanes::hold(q.stride, q.count, quarter)) return sum_short_rows<quarter>(q, sums);
+    }
+    if (RowLanes::hold(q.stride, q.count, half)) return sum_short_rows<half>(q, sums);
+    if (q.count < 8 && q.stride == q.count) return sum_narrow_rows(q, sums);
+  }
+  sum_rows_apart(q, sums);
 }
 
 /// Of the sums that are kept at once; whole vectors are read and written beyond them.
