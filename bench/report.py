@@ -348,14 +348,16 @@ def kernel_charts(book):
     return figures
 
 
-def is_step(record):
-    """Whether a record is of a training step, not of loading."""
-    return record["kind"] == "training" and record["name"].partition("/")[2].split("/")[0] in STEPS
+def step_of(record):
+    """The training step that a record is of, ours or a peer's; none of loading or of a network."""
+    step = record["name"].partition("/")[2].partition("/")[0]
+    return step if record["kind"] in ("training", "peer") and step in STEPS else None
 
 
 def training_threads(book):
-    """The most threads of a training step."""
-    return max((record["threads"] for record in book.records if is_step(record)), default=1)
+    """The most threads of our training steps."""
+    return max((record["threads"] for record in book.records
+                if record["kind"] == "training" and step_of(record)), default=1)
 
 
 def training_charts(book):
@@ -363,16 +365,16 @@ def training_charts(book):
     found = {}
     teams = training_threads(book)
     for record in book.records:
-        parts = record["name"].split("/")
-        if (record["kind"] in ("training", "peer") and record["threads"] == teams
-                and record["value"] is not None and len(parts) > 1 and parts[1] in STEPS):
+        step = step_of(record)
+        if step and record["threads"] == teams and record["value"] is not None:
+            network = record["name"].partition("/")[0]
             memory = record["unit"] == "MiB"
             css = ("s0" if record["kind"] == "training" else "s1")
             name = record["precision"] if css == "s0" else f"PyTorch {record['precision']}"
             name = "bitdial" if name == "default" else f"bitdial, {name}" if css == "s0" else name
             batch = record["batch"]
-            found.setdefault((parts[0], batch), {}).setdefault(memory, {}).setdefault(
-                parts[1], []).append(charts.Bar(name, record["value"], css=css))
+            found.setdefault((network, batch), {}).setdefault(memory, {}).setdefault(
+                step, []).append(charts.Bar(name, record["value"], css=css))
     figures = []
     for (network, batch), halves in found.items():
         for memory, unit in ((False, "images per second"), (True, "MiB at most")):
