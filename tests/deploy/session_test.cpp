@@ -155,6 +155,18 @@ TEST_CASE("depthwise layer, ReLU, and a reader with thresholds below zero") {
   check_all_plans(reference::rectified_network(24));
 }
 
+TEST_CASE("lines of more pixels in the border of groups than an epilogue takes at once") {
+  Network net{{3, 300, 3}, {.activations = ActivationFamily::two_sided, .seed = 25}};
+  int x = net.conv(0, 6, ops::Window::square(1));
+  x = net.depthwise(x, ops::Window::square(3, {.padding = 1}));
+  x = net.add(net.grouped_conv(x, 6, 2, ops::Window::square(3, {.padding = 1})), x);
+  static_cast<void>(net.linear(net.global_average_pool(x), 5));
+  net.draw_weights({2, 8});
+  net.add_plan(PrecisionPlan::uniform("w2a2"));
+  net.add_plan(PrecisionPlan::uniform("w8a8"));
+  check_everywhere(std::move(net));
+}
+
 TEST_CASE("window network, DoReFa weights, two-sided activations") {
   check_all_plans(
       reference::window_network({.activations = ActivationFamily::two_sided, .seed = 13}));

@@ -8,7 +8,7 @@
 #include <span>
 
 #include <bitdial/core/assert.hpp>
-#include <bitdial/deploy/matrix_step.hpp>
+#include <bitdial/deploy/matrix_epilogue.hpp>
 #include <bitdial/deploy/plan_compiler.hpp>
 #include <bitdial/deploy/prepared_encoder.hpp>
 #include <bitdial/deploy/prepared_groups.hpp>
@@ -20,8 +20,8 @@ namespace bitdial::inline BITDIAL_ABI::detail {
 /// the same bits.
 ///
 /// A depthwise layer with one reader of codes goes from codes to codes in registers. Every other
-/// case computes a line of sums, its values and their codes in turn; groups that are not depthwise
-/// run on plain loops.
+/// case computes a line of sums, and then its values and codes; groups that are not depthwise run
+/// on plain loops.
 class GroupedStep {
  public:
   GroupedStep(const kernels::KernelTable& table, std::span<const PreparedEncoder> encoders,
@@ -122,44 +122,64 @@ class GroupedStep {
   }
 
   void run_in_turn(std::int64_t line, std::byte* scratch) const noexcept {
-    const std::int64_t channels = step_.y_shape.c, size = step_.y_shape.w * channels;
+    const std::int64_t channels = step_.y_shape.c;
     auto* const sums = reinterpret_cast<std::int32_t*>(scratch);
     if (groups_.depthwise) {
       multiply({.x = input(line), .sums = sums});
     } else {
       multiply_groups(input(line), sums);
     }
-    float* const y = operands_.y != nullptr ? operands_.y + line * step_.y_shape.w * step_.pixel
-                                            : reinterpret_cast<float*>(scratch + line_bytes(step_));
-    const std::int64_t y_step = operands_.y != nullptr ? step_.pixel : channels;
-    for (std::int64_t ox = 0; ox < step_.y_shape.w; ++ox) {
-      std::int32_t* const pixel = sums + ox * channels;
-      if (!groups_.border.empty()) add_border(line % step_.y_shape.h, ox, pixel);
-      const std::int64_t at = line * size + ox * channels;
-      table_.requantize(
-          {.rows = 1,
-           .cols = channels,
-           .sums = pixel,
-           .scale = groups_.state->multiplier.data(),
-           .bias = groups_.state->bias.data(),
-           .residual = operands_.residual == nullptr ? nullptr : operands_.residual + at,
-           .relu = step_.relu,
-           .y = y + ox * y_step});
-    }
-    for (const CodeOutput& codes : step_.codes) {
-      encoder(codes).encode(table_, {.rows = step_.y_shape.w,
-                                     .size = channels,
-                                     .x = y,
-                                     .x_step = y_step,
-                                     .codes = output(codes, line),
-                                     .codes_step = step_.pixel});
+    float* const scratch_y =
+        step_.codes.size() > 1 ? reinterpret_cast<float*>(scratch + line_bytes(step_)) : nullptr;
+    for (std::int64_t first = 0; first < step_.y_shape.w; first += epilogue_rows) {
+      finish(line, {first, std::min(step_.y_shape.w, first + epilogue_rows)},
+             sums + first * channels, scratch_y);
     }
   }
 
-  void add_border(std::int64_t oy, std::int64_t ox, std::int32_t* sums) const noexcept {
-    const std::uint32_t* const border = groups_.border.at(oy, ox);
-    for (std::int64_t c = 0; c < step_.y_shape.c; ++c) {
-      sums[c] = static_cast<std::int32_t>(static_cast<std::uint32_t>(sums[c]) + border[c]);
+  /// From the sums of pixels of a line, at most `epilogue_rows`, to y and its codes. The codes of
+  /// the first reader are made in registers, those of others from y.
+  [[gnu::always_inline]] void finish(std::int64_t line, IndexRange pixels, const std::int32_t* sums,
+                                     float* scratch_y) const noexcept {
+    const std::int64_t channels = step_.y_shape.c;
+    const std::int64_t at = line * step_.y_shape.w + pixels.begin;
+    const std::uint32_t* owed[epilogue_rows];
+    kernels::Requantize part{
+        .rows = pixels.end - pixels.begin,
+        .cols = channels,
+        .sums = sums,
+        .sums_stride = channels,
+        .scale = groups_.state->multiplier.data(),
+        .bias = groups_.state->bias.data(),
+        .residual = operands_.residual == nullptr ? nullptr : operands_.residual + at * channels,
+        .residual_stride = channels,
+        .relu = step_.relu,
+        .y = operands_.y == nullptr ? scratch_y : operands_.y + at * step_.pixel,
+        .y_stride = operands_.y == nullptr ? channels : step_.pixel};
+    if (!groups_.border.empty()) {
+      for (std::int64_t ox = pixels.begin; ox < pixels.end; ++ox) {
+        owed[ox - pixels.begin] = groups_.border.at(line % step_.y_shape.h, ox);
+      }
+      part.offsets = owed;
+    }
+    const auto place = [&](const CodeOutput& codes) {
+      return output(codes, line) + pixels.begin * step_.pixel;
+    };
+    if (!step_.codes.empty()) {
+      part.codes = place(step_.codes.front());
+      part.codes_stride = step_.pixel;
+      part.steps = encoder(step_.codes.front()).steps();
+      part.steps.saturates = groups_.saturates;
+    }
+    table_.requantize(part);
+    for (std::size_t i = 1; i < step_.codes.size(); ++i) {
+      encoder(step_.codes[i])
+          .encode(table_, {.rows = part.rows,
+                           .size = channels,
+                           .x = part.y,
+                           .x_step = part.y_stride,
+                           .codes = place(step_.codes[i]),
+                           .codes_step = step_.pixel});
     }
   }
 

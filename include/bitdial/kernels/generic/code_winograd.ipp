@@ -162,9 +162,10 @@ inline void gemm_s16_rows(const GemmS16Tile& t) noexcept {
   } while (--products > 0);
 }
 
-/// Half a tile has code of its own; other rows that are missing are computed and not read.
+/// Four rows have code of their own, which `TileSplit` makes of most rests; other rows that are
+/// missing are computed and not read.
 inline void gemm_s16(const GemmS16Tile& t) noexcept {
-  t.rows > s16_rows / 2 ? gemm_s16_rows<s16_rows>(t) : gemm_s16_rows<s16_rows / 2>(t);
+  t.rows > 4 ? gemm_s16_rows<s16_rows>(t) : gemm_s16_rows<4>(t);
 }
 
 template <const WinogradTile& tile>
