@@ -153,12 +153,12 @@ training() {
   fi
 }
 
-# scaling NAME OPTION...: ours alone, the joint step of a small network
+# scaling NAME OPTION...: ours alone, the joint step of a small network with default options
 scaling() {
   local name=$1
   shift
   part "training-$name" 60 $build/bench/bench_training --seconds 0.5 --network resnet20@32 \
-    --step joint "$@" --json "$records/training-$name.jsonl"
+    --step joint --products f32 "$@" --json "$records/training-$name.jsonl"
 }
 
 if [ $quick = yes ]; then
@@ -166,6 +166,9 @@ if [ $quick = yes ]; then
   networks batch1 0.15 1
   networks batch32 0.3 32 resnet20@32
   layers 0.2 resnet18@224 mobilenet-v1@224
+  part loader 20 $build/bench/bench_loader --seconds 0.3 --json "$records/loader.jsonl"
+  part switch 20 $build/bench/bench_switch --json "$records/switch.jsonl"
+  # The longest parts come last: a slow machine has no time for them.
   training resnet20 1 --network resnet20@32 --threads "$most_threads"
   if [ "$most_threads" -gt 1 ]; then # to hold the threads against: the same work, and half of it
     scaling resnet20-alone --threads 1
@@ -173,8 +176,6 @@ if [ $quick = yes ]; then
   fi
   training large 0.1 --network resnet18@64 --network mobilenet-v2@64 --step joint \
     --threads "$most_threads" --batch 8
-  part loader 20 $build/bench/bench_loader --seconds 0.3 --json "$records/loader.jsonl"
-  part switch 20 $build/bench/bench_switch --json "$records/switch.jsonl"
 else
   part kernels 600 $build/bench/bench_kernels --json "$records/kernels.jsonl"
   for pass in 1 2 3; do
