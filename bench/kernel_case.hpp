@@ -64,10 +64,10 @@ struct Case {
   std::string bits;
   std::string shape;
   double work = 0.0;
-  PeakLoop peak = nullptr;
-  double peak_work = 1.0;  ///< operations of the peak loop per multiply-accumulate: pairs of planes
-  /// GB of weights a multiply-accumulate needs over the GB/s of the cache; 0: no memory bound.
-  double bandwidth_share = 0.0;
+  PeakLoop PeakLoops::*peak = nullptr;  ///< the loop that it is held against
+  double bandwidth = 0.0;               ///< GB/s of the cache, for a case that is held against them
+  /// Of the peak, per multiply-accumulate of the case: pairs of planes, bytes of weights.
+  double peak_work = 1.0;
   std::function<void()> run;
   /// The same product in the u8 x s8 kernel, when a ratio to it is wanted.
   std::function<void()> reference = {};
@@ -96,16 +96,26 @@ inline double shortest_time(const std::function<void()>& run) {
   return best;
 }
 
+/// The peak at this moment; 0 without one.
+inline double peak_of(const Case& c) {
+  return c.peak != nullptr ? measure_peak(peaks_of(c.isa).*c.peak) : c.bandwidth;
+}
+
+inline const PeakName& peak_name_of(const Case& c) {
+  return *std::ranges::find(peak_names, c.peak, &PeakName::loop);
+}
+
 inline std::string shape_text(std::int64_t m, std::int64_t n, std::int64_t k) {
   return bitdial::concat(m, "x", n, "x", k);
 }
 
+/// Registers a case. Its label is the name of the peak beside it, empty without one.
 inline void add(const Case& c) {
   const std::string name = bitdial::concat(c.kernel, "/", c.isa, "/", c.bits, "/", c.shape);
   benchmark::RegisterBenchmark(
       name.c_str(),
       [c](benchmark::State& state) {
-        const double peak = measure_peak(c.peak);
+        const double peak = peak_of(c);
         const double reference = c.reference ? c.work / shortest_time(c.reference) : 0.0;
         std::int64_t calls = 0;
         const double start = seconds();
@@ -119,12 +129,8 @@ inline void add(const Case& c) {
         state.counters["GMAC/s"] = rate;
         state.counters["peak"] = peak;
         state.counters["share"] = peak > 0.0 ? rate * c.peak_work / peak : 0.0;
-        if (c.bandwidth_share > 0.0) {
-          state.counters["peak"] = 1.0 / c.bandwidth_share;
-          state.counters["share"] = rate * c.bandwidth_share;
-        }
         if (reference > 0.0) state.counters["times_u8s8"] = rate * 1e9 / reference;
-        state.SetLabel(c.isa);
+        if (peak > 0.0) state.SetLabel(std::string{peak_name_of(c).name});
       })
       ->Repetitions(sampling.repetitions)
       ->ReportAggregatesOnly(false)

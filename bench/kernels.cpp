@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Throughput of the kernels and of whole matrix products, per instruction set, against the peak
-// that the same machine reaches at the same moment.
+// that the same machine reaches at the same moment. The peaks are records as well:
+// `peak/avx2/u8s8`.
 //
 //   bench_kernels [--quick] [--json FILE] [--benchmark_filter=REGEX]
 //                 [other Google Benchmark options]
@@ -14,6 +15,8 @@
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -46,7 +49,7 @@ constexpr const char* usage =
 
 // ---- single tiles: operands in the first-level cache
 
-void add_tiles(const KernelTable& t, const PeakLoops& peaks) {
+void add_tiles(const KernelTable& t) {
   constexpr std::int64_t depth = 512;
   if (has_own(t, &RealKernels::gemm_f32)) {
     const auto& kernel = real_kernels_of(t).gemm_f32;
@@ -58,7 +61,7 @@ void add_tiles(const KernelTable& t, const PeakLoops& peaks) {
          .bits = "32x32",
          .shape = shape_text(kernel.rows, kernel.cols, depth),
          .work = static_cast<double>(kernel.rows * kernel.cols * depth),
-         .peak = peaks.f32,
+         .peak = &PeakLoops::f32,
          .run = [kernel, a, b, c]() mutable {
            kernel.run({.rows = kernel.rows,
                        .cols = kernel.cols,
@@ -71,9 +74,9 @@ void add_tiles(const KernelTable& t, const PeakLoops& peaks) {
                        .c_stride = kernel.cols});
          }});
   }
-  add_u8s8_tiles(t, peaks);
-  add_bf16_tile(t, peaks);
-  add_lookup_tiles(t, peaks);
+  add_u8s8_tiles(t);
+  add_bf16_tile(t);
+  add_lookup_tiles(t);
   if (!has_own(t, &KernelTable::gemm_planes)) return;
   constexpr std::int64_t words = 72;  // of 32 codes
   for (const auto& [w_bits, a_bits] : {std::pair{1, 1}, {1, 2}, {2, 2}, {4, 4}}) {
@@ -87,7 +90,7 @@ void add_tiles(const KernelTable& t, const PeakLoops& peaks) {
          .bits = bitdial::concat(w_bits, "x", a_bits),
          .shape = shape_text(kernel.rows, kernel.cols, words * 32),
          .work = static_cast<double>(kernel.rows * kernel.cols * words * 32),
-         .peak = peaks.bits,
+         .peak = &PeakLoops::bits,
          .peak_work = double{1} * w_bits * a_bits,
          .run = [kernel, a, b, c, a_bits = a_bits, w_bits = w_bits]() mutable {
            kernel.run({.rows = kernel.rows,
@@ -166,7 +169,7 @@ struct Extents {
 constexpr Extents product_shapes[] = {
     {3136, 64, 576}, {784, 128, 1152}, {196, 256, 2304}, {512, 512, 512}};
 
-void add_products(const KernelTable& t, const PeakLoops& peaks) {
+void add_products(const KernelTable& t) {
   for (const auto& [m, n, k] : product_shapes) {
     const double work = static_cast<double>(m * n * k);
     const std::string shape = shape_text(m, n, k);
@@ -176,7 +179,7 @@ void add_products(const KernelTable& t, const PeakLoops& peaks) {
            .bits = "32x32",
            .shape = shape,
            .work = work,
-           .peak = peaks.f32,
+           .peak = &PeakLoops::f32,
            .run = [&t, m = m, n = n, k = k, a = filled<float>(m * k, -2, 5),
                    b = filled<float>(k * n, -2, 5), c = filled<float>(m * n, 0, 1)]() mutable {
              bitdial::ops::gemm<float>(
@@ -190,11 +193,11 @@ void add_products(const KernelTable& t, const PeakLoops& peaks) {
            .bits = "8x8",
            .shape = shape,
            .work = work,
-           .peak = peaks.u8s8,
+           .peak = &PeakLoops::u8s8,
            .run = u8s8_product(t, m, n, k)});
     }
-    add_lookup_products(t, peaks, m, n, k);
-    add_bf16_product(t, peaks, m, n, k);
+    add_lookup_products(t, m, n, k);
+    add_bf16_product(t, m, n, k);
     if (!has_own(t, &KernelTable::gemm_planes)) continue;
     const std::int64_t words = (k + 63) / 64;
     for (const auto& [w_bits, a_bits] : {std::pair{1, 1}, {1, 2}, {2, 2}}) {
@@ -212,7 +215,7 @@ void add_products(const KernelTable& t, const PeakLoops& peaks) {
            .bits = bitdial::concat(w_bits, "x", a_bits),
            .shape = shape,
            .work = work,
-           .peak = peaks.bits,
+           .peak = &PeakLoops::bits,
            .peak_work = double{1} * w_bits * a_bits,
            .run = [&t, m = m, n = n, w_bits = w_bits, a_bits = a_bits,
                    a = filled_bits(m * words * a_bits), planes, planes_shape, memory,
@@ -247,7 +250,8 @@ std::string precision_text(const std::string& bits) {
   return bitdial::concat("w", bits.substr(0, cross), "a", bits.substr(cross + 1));
 }
 
-/// One record per benchmark: the median over its repetitions.
+/// One record per benchmark: the median over its repetitions. In the end one per peak: the median
+/// of what the benchmarks were held against.
 class RecordReporter : public benchmark::BenchmarkReporter {
  public:
   explicit RecordReporter(RecordWriter& writer) : writer_{&writer} {}
@@ -257,6 +261,11 @@ class RecordReporter : public benchmark::BenchmarkReporter {
     return true;
   }
   void ReportRuns(const std::vector<Run>& runs) override {
+    // The name is kernel/isa/bits/shape.
+    const std::string& name = runs.front().run_name.function_name;
+    const std::size_t isa = name.find('/') + 1;
+    const std::size_t bits = name.find('/', isa) + 1;
+    const std::size_t shape = name.find('/', bits) + 1;
     Samples rates, shares, ratios;
     for (const Run& run : runs) {
       if (run.run_type != Run::RT_Iteration) continue;
@@ -264,13 +273,10 @@ class RecordReporter : public benchmark::BenchmarkReporter {
       shares.add(run.counters.at("share").value);
       const auto ratio = run.counters.find("times_u8s8");
       if (ratio != run.counters.end()) ratios.add(ratio->second.value);
+      if (run.report_label.empty()) continue;
+      peaks_[name.substr(isa, bits - 1 - isa)][run.report_label].add(run.counters.at("peak").value);
     }
     if (rates.count() == 0) return;
-    // The name is kernel/isa/bits/shape.
-    const std::string& name = runs.front().run_name.function_name;
-    const std::size_t isa = name.find('/') + 1;
-    const std::size_t bits = name.find('/', isa) + 1;
-    const std::size_t shape = name.find('/', bits) + 1;
     const std::string widths = name.substr(bits, shape - 1 - bits);
     const bool counts_macs = widths.find('x') != std::string::npos;
     const bool has_peak = shares.median() > 0.0;
@@ -285,8 +291,24 @@ class RecordReporter : public benchmark::BenchmarkReporter {
                     .times_u8s8 = ratios.count() > 0 ? ratios.median() : -1.0});
   }
 
+  void Finalize() override {
+    for (const auto& [isa, rates] : peaks_) {
+      for (const PeakName& peak : peak_names) {
+        const auto found = rates.find(peak.name);
+        if (found == rates.end()) continue;
+        writer_->write({.kind = "kernel",
+                        .name = bitdial::concat("peak/", isa, "/", peak.name),
+                        .precision = std::string{peak.precision},
+                        .value = found->second.median(),
+                        .unit = std::string{peak.unit},
+                        .spread = found->second.spread()});
+      }
+    }
+  }
+
  private:
   RecordWriter* writer_;
+  std::map<std::string, std::map<std::string, Samples, std::less<>>> peaks_;  // by isa and name
 };
 
 }  // namespace
@@ -338,12 +360,11 @@ int main(int argc, char** argv) {
       sampling.repetitions);
 
   for (const KernelTable* t : bitdial::kernels::supported_kernels()) {
-    const PeakLoops peaks = peaks_of(t->name);
     if (std::string_view{t->name} == "scalar_odd") continue;
-    add_tiles(*t, peaks);
+    add_tiles(*t);
     if (has_own(*t, &KernelTable::gemm_planes)) add_elementwise(*t);
     if (std::string_view{t->name} != "scalar") {
-      add_products(*t, peaks);
+      add_products(*t);
       add_row_products(*t);
     }
   }

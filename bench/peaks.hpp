@@ -37,6 +37,23 @@ struct PeakLoops {
   PeakLoop bf16 = nullptr;
 };
 
+/// How a peak is called in records. A loop counts multiply-accumulates of `precision`; the one peak
+/// without a loop is that of reading weights from the cache.
+struct PeakName {
+  std::string_view name;
+  std::string_view precision;
+  std::string_view unit;
+  PeakLoop PeakLoops::*loop;
+};
+inline constexpr PeakName peak_names[] = {
+    {"f32", "f32", "GMAC/s", &PeakLoops::f32},
+    {"bf16", "bf16", "GMAC/s", &PeakLoops::bf16},
+    {"u8s8", "w8a8", "GMAC/s", &PeakLoops::u8s8},
+    {"bits", "w1a1", "GMAC/s", &PeakLoops::bits},      // a pair of planes
+    {"lookup", "w1a1", "GMAC/s", &PeakLoops::lookup},  // a plane of weights
+    {"cache", "w8a8", "GB/s", nullptr},
+};
+
 /// `count` independent chains acc[i], unrolled: first `t = FIRST(x, y)` for all of them, then
 /// `a = SECOND(a, t)`, with operands that the compiler must believe to change. A round is four
 /// passes, so that the loop itself costs nothing.

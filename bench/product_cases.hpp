@@ -17,7 +17,7 @@ namespace bench {
 
 // ---- single tiles: operands in the first-level cache
 
-inline void add_bf16_tile(const KernelTable& t, const PeakLoops& peaks) {
+inline void add_bf16_tile(const KernelTable& t) {
   if (!has_own(t, &RealKernels::gemm_bf16)) return;
   constexpr std::int64_t depth = 512;
   const auto& kernel = real_kernels_of(t).gemm_bf16;
@@ -26,7 +26,7 @@ inline void add_bf16_tile(const KernelTable& t, const PeakLoops& peaks) {
        .bits = "16x16",
        .shape = shape_text(kernel.rows, kernel.cols, depth),
        .work = static_cast<double>(kernel.rows * kernel.cols * depth),
-       .peak = peaks.bf16,
+       .peak = &PeakLoops::bf16,
        .run = [kernel, a = filled<std::uint16_t>(kernel.rows * (depth + 32), 0x3f80, 64),
                b = filled<std::uint16_t>(depth * kernel.cols, 0x3f80, 64),
                c = filled<float>(kernel.rows * kernel.cols, 0, 1)]() mutable {
@@ -43,7 +43,7 @@ inline void add_bf16_tile(const KernelTable& t, const PeakLoops& peaks) {
 }
 
 /// With levels as a trained layer has them, and the worst of all: evenly spread over their range.
-inline void add_u8s8_tiles(const KernelTable& t, const PeakLoops& peaks) {
+inline void add_u8s8_tiles(const KernelTable& t) {
   if (!has_own(t, &KernelTable::gemm_u8s8)) return;
   using bitdial::ops::PackedWeightsU8S8;
   constexpr std::int64_t depth = 512;
@@ -59,7 +59,7 @@ inline void add_u8s8_tiles(const KernelTable& t, const PeakLoops& peaks) {
          .bits = "8x8",
          .shape = shape_text(kernel.rows, kernel.cols, depth),
          .work = static_cast<double>(kernel.rows * kernel.cols * depth),
-         .peak = peaks.u8s8,
+         .peak = &PeakLoops::u8s8,
          .run = [&t, kernel, memory, a = filled<std::uint8_t>(kernel.rows * (depth + 64), 0, 256),
                  c = filled<std::int32_t>(kernel.rows * kernel.cols, 0, 1)]() mutable {
            const PackedWeightsU8S8 weights{reinterpret_cast<const std::int8_t*>(memory.data()),
@@ -77,7 +77,7 @@ inline void add_u8s8_tiles(const KernelTable& t, const PeakLoops& peaks) {
   }
 }
 
-inline void add_lookup_tiles(const KernelTable& t, const PeakLoops& peaks) {
+inline void add_lookup_tiles(const KernelTable& t) {
   if (!has_own(t, &KernelTable::gemm_lookup)) return;
   constexpr std::int64_t depth = 1152;
   const auto& kernel = t.gemm_lookup;
@@ -88,7 +88,7 @@ inline void add_lookup_tiles(const KernelTable& t, const PeakLoops& peaks) {
          .bits = bitdial::concat(w_bits, "x", a_bits),
          .shape = shape_text(kernel.rows, kernel.cols, depth),
          .work = static_cast<double>(kernel.rows * kernel.cols * depth),
-         .peak = peaks.lookup,
+         .peak = &PeakLoops::lookup,
          .peak_work = double{1} * w_bits,
          .run = [kernel, a_bits = a_bits, w_bits = w_bits,
                  a = filled<std::uint8_t>(kernel.rows * stride, 0, 4 * ((1 << a_bits) - 1)),
@@ -167,8 +167,8 @@ inline std::function<void()> lookup_product(const KernelTable& t, std::int64_t m
   };
 }
 
-inline void add_lookup_products(const KernelTable& t, const PeakLoops& peaks, std::int64_t m,
-                                std::int64_t n, std::int64_t k) {
+inline void add_lookup_products(const KernelTable& t, std::int64_t m, std::int64_t n,
+                                std::int64_t k) {
   if (!has_own(t, &KernelTable::gemm_lookup) && !has_own(t, &KernelTable::gemm_u8s8)) return;
   for (const auto& [w_bits, a_bits] : {std::pair{1, 2}, {1, 3}, {1, 4}, {1, 5}, {2, 2}}) {
     add({.kernel = "qgemm_lookup",
@@ -176,7 +176,7 @@ inline void add_lookup_products(const KernelTable& t, const PeakLoops& peaks, st
          .bits = bitdial::concat(w_bits, "x", a_bits),
          .shape = shape_text(m, n, k),
          .work = static_cast<double>(m * n * k),
-         .peak = peaks.lookup,
+         .peak = &PeakLoops::lookup,
          .peak_work = double{1} * w_bits,
          .run = lookup_product(t, m, n, k, {.a = a_bits, .b = w_bits}),
          .reference = u8s8_product(t, m, n, k)});
@@ -227,7 +227,8 @@ inline void add_row_products(const KernelTable& t) {
          .bits = bitdial::concat(w_bits, "x", a_bits),
          .shape = shape_text(1, n, k),
          .work = static_cast<double>(n * k),
-         .bandwidth_share = w_bits / 8.0 / cache_bandwidth(),
+         .bandwidth = cache_bandwidth(),
+         .peak_work = w_bits / 8.0,
          .run = std::move(run)});
   };
   each("gemv_u8s8", 8, 8, u8s8_product(t, 1, n, k));
@@ -237,15 +238,14 @@ inline void add_row_products(const KernelTable& t) {
   }
 }
 
-inline void add_bf16_product(const KernelTable& t, const PeakLoops& peaks, std::int64_t m,
-                             std::int64_t n, std::int64_t k) {
+inline void add_bf16_product(const KernelTable& t, std::int64_t m, std::int64_t n, std::int64_t k) {
   if (!has_own(t, &RealKernels::gemm_bf16)) return;
   add({.kernel = "gemm_bf16",
        .isa = t.name,
        .bits = "16x16",
        .shape = shape_text(m, n, k),
        .work = static_cast<double>(m * n * k),
-       .peak = peaks.bf16,
+       .peak = &PeakLoops::bf16,
        .run = [&t, m, n, k, a = filled<float>(m * k, -2, 5), b = filled<float>(k * n, -2, 5),
                c = filled<float>(m * n, 0, 1)]() mutable {
          bitdial::ops::gemm_bf16({a.data(), m, k}, {b.data(), k, n}, {c.data(), m, n},

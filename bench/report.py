@@ -15,6 +15,7 @@ import sys
 
 import charts
 import results
+from results import parts_of_kernel, value_of
 
 # What a bar of the peers is called, and its colour.
 PEERS = {"onnxruntime-qoperator": "ONNX Runtime", "onnxruntime-qdq": "ONNX Runtime, QDQ",
@@ -77,26 +78,8 @@ stroke-width:3px;stroke-linejoin:round}
 """
 
 
-class Book:
-    """All records by key, and the questions that the tables ask."""
-
-    def __init__(self, records):
-        self.records = records
-        self.by_key = {results.key_of(record): record for record in records}
-
-    def find(self, kind, name, precision, threads, batch):
-        record = self.by_key.get((kind, name, precision, threads, batch))
-        return record if record and record["value"] is not None else None
-
-    def value(self, *key):
-        record = self.find(*key)
-        return record["value"] if record else None
-
-    def fastest_onnxruntime(self, network, threads, batch):
-        """The faster of its two 8-bit forms."""
-        values = [self.value("peer", f"{network}/onnxruntime-{form}", "w8a8", threads, batch)
-                  for form in ("qoperator", "qdq")]
-        return min((v for v in values if v is not None), default=None)
+class Book(results.Run):
+    """The questions that the tables ask of all records."""
 
     def distinct(self, kind, member):
         return list(dict.fromkeys(r[member] for r in self.records if r["kind"] == kind))
@@ -172,7 +155,7 @@ def networks_table(book, batch):
             table.rows.append((
                 network, name, *(show(value) for value in values),
                 percent(record and record["peak_share"]),
-                *(ratio(v, book.fastest_onnxruntime(network, t, batch))
+                *(ratio(v, value_of(book.onnxruntime(network, t, batch)))
                   for v, t in zip(values, teams)),
                 *(ratio(v, book.value("peer", f"{network}/onednn-convolutions", "w8a8", t, batch))
                   for v, t in zip(values, teams)),
@@ -198,16 +181,16 @@ def training_table(book):
             continue
         network, step = record["name"].split("/")[:2]
         key = (record["threads"], record["batch"])
-        peer = f"{network}/{step}/pytorch"
+        name = f"{network}/{step}"
         memory = book.value(record["kind"], record["name"] + "/peak-memory", record["precision"],
                             *key)
         own = record["kind"] == "training"
         table.rows.append((
             network, step, record["precision"] if own else f"PyTorch {record['precision']}",
             str(record["threads"]), str(record["batch"]), show(record["value"]),
-            *(ratio(record["value"], book.value("peer", peer, p, *key)) for p in peers),
+            *(ratio(record["value"], value_of(book.pytorch(name, p, *key))) for p in peers),
             show(memory),
-            ratio(memory, book.value("peer", peer + "/peak-memory", "f32", *key))))
+            ratio(memory, value_of(book.pytorch(name + "/peak-memory", "f32", *key)))))
     order = {name: i for i, name in enumerate(dict.fromkeys(row[0] for row in table.rows))}
     steps = {name: i for i, name in enumerate(STEPS)}
     table.rows.sort(key=lambda r: (order[r[0]], steps.get(r[1], 9), int(r[4]), int(r[3]),
@@ -215,9 +198,17 @@ def training_table(book):
     return table
 
 
-def parts_of_kernel(record):
-    """Of "tile_planes/avx2/6x16x512": kernel, instruction set and shape."""
-    return (record["name"].split("/", 2) + ["", ""])[:3]
+def peaks_table(book):
+    """What kernels are held against: a row per instruction set, a column per peak."""
+    found, columns = {}, {}
+    for record in filter(results.is_peak, book.records):
+        _, isa, name = parts_of_kernel(record)
+        found.setdefault(isa, {})[name] = record["value"]
+        columns[name] = f"{name}, {record['unit']}"
+    table = Table("instructions", *columns.values())
+    for isa, values in found.items():
+        table.rows.append((isa, *(show(values.get(name)) for name in columns)))
+    return table
 
 
 def kernels_table(book):
@@ -225,7 +216,7 @@ def kernels_table(book):
                   "of u8s8", "spread", left=4)
     for record in book.records:
         kernel, isa, shape = parts_of_kernel(record)
-        if record["kind"] == "kernel" and kernel not in LAYERS:
+        if record["kind"] == "kernel" and kernel not in LAYERS and not results.is_peak(record):
             table.rows.append((kernel, isa, record["precision"], shape, show(record["value"]),
                                percent(record["peak_share"]), ratio(record.get("times_u8s8"), 1),
                                percent(record["spread"])))
@@ -244,7 +235,7 @@ def layers_table(book):
         table.rows.append((
             kernel, shape, record["precision"], *map(str, key), show(record["value"]),
             percent(record["peak_share"]),
-            ratio(record["value"], book.value("peer", f"{kernel}/{shape}/onednn", "w8a8", *key)),
+            ratio(record["value"], value_of(book.peer_of(record))),
             ratio(record["value"], book.value("kernel", record["name"], "w8a8", *key)),
             percent(record["spread"])))
     shapes = {row[:2]: i for i, row in reversed(list(enumerate(table.rows)))}
@@ -318,7 +309,7 @@ def network_charts(book, batch):
                 bars.append(charts.Bar(
                     name, first, book.value(*key, teams[-1], batch) if len(teams) > 1 else None,
                     css, "" if reference is None else f" · x {first / reference:.2f}", heading))
-        reference = book.fastest_onnxruntime(network, teams[0], batch)
+        reference = value_of(book.onnxruntime(network, teams[0], batch))
         for precision in book.distinct("network", "precision"):
             add(precision, "s0", "", "network", network, precision)
         for suffix, css in (("onnxruntime-qoperator", "s1"), ("onednn-convolutions", "s2")):
@@ -396,14 +387,13 @@ def highlights(book):
     for network in book.distinct("network", "name"):
         for precision in ("w8a8", "w1a1"):
             own = book.value("network", network, precision, 1, 1)
-            peer = book.fastest_onnxruntime(network, 1, 1)
+            peer = value_of(book.onnxruntime(network, 1, 1))
             if own and peer:
                 facts.append((ratio(own, peer), f"of ONNX Runtime's int8 time: {network}, "
                               f"{precision}, 1 thread"))
     for record in book.records:
         if record["kind"] == "training" and record["name"].endswith("/joint"):
-            peer = book.value("peer", record["name"] + "/pytorch", "f32", record["threads"],
-                              record["batch"])
+            peer = value_of(book.peer_of(record))
             if peer and record["value"] and record["threads"] == training_threads(book):
                 facts.append((ratio(record["value"], peer), "of PyTorch's f32 images per second: "
                               f"joint step of {record['name'].split('/')[0]}, "
@@ -433,6 +423,7 @@ def markdown(book, facts):
                          ("Loading images", loader_table(book)),
                          ("Layers", layers_table(book)),
                          ("Kernels, one thread", kernels_table(book)),
+                         ("Measured peaks of this machine, one thread", peaks_table(book)),
                          ("Switching the plan", switch_table(book)),
                          ("Programs, stripped", programs_table(book))):
         if table.rows:
@@ -496,7 +487,8 @@ def page(book, facts):
         if table.rows:
             out.append(f"<details><summary>{words}</summary><section>{table.html()}</section>"
                        "</details>\n")
-    for title, table in (("Loading images", loader_table(book)),
+    for title, table in (("Measured peaks of this machine, one thread", peaks_table(book)),
+                         ("Loading images", loader_table(book)),
                          ("Switching the plan", switch_table(book)),
                          ("Programs, stripped", programs_table(book))):
         if table.rows:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading, checking and joining the records of bench.json; docs/benchmarks.md describes them."""
+"""Reading, checking, joining and finding the records that docs/benchmarks.md describes."""
 import json
 import math
 import statistics
@@ -10,6 +10,7 @@ MEMBERS = {"kind": str, "name": str, "precision": str, "threads": int, "batch": 
            "value": (int, float, type(None)), "unit": str, "spread": (int, float),
            "peak_share": (int, float, type(None))}
 OPTIONAL = {"gmacs": (int, float, type(None)), "times_u8s8": (int, float), "note": str}
+OF_PEAK = "of peak"  # the unit of a share that stands in the place of a value
 KEY = ("kind", "name", "precision", "threads", "batch")
 
 
@@ -22,7 +23,22 @@ def key_of(record):
 
 
 def smaller_is_better(record):
-    return not record["unit"].endswith("/s")
+    """True of times and sizes, not of rates and shares."""
+    return not record["unit"].endswith(("/s", OF_PEAK))
+
+
+def value_of(record):
+    return record["value"] if record else None
+
+
+def parts_of_kernel(record):
+    """Of "tile_planes/avx2/6x16x512": kernel, instruction set and shape."""
+    return (record["name"].split("/", 2) + ["", ""])[:3]
+
+
+def is_peak(record):
+    """True of what the machine reaches itself, which kernels are held against."""
+    return record["kind"] == "kernel" and record["name"].startswith("peak/")
 
 
 def check(record, where):
@@ -115,3 +131,43 @@ def joined(records):
                 whole[member] = statistics.median(known)
         result.append(whole)
     return result
+
+
+class Run:
+    """The records of one run by key, and those of other libraries beside them."""
+
+    def __init__(self, records):
+        self.records = records
+        self.by_key = {key_of(record): record for record in records}
+
+    def find(self, kind, name, precision, threads, batch):
+        """A record that was measured, or None."""
+        record = self.by_key.get((kind, name, precision, threads, batch))
+        return record if value_of(record) is not None else None
+
+    def value(self, *key):
+        return value_of(self.find(*key))
+
+    def onnxruntime(self, network, threads, batch):
+        """The faster of its two 8-bit forms."""
+        forms = [self.find("peer", f"{network}/onnxruntime-{form}", "w8a8", threads, batch)
+                 for form in ("qoperator", "qdq")]
+        return min(filter(None, forms), key=value_of, default=None)
+
+    def pytorch(self, step, precision, threads, batch):
+        """The same step, "resnet20@32/joint", or its memory, "resnet20@32/joint/peak-memory"."""
+        parts = step.split("/")
+        return self.find("peer", "/".join([*parts[:2], "pytorch", *parts[2:]]), precision, threads,
+                         batch)
+
+    def peer_of(self, record):
+        """Another library's record of what `record` is of, which its value is held against."""
+        same = record["threads"], record["batch"]
+        if record["kind"] == "network":
+            return self.onnxruntime(record["name"], *same)
+        if record["kind"] == "training":
+            return self.pytorch(record["name"], "f32", *same)
+        if record["kind"] == "kernel":
+            kernel, _, shape = parts_of_kernel(record)
+            return self.find("peer", f"{kernel}/{shape}/onednn", "w8a8", *same)
+        return None

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""bench/compare: ratios, what counts as a change, exit codes, errors about bad files.
+"""bench/compare: ratios, what counts as a change, relative numbers, exit codes, errors about files.
 
 usage: check_compare.py ROOT
 """
@@ -10,6 +10,12 @@ import sys
 import tempfile
 
 from fixtures import expect, record, run, write
+
+
+def lines_of(said):
+    """The words of every line of the table by the name of its record."""
+    return {line.split()[1]: line.split() for line in said.splitlines()
+            if line.startswith(("network", "training", "kernel"))}
 
 
 def check_ratios(root, folder):
@@ -24,8 +30,7 @@ def check_ratios(root, folder):
         record(kind="training", name="net/plain", unit="images/s", value=50.0),
         record(name="added"), record(name="unmeasured")])
     code, said, _ = run(root, "compare", before, after)
-    lines = {line.split()[1]: line.split() for line in said.splitlines()
-             if line.startswith(("network", "training"))}
+    lines = lines_of(said)
     expect(code == 0, "differences alone are no failure", said)
     for name, ratio, verdict in (("slower", "0.800", "worse"), ("faster", "1.250", "better"),
                                  ("noisy", "0.833", "31.0%"), ("same", "0.990", "2.0%"),
@@ -41,6 +46,74 @@ def check_ratios(root, folder):
     expect(run(root, "compare", "--fail-if-worse", before, before)[0] == 0, "equal runs pass")
     expect(run(root, "compare", "--fail-if-worse", "--threshold", "2", before, after)[0] == 0,
            "a threshold of 200 % lets everything pass")
+
+
+def slow_day(slow):
+    """The same program on a machine that is `slow` times slower, and what is held against it."""
+    step = dict(unit="images/s", peak_share=None)
+    return [
+        record(name="net", value=2.0 * slow),
+        record(name="bare", value=3.0 * slow, peak_share=None),
+        record(kind="peer", name="bare/onnxruntime-qdq", value=6.0 * slow, peak_share=None),
+        record(kind="kernel", name="depthwise/isa/8x8", unit="GMAC/s", value=4.0 / slow,
+               peak_share=None),
+        record(kind="peer", name="depthwise/8x8/onednn", unit="GMAC/s", value=5.0 / slow,
+               peak_share=None),
+        record(kind="training", name="net/joint", value=100.0 / slow, **step),
+        record(kind="peer", name="net/joint/pytorch", precision="f32", value=50.0 / slow, **step),
+        record(kind="training", name="loader, workers 1", value=1000.0 / slow, **step),
+        record(kind="kernel", name="peak/isa/u8s8", unit="GMAC/s", value=80.0 / slow,
+               peak_share=None),
+        record(kind="kernel", name="peak/isa/cache", unit="GB/s", value=20.0 / slow * 1.1,
+               peak_share=None)]
+
+
+def check_relative(root, folder):
+    before = write(folder, "before.json", slow_day(1.0))
+    after = write(folder, "after.json", slow_day(2.0))
+    expect(run(root, "compare", "--fail-if-worse", before, after)[0] == 1,
+           "half the speed is worse in absolute numbers")
+    code, said, _ = run(root, "compare", "--relative", "--fail-if-worse", before, after)
+    expect(code == 0, "a slow machine is no change", said)
+    lines = lines_of(said)
+    expect(set(lines) == {"net", "bare", "depthwise/isa/8x8", "net/joint"},
+           "what nothing is measured beside is left out, and so are peaks and peers", said)
+    for name, value, unit in (("net", "0.5", "peak"), ("bare", "0.5", "ms/image"),
+                              ("depthwise/isa/8x8", "0.8", "GMAC/s"),
+                              ("net/joint", "2", "images/s")):
+        words = lines[name]
+        expect(words[5:7] == [value, value] and unit in words and "1.000" in words,
+               f"{name}: {value} of {unit} on both days", said)
+    expect("10 lines in both: 0 better, 0 worse, 4 unchanged, 6 left out; 0 only in the first, 0 "
+           "only in the second" in said, "the line that counts", said)
+    expect("peaks of the second run: x 0.50 of the first's (x 0.50 to x 0.50)" in said,
+           "the machines are compared by their peaks", said)
+
+
+def check_relative_changes(root, folder):
+    """Shares and rates are better when larger, ratios of times when smaller."""
+    first, second = slow_day(1.0), slow_day(2.0)
+    second[0]["peak_share"] = 0.25  # half the share
+    second[1]["value"] /= 2  # half the time, of which the peer needs as much as before
+    second[3]["value"] *= 1.5
+    second[4]["spread"] = 0.6
+    second[5]["value"] *= 0.5
+    code, said, _ = run(root, "compare", "--relative", write(folder, "before.json", first),
+                        write(folder, "after.json", second))
+    lines = lines_of(said)
+    for name, ratio, verdict in (("net", "0.500", "worse"), ("bare", "2.000", "better"),
+                                 ("depthwise/isa/8x8", "1.500", "63.0%"),
+                                 ("net/joint", "0.500", "worse")):
+        expect(code == 0 and ratio in lines[name] and lines[name][-1] == verdict,
+               f"{name}: {ratio}, {verdict}", said)
+
+    second[0]["peak_share"] = None  # a share in one run, nothing in the other
+    del second[2], second[-2:]
+    said = run(root, "compare", "--relative", write(folder, "before.json", first),
+               write(folder, "after.json", second))[1]
+    expect(set(lines_of(said)) == {"depthwise/isa/8x8", "net/joint"},
+           "both runs must have what a line is held against", said)
+    expect("no peak was measured in both runs" in said, "runs without peaks", said)
 
 
 def check_errors(root, folder):
@@ -81,9 +154,11 @@ def check_reader(root, folder):
 def main(root):
     with tempfile.TemporaryDirectory() as folder:
         check_ratios(root, folder)
+        check_relative(root, folder)
+        check_relative_changes(root, folder)
         check_errors(root, folder)
         check_reader(root, folder)
-    print("ratios, verdicts, exit codes and errors of bench/compare")
+    print("ratios, relative numbers, verdicts, exit codes and errors of bench/compare")
 
 
 if __name__ == "__main__":

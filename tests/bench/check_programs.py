@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The options of the benchmark programs: single convolutions and layers under one name in all of
-them, every width, explanations, and mistakes as sentences. The times are as short as they can be.
+"""The options of the benchmark programs: peaks beside kernels, single convolutions and layers under
+one name in all of them, every width, explanations, and mistakes as sentences. The times are as short
+as they can be.
 
 usage: check_programs.py BENCH_KERNELS BENCH_MODELS [BENCH_ONEDNN]
 """
 import json
+import math
 import pathlib
 import subprocess
 import sys
@@ -64,6 +66,27 @@ def check_layers(folder, bench_models):
     assert [r["name"] for r in again] == [r["name"] for r in found], again
 
 
+def check_peaks(folder, bench_kernels):
+    """What kernels were held against is measured in the same run and written once."""
+    path = folder / "kernels.jsonl"
+    run(bench_kernels, "--quick", "--json", path, "--benchmark_filter=^(tile_u8s8|gemv_u8s8)/")
+    found = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    peaks = {r["name"]: r for r in found if r["name"].startswith("peak/")}
+    held = [r for r in found if r["peak_share"] is not None]
+    expected = {"tile_u8s8": "u8s8", "gemv_u8s8": "cache"}
+    names = [r["name"].split("/") for r in held]
+    assert set(peaks) == {f"peak/{isa}/{expected[kernel]}" for kernel, isa, _ in names}, found
+    assert len(found) == len({(r["name"], r["precision"]) for r in found}), found
+    for name, record in peaks.items():
+        unit = "GB/s" if name.endswith("/cache") else "GMAC/s"
+        assert record["kind"] == "kernel" and record["unit"] == unit and record["value"] > 0, record
+        assert record["peak_share"] is None and record["precision"] == "w8a8", record
+    for record in (r for r in held if r["name"].startswith("gemv")):  # a byte of weights each
+        peak = peaks[f"peak/{record['name'].split('/')[1]}/cache"]
+        share = record["value"] / peak["value"]
+        assert math.isclose(record["peak_share"], share, rel_tol=1e-6), (record, peak)
+
+
 def check_peer(folder, bench_onednn):
     asked = [word for shape in SHAPES for word in ("--conv", shape)]
     found = records(folder, bench_onednn, *asked)
@@ -100,11 +123,12 @@ def main(bench_kernels, bench_models, *bench_onednn):
     with tempfile.TemporaryDirectory() as scratch:
         folder = pathlib.Path(scratch)
         check_mistakes(bench_kernels, bench_models)
+        check_peaks(folder, bench_kernels)
         check_convolutions(folder, bench_models)
         check_layers(folder, bench_models)
         for program in bench_onednn:
             check_peer(folder, program)
-    print("convolutions, layers, plans and mistakes of the benchmark programs")
+    print("peaks, convolutions, layers, plans and mistakes of the benchmark programs")
 
 
 if __name__ == "__main__":

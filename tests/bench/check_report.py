@@ -27,6 +27,9 @@ RECORDS = [
     peer("resnet20@32/onednn-convolutions", 0.5), peer("resnet20@32/onnxruntime-f32", 3.0,
                                                        precision="f32"),
     record(kind="kernel", name="qgemm/some<isa>/3x4", unit="GMAC/s", value=200.0, peak_share=0.85),
+    record(kind="kernel", name="peak/some<isa>/u8s8", unit="GMAC/s", value=235.0, peak_share=None),
+    record(kind="kernel", name="peak/some<isa>/cache", unit="GB/s", value=42.0, peak_share=None),
+    record(kind="kernel", name="peak/other/u8s8", unit="GMAC/s", value=20.0, peak_share=None),
     record(kind="kernel", name="conv/some<isa>/64x64,k3,56x56", unit="GMAC/s", value=450.0,
            peak_share=0.9),
     record(kind="kernel", name="conv/some<isa>/64x64,k3,56x56", precision="w1a1", unit="GMAC/s",
@@ -89,13 +92,18 @@ def check_files(root, folder):
                     r"resnet20@32/joint +\| default +\| +128 \| +256 \| +2 \| +x 1\.96 \|",
                     r"\| bytes, small \| +128 \| +1000 \| +1001 \|",
                     r"qgemm +\| some<isa> +\| w8a8 +\| 3x4 +\| +200 \| +85 %",
+                    r"\| instructions \| u8s8, GMAC/s \| cache, GB/s \|\n",
+                    r"\| some<isa> +\| +235 \| +42\.0 \|", r"\| other +\| +20\.0 \| +\|",
                     r"\| w8a8 w1a1 +\| +150 \| +151 \| +1\.2 \|",
                     r"\| classify_image +\| 395984 \|",
                     r"x 1\.60 \|\n", r"not installed: no <such> library", r"machine: a & b"):
         expect(re.search(pattern, table), f"bench.md has {pattern}", table)
 
+    expect(not re.search(r"\| peak +\|", table), "peaks are no rows among the kernels", table)
+
     page = (out / "bench.html").read_text(encoding="utf-8")
     expect(page.count("<svg") == 5, "charts: network, images twice, memory, kernels", page.count("<svg"))
+    expect("<h2>Measured peaks of this machine" in page, "the peaks have a table of their own")
     outside = re.search(r"""(src|href)\s*=\s*["']?(https?:)?//|@import|url\(""", page)
     expect(not outside, "the page needs nothing from outside", outside)
     expect("<such>" not in page and "a &amp; b" in page, "texts are escaped")
