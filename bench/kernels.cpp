@@ -112,7 +112,8 @@ void add_tiles(const KernelTable& t) {
 
 void add_elementwise(const KernelTable& t) {
   constexpr std::int64_t count = 16384;
-  const auto x = filled<float>(count, -2, 12);
+  auto x = filled<float>(count, -10000, 60000);
+  for (float& value : x.span()) value /= 6000.0F;  // few of them on a threshold
   const auto sums = filled<std::int32_t>(count, -3000, 6000);
   const auto codes = filled<std::uint8_t>(count, 0, 256);
   const std::string shape = bitdial::concat(count);
@@ -139,14 +140,20 @@ void add_elementwise(const KernelTable& t) {
                                .line_margin = 1e-4F},
                      .codes = out.data()});
        });
-  each("requantize", "32", [&t, sums, x, y = x]() mutable {
-    t.requantize({.rows = 1,
-                  .cols = count,
+  constexpr std::int64_t rows = 128, cols = count / rows;
+  each("requantize", "8", [&t, sums, x, out = codes]() mutable {
+    t.requantize({.rows = rows,
+                  .cols = cols,
                   .sums = sums.data(),
+                  .sums_stride = cols,
                   .scale = x.data(),
                   .bias = x.data(),
                   .relu = true,
-                  .y = y.data()});
+                  .factor = 2,
+                  .row_terms = sums.data(),
+                  .codes = out.data(),
+                  .codes_stride = cols,
+                  .steps = {.clip = 6.0F}});
   });
   each("pack_codes", "4",
        [&t, codes, out = codes]() mutable { t.pack_codes(codes.data(), count, 4, out.data()); });
