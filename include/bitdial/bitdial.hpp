@@ -115,8 +115,11 @@
 #include <bitdial/kernels/depthwise.hpp>
 #include <bitdial/kernels/dispatch.hpp>
 #include <bitdial/kernels/isa_list.hpp>
+#include <bitdial/kernels/isa_names.hpp>
 #include <bitdial/kernels/kernel_table.hpp>
 #include <bitdial/kernels/normalisation.hpp>
+#include <bitdial/kernels/real_isa_list.hpp>
+#include <bitdial/kernels/real_kernels.hpp>
 #include <bitdial/kernels/target_region.hpp>
 #include <bitdial/kernels/winograd.hpp>
 #include <bitdial/models/googlenet.hpp>

@@ -16,9 +16,9 @@ MEMBER = re.compile(r"\bTileKernel<.+> (\w+);|\(\*(\w+)\)\(")
 
 def kernels(root):
     """The members of both tables that compute something."""
-    text = tree.without_comments(tree.header_text(root, "kernels/kernel_table.hpp"))
     found = set()
-    for table in ("KernelTable", "RealKernels"):
+    for header, table in (("kernel_table.hpp", "KernelTable"), ("real_kernels.hpp", "RealKernels")):
+        text = tree.without_comments(tree.header_text(root, f"kernels/{header}"))
         body = re.search(rf"^struct {table} {{$(.*?)^}};$", text, re.M | re.S).group(1)
         found |= {a or b for a, b in MEMBER.findall(body)}
     return found - {"supported"}

@@ -20,7 +20,7 @@ RUNTIME = {"version.hpp", "core", "io", "kernels", "quant", "ops", "deploy"}
 OUTSIDE = [
     (r"omp\.h", r"core/parallel\.hpp"),
     (r"sched\.h", r"core/team_barrier\.hpp"),
-    (r"(imm|.mm)intrin\.h|arm_\w+\.h", r"kernels/isa/.*"),
+    (r"(imm|.mm)intrin\.h|arm_\w+\.h", r"kernels/(real_)?isa/.*"),
     (r"cpuid\.h|sys/auxv\.h|asm/hwcap\.h", r"kernels/cpu_features\.hpp"),
     (r"sys/mman\.h", r"(io|data)/.*|core/heap_blocks\.hpp"),
     (r"sys/(stat|types)\.h|fcntl\.h|unistd\.h|dirent\.h", r"(io|data)/.*"),

@@ -25,8 +25,8 @@ FORBIDDEN_CODE = [
     (r"\b(secure_)?getenv\b", r"kernels/dispatch\.hpp", "the environment is read in one place"),
     (r"^using\s+namespace\b", r"$^", "a header must not change name look-up of its users"),
     (r"(?<![a-z])(_mm\d*_\w+|__m(128|256|512)|avx|sse\d|neon|vnni|amx|vpopcnt)\w*",
-     r"kernels/(isa/.*|isa_list\.hpp|cpu_features\.hpp)",
-     "only kernels/isa, isa_list.hpp and cpu_features.hpp know instruction sets"),
+     r"kernels/((real_)?isa/.*|(real_)?isa_list\.hpp|isa_names\.hpp|cpu_features\.hpp)",
+     "only isa and real_isa, their lists, isa_names.hpp and cpu_features.hpp know instruction sets"),
 ]
 # The words are split so that this file does not find itself.
 FORBIDDEN_TEXT = [

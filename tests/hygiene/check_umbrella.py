@@ -15,7 +15,8 @@ import tree
 
 def is_public(header):
     return (header.endswith(".hpp") and "/" in header and "/detail/" not in header
-            and not header.startswith(("interop/", "kernels/isa/", "kernels/emit_kernels")))
+            and not header.startswith(("interop/", "kernels/isa/", "kernels/real_isa/",
+                                           "kernels/emit_kernels")))
 
 
 def main(root):

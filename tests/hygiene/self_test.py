@@ -12,10 +12,12 @@ import tempfile
 HERE = pathlib.Path(__file__).parent
 HEAD = "// SPDX-License-Identifier: Apache-2.0\n// What this file is.\n#pragma once\n"
 UMBRELLA = HEAD + "#include <bitdial/core/a.hpp>\n" \
-    "#include <bitdial/kernels/kernel_table.hpp>\n#include <bitdial/nn/b.hpp>\n" \
+    "#include <bitdial/kernels/kernel_table.hpp>\n" \
+    "#include <bitdial/kernels/real_kernels.hpp>\n#include <bitdial/nn/b.hpp>\n" \
     "#include <bitdial/version.hpp>\n"
 TABLES = HEAD + "struct KernelTable {\n  bool (*supported)() = nullptr;\n  TileKernel<A<B>> gemm;\n" \
-    "};\nstruct RealKernels {\n  void (*tanh)(const C&) = nullptr;\n};\n"
+    "};\n"
+REAL_TABLES = HEAD + "struct RealKernels {\n  void (*tanh)(const C&) = nullptr;\n};\n"
 KERNELS = "| member | text |\n| `gemm`, `tanh` | `gemm.ipp` |\n"
 CLEAN = {
     "include/bitdial/version.hpp": HEAD,
@@ -24,6 +26,7 @@ CLEAN = {
     "include/bitdial/bitdial.hpp": UMBRELLA,
     "include/bitdial/runtime.hpp": HEAD + "#include <bitdial/core/a.hpp>\n",
     "include/bitdial/kernels/kernel_table.hpp": TABLES,
+    "include/bitdial/kernels/real_kernels.hpp": REAL_TABLES,
     "include/bitdial/kernels/generic/gemm.ipp": "// SPDX-License-Identifier: Apache-2.0\n// What.\n",
     "docs/README.md": "[page](page.md) [kernels](writing-an-isa.md)\n",
     "docs/writing-an-isa.md": KERNELS,

@@ -8,6 +8,7 @@
 #include <bitdial/core/assert.hpp>
 #include <bitdial/core/error.hpp>
 #include <bitdial/kernels/dispatch.hpp>
+#include <bitdial/kernels/real_isa_list.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::kernels {
 
@@ -26,7 +27,7 @@ namespace bitdial::inline BITDIAL_ABI::kernels {
 [[nodiscard]] inline const RealKernels& real_kernels_of(const KernelTable& table) noexcept {
   const auto found = std::find(std::begin(isa_list), std::end(isa_list), &table);
   BITDIAL_ASSERT(found != std::end(isa_list));
-  return *real_kernels_list[found - std::begin(isa_list)];
+  return *real_isa_list[found - std::begin(isa_list)];
 }
 
 /// Those of `active_kernels()`.

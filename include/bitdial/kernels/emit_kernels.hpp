@@ -8,10 +8,11 @@
 #endif
 
 #include <bitdial/kernels/isa_list.hpp>
+#include <bitdial/kernels/real_isa_list.hpp>
 
 namespace bitdial::inline BITDIAL_ABI::kernels {
 
 /// Makes the compiler emit the two lists, and with them every kernel.
-[[gnu::used]] inline const void* const emitted_kernels[] = {isa_list, real_kernels_list};
+[[gnu::used]] inline const void* const emitted_kernels[] = {isa_list, real_isa_list};
 
 }  // namespace bitdial::inline BITDIAL_ABI::kernels

@@ -28,23 +28,12 @@ inline bool supported() noexcept {
 
 using F32 = float32x4_t;
 inline constexpr std::int64_t f32_lanes = 4;
-inline constexpr int f32_rows = 8, f32_vectors = 2;
 
 inline F32 load_f32(const float* p) noexcept {
   return vld1q_f32(p);
 }
 inline void store_f32(float* p, F32 v) noexcept {
   vst1q_f32(p, v);
-}
-inline F32 load_f32_part(const float* p, std::int64_t count) noexcept {
-  float lanes[4] = {};
-  for (std::int64_t i = 0; i < std::min(count, f32_lanes); ++i) lanes[i] = p[i];
-  return vld1q_f32(lanes);
-}
-inline void store_f32_part(float* p, F32 v, std::int64_t count) noexcept {
-  float lanes[4];
-  vst1q_f32(lanes, v);
-  for (std::int64_t i = 0; i < std::min(count, f32_lanes); ++i) p[i] = lanes[i];
 }
 inline F32 broadcast_f32(const float* p) noexcept {
   return vld1q_dup_f32(p);
@@ -107,23 +96,6 @@ inline Ints ints_of_codes(const std::uint8_t* p) noexcept {
   std::memcpy(&four, p, sizeof four);
   const uint16x8_t wide = vmovl_u8(vcreate_u8(four));
   return vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(wide)));
-}
-inline Ints add_bits_between(Ints marked, F32 x, F32 low, F32 high, Ints bits) noexcept {
-  const uint32x4_t inside = vandq_u32(vcgeq_f32(x, low), vcleq_f32(x, high));
-  return vorrq_s32(marked, vandq_s32(vreinterpretq_s32_u32(inside), bits));
-}
-inline Ints add_bits_above(Ints marked, F32 x, F32 low, Ints bits) noexcept {
-  return vorrq_s32(marked, vandq_s32(vreinterpretq_s32_u32(vcgtq_f32(x, low)), bits));
-}
-inline Ints repeat_words(const std::uint32_t* p) noexcept {
-  return vreinterpretq_s32_u32(vld1q_u32(p));
-}
-inline void store_words(std::uint32_t* p, Ints v) noexcept {
-  vst1q_u32(p, vreinterpretq_u32_s32(v));
-}
-inline F32 keep_where(F32 x, Ints words, Ints bits) noexcept {
-  const uint32x4_t kept = vtstq_s32(words, bits);
-  return vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(x), kept));
 }
 inline void store_codes(std::uint8_t* p, Ints v) noexcept {
   const uint16x4_t half = vqmovun_s32(v);
@@ -249,17 +221,11 @@ namespace narrower = scalar;
 #  include <bitdial/kernels/generic/tile_rows.ipp>
 
 #  include <bitdial/kernels/generic/adjacent_rows.ipp>
-#  include <bitdial/kernels/generic/bit_mask.ipp>
 #  include <bitdial/kernels/generic/bit_planes.ipp>
 #  include <bitdial/kernels/generic/code_steps.ipp>
-#  include <bitdial/kernels/generic/decode.ipp>
 #  include <bitdial/kernels/generic/elementwise.ipp>
-#  include <bitdial/kernels/generic/gemm_f32.ipp>
 #  include <bitdial/kernels/generic/gemm_u8s8.ipp>
-#  include <bitdial/kernels/generic/normalisation.ipp>
 #  include <bitdial/kernels/generic/row_sums.ipp>
-#  include <bitdial/kernels/generic/tanh.ipp>
-#  include <bitdial/kernels/generic/winograd.ipp>
 
 inline constexpr KernelTable table = [] {
   KernelTable t = scalar::table;
@@ -276,38 +242,12 @@ inline constexpr KernelTable table = [] {
   return t;
 }();
 
-inline constexpr RealKernels real_kernels = [] {
-  RealKernels t = scalar::real_kernels;
-  t.name = "neon";
-  t.gemm_f32 = {f32_rows, f32_cols, gemm_f32};
-  t.channel_sums = channel_sums;
-  t.scale_channels = scale_channels;
-  t.combine_channels = combine_channels;
-  t.decode = decode;
-  t.tanh = tanh;
-  t.mark_between = mark_between;
-  t.rectify = rectify;
-  t.gate = gate;
-  t.add_gated = add_gated;
-  t.winograd_inputs = winograd_inputs;
-  t.winograd_slopes = winograd_slopes;
-  t.winograd_outputs = winograd_outputs;
-  t.winograd_taps = winograd_taps;
-  return t;
-}();
-
 #else
 
 inline constexpr KernelTable table = [] {
   KernelTable t = scalar::table;
   t.name = "neon";
   t.supported = supported;
-  return t;
-}();
-
-inline constexpr RealKernels real_kernels = [] {
-  RealKernels t = scalar::real_kernels;
-  t.name = "neon";
   return t;
 }();
 

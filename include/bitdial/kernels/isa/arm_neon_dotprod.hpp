@@ -72,12 +72,6 @@ inline constexpr KernelTable table = [] {
   return t;
 }();
 
-inline constexpr RealKernels real_kernels = [] {
-  RealKernels t = neon::real_kernels;
-  t.name = "neon_dotprod";
-  return t;
-}();
-
 }  // namespace bitdial::inline BITDIAL_ABI::kernels::neon_dotprod
 BITDIAL_END_TARGET
 
@@ -89,12 +83,6 @@ inline constexpr KernelTable table = [] {
   KernelTable t = neon::table;
   t.name = "neon_dotprod";
   t.supported = supported;
-  return t;
-}();
-
-inline constexpr RealKernels real_kernels = [] {
-  RealKernels t = neon::real_kernels;
-  t.name = "neon_dotprod";
   return t;
 }();
 

@@ -7,8 +7,6 @@
 
 namespace bitdial::inline BITDIAL_ABI::kernels::scalar_odd {
 
-inline constexpr std::int64_t f32_rows = 3, f32_cols = 5;
-inline constexpr std::int64_t bf16_rows = 3, bf16_cols = 7;
 inline constexpr std::int64_t u8s8_rows = 5, u8s8_cols = 3;
 inline constexpr std::int64_t planes_rows = 3, planes_cols = 7;
 inline constexpr std::int64_t codes_rows = 3, codes_cols = 5;
@@ -27,15 +25,6 @@ inline constexpr KernelTable table = [] {
   t.lookup_order = lookup_order;
   t.depthwise_u8s8 = {1, 48, scalar::depthwise_u8s8<48>};
   t.depthwise_lanes = 48;
-  return t;
-}();
-
-inline constexpr RealKernels real_kernels = [] {
-  RealKernels t = scalar::real_kernels;
-  t.name = "scalar_odd";
-  t.gemm_f32 = {f32_rows, f32_cols, gemm_f32};
-  t.gemm_bf16 = {bf16_rows, bf16_cols, gemm_bf16};
-  t.bf16_narrow_rows = bf16_rows;
   return t;
 }();
 

@@ -271,12 +271,6 @@ inline constexpr KernelTable table = [] {
   return t;
 }();
 
-inline constexpr RealKernels real_kernels = [] {
-  RealKernels t = avx512::real_kernels;
-  t.name = "avx512vnni";
-  return t;
-}();
-
 }  // namespace bitdial::inline BITDIAL_ABI::kernels::avx512vnni
 BITDIAL_END_TARGET
 
@@ -288,12 +282,6 @@ inline constexpr KernelTable table = [] {
   KernelTable t = avx512::table;
   t.name = "avx512vnni";
   t.supported = supported;
-  return t;
-}();
-
-inline constexpr RealKernels real_kernels = [] {
-  RealKernels t = avx512::real_kernels;
-  t.name = "avx512vnni";
   return t;
 }();
 
